@@ -1,0 +1,271 @@
+"""One event-loop thread, and the calls into it from plain and awaited cells.
+
+All provider I/O runs on this one loop, so the kernel's own loop is never patched and every connection is pooled once.
+A caller that waits serves the calls that come back to it: callbacks run on the caller's thread, never on the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from chatkit.clock import POLL
+from chatkit.errors import ChatkitError, UsageError
+
+__all__ = ["Awaiter", "Caller", "Waiter", "Worker", "enable_nested_asyncio", "heartbeat", "ignore_interrupt", "loop", "new_loop", "spawn"]
+
+T = TypeVar("T")
+GRACE = 2.0
+"""Seconds that an interrupted caller gives the work to wind down."""
+
+
+class _Bridge:
+    """The loop and its thread, for one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = new_loop()
+        self.thread = threading.Thread(target=self._run, daemon=True, name="chatkit-io")
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def close(self) -> None:
+        """Cancel what runs and stop: the process ends."""
+        if self.pid != os.getpid() or not self.thread.is_alive():
+            return
+
+        async def wind_down() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE)
+
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            asyncio.run_coroutine_threadsafe(wind_down(), self.loop).result(GRACE + 1)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(GRACE)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop whose tasks are of C's own class.
+
+    A nest_asyncio that somebody else applied swaps `asyncio.Task`, which breaks Python 3.14.
+    """
+    made = asyncio.new_event_loop()
+    with contextlib.suppress(ImportError):  # a runtime without the C accelerator
+        from _asyncio import Task
+
+        made.set_task_factory(lambda loop, coro, **kwargs: Task(coro, loop=loop, **kwargs))
+    return made
+
+
+_lock = threading.Lock()
+_bridge: _Bridge | None = None
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """The event loop that all I/O runs on, started at first use, and anew after a fork."""
+    global _bridge
+    current = _bridge
+    if current is None or current.pid != os.getpid() or not current.thread.is_alive():
+        with _lock:
+            if _bridge is None or _bridge.pid != os.getpid() or not _bridge.thread.is_alive():
+                _bridge = _Bridge()
+                atexit.register(_bridge.close)
+            current = _bridge
+    return current.loop
+
+
+def spawn(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the loop; the future can be waited for and cancelled from any thread."""
+    return asyncio.run_coroutine_threadsafe(work, loop())
+
+
+class Caller(Protocol):
+    """Where the calls that come back from the loop are run."""
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """From the loop: run `function` at the caller's, and give what it gave."""
+
+
+class Waiter:
+    """A plain caller, which blocks until its work is done and serves calls meanwhile."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._calls.put(lambda: _run_into(answer, function, *args))
+        return await asyncio.wrap_future(answer)
+
+    def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
+        """Wait for `future`, serving calls.
+
+        An interrupt (Ctrl-C, the kernel's stop button) calls `interrupt`, which is to end the work (unless given, the
+        future is cancelled), gives the work up to `GRACE` seconds where it ends, and is raised again.
+
+        Raises
+        ------
+        TimeoutError
+            `timeout` seconds have passed; the work goes on.
+        UsageError
+            The calling thread is the loop's own, which would wait for itself.
+        """
+        if threading.current_thread().name == "chatkit-io" and asyncio._get_running_loop() is not None:
+            future.cancel()
+            raise UsageError("a blocking call from chatkit's own thread would wait for itself: use the awaitable form here")
+        future.add_done_callback(lambda _: self._calls.put(None))
+        end = None if timeout is None else time.monotonic() + timeout
+        try:
+            while not future.done():
+                if end is not None and time.monotonic() >= end:
+                    break
+                with contextlib.suppress(queue.Empty):
+                    if (call := self._calls.get(timeout=POLL)) is not None:
+                        call()
+        except BaseException:
+            if not future.done():
+                (interrupt or future.cancel)()
+                if interrupt is not ignore_interrupt:
+                    concurrent.futures.wait([future], GRACE)
+            raise
+        if not future.done():
+            raise TimeoutError(f"not done within {timeout:g} s; it goes on")
+        return future.result()
+
+
+class Awaiter:
+    """A coroutine's caller: calls run on its loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._loop.call_soon_threadsafe(lambda: _run_into(answer, function, *args))
+        return await asyncio.wrap_future(answer)
+
+    async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
+        """The awaitable twin of `Waiter.wait`; cancelling takes the place of Ctrl-C."""
+        mine = asyncio.wrap_future(future)
+        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # retrieved, whoever is left to look
+        try:
+            async with heartbeat():
+                return await asyncio.shield(mine)
+        except asyncio.CancelledError:
+            if not future.done():
+                (interrupt or future.cancel)()
+                if interrupt is not ignore_interrupt:
+                    await asyncio.wait({mine}, timeout=GRACE)
+            raise
+
+
+def ignore_interrupt() -> None:
+    """For a caller whose interrupt ends its own waiting and leaves the work alone."""
+
+
+class Worker:
+    """Nobody waits: calls run one after another on a thread of their own, which ends when it is idle."""
+
+    def __init__(self) -> None:
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        if self._pool is None:
+            self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chatkit-worker")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+
+
+def _run_into(answer: concurrent.futures.Future[Any], function: Callable[..., Any], *args: Any) -> None:
+    """Run it and keep the outcome; an interrupt meant for the waiting caller passes on."""
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        answer.set_result(function(*args))
+    except Exception as error:
+        answer.set_exception(error)
+    except BaseException as error:
+        answer.set_exception(ChatkitError(f"interrupted: {type(error).__name__}"))
+        raise
+
+
+@contextlib.asynccontextmanager
+async def heartbeat() -> AsyncIterator[None]:
+    """Keep the running loop turning: an idle one notices the kernel's interrupt only at its next event."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(POLL)
+
+    task = asyncio.get_running_loop().create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def enable_nested_asyncio() -> None:
+    """Let *your own* code call ``asyncio.run`` and ``run_until_complete`` in a cell. chatkit itself needs none of it.
+
+    It patches asyncio in the whole process, for good. nest-asyncio2 is preferred; nest-asyncio 1.6 is used only where
+    it loses no cells: on ipykernel 7 "Run All" silently drops cells under it, and on Python 3.14 it breaks asyncio.
+
+    Raises
+    ------
+    UsageError
+        The running loop can't be patched (uvloop, Pyodide), or only nest-asyncio 1.6 is there and would do harm.
+    """
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if hasattr(asyncio, "_nest_asyncio2"):
+        return
+    if hasattr(asyncio, "_nest_patched"):
+        warnings.warn(
+            "nest_asyncio 1.6 was applied before: it can lose cells, and can't be undone. Restart the kernel, and call "
+            "chatkit.enable_nested_asyncio() instead of nest_asyncio.apply().",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return
+    if not isinstance(running, asyncio.BaseEventLoop):
+        raise UsageError(
+            f"{type(running).__module__}.{type(running).__name__} can't be nested: use `await` here, or a kernel with asyncio's own loop"
+        )
+    try:
+        import nest_asyncio2
+    except ImportError:
+        nest_asyncio2 = None
+    if nest_asyncio2 is not None:
+        nest_asyncio2.apply()
+        return
+    if sys.version_info >= (3, 14) or _ipykernel_major() >= 7:
+        raise UsageError("nest_asyncio 1.6 would lose cells here: pip install 'nest-asyncio2>=1.7.3', and restart the kernel")
+    import nest_asyncio
+
+    nest_asyncio.apply()
+
+
+def _ipykernel_major() -> int:
+    module = sys.modules.get("ipykernel")
+    return module.version_info[0] if module else 0

@@ -1,0 +1,253 @@
+"""Every exception that chatkit raises, and the classification that a provider's failure carries.
+
+::
+
+    ChatkitError
+    ├── UsageError            what was given can't work: change the call          (a ValueError too)
+    │   ├── UnknownOption     nothing here takes that keyword                     (a TypeError too)
+    │   ├── MissingKey        set the variable that it names, or pass api_key=
+    │   └── ChatClosed        open a new chat
+    ├── Busy                  a turn is running: wait for it, or stop it
+    ├── Stopped               a person stopped it; what was said is in ``reply``
+    └── ProviderError         the provider failed; ``classification`` says how
+        ├── TransientError    try again later: rate_limit, overloaded, server_error, network, timeout, unknown
+        ├── AuthError         give another key
+        ├── QuotaError        pay, or wait for the reset that it names
+        ├── ContextExceeded   send less
+        └── RequestRejected   change the request: invalid_request, model_not_found, content_filter, canceled, program
+
+Leaves are told apart by what the caller does next; the facts are attributes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+import msgspec
+
+__all__ = [
+    "AuthError",
+    "Busy",
+    "ChatClosed",
+    "ChatkitError",
+    "Classification",
+    "ContextExceeded",
+    "Kind",
+    "MissingKey",
+    "ProviderError",
+    "QuotaError",
+    "RequestRejected",
+    "Stopped",
+    "TransientError",
+    "UnknownOption",
+    "UsageError",
+    "provider_error",
+    "unknown_option",
+]
+
+Kind = Literal[
+    "rate_limit",
+    "overloaded",
+    "server_error",
+    "network",
+    "timeout",
+    "unknown",
+    "auth",
+    "quota",
+    "context_exceeded",
+    "model_not_found",
+    "invalid_request",
+    "content_filter",
+    "canceled",
+    "program",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+RETRYABLE_KINDS = frozenset({"rate_limit", "overloaded", "server_error", "network", "timeout"})
+
+
+class Classification(msgspec.Struct, frozen=True, kw_only=True):
+    """What a failure is, and whether another try is worth it.
+
+    Attributes
+    ----------
+    retryable : bool
+        Whether the same request may succeed later.
+    kind : str
+        One of `Kind`: ``rate_limit``, ``overloaded``, ``server_error``, ``network``, ``timeout``, ``unknown``, ``auth``,
+        ``quota``, ``context_exceeded``, ``model_not_found``, ``invalid_request``, ``content_filter``, ``canceled``, ``program``.
+    message : str
+        One sentence for a person, in chatkit's words.
+    provider : str or None
+        Who failed, where that is known.
+    status_code : int or None
+        The HTTP status.
+    retry_after : float or None
+        The wait that the server asked for, in seconds: a minimum.
+    detail : str
+        The provider's own words, at most 500 characters, keys blotted out. Untrusted text.
+    request_id : str or None
+        The provider's name for the request.
+    """
+
+    retryable: bool
+    kind: Kind
+    message: str
+    provider: str | None = None
+    status_code: int | None = None
+    retry_after: float | None = None
+    detail: str = ""
+    request_id: str | None = None
+
+
+class ChatkitError(Exception):
+    """The root of everything that chatkit raises."""
+
+
+class UsageError(ChatkitError, ValueError):
+    """What was given can't work; the message says what to give instead."""
+
+
+class UnknownOption(UsageError, TypeError):
+    """A keyword that nothing here takes."""
+
+
+class MissingKey(UsageError):
+    """No API key: the message names the variable to set."""
+
+
+class ChatClosed(UsageError):
+    """The chat was closed; open a new one."""
+
+
+class Busy(ChatkitError):
+    """A turn is running in this chat: wait for it, or stop it."""
+
+
+class Stopped(ChatkitError):
+    """A person stopped the turn.
+
+    Attributes
+    ----------
+    reply : Reply or None
+        What was said until then; None where nothing was (or where no chat ran).
+    """
+
+    def __init__(self, message: str, reply: Any = None) -> None:
+        super().__init__(message)
+        self.reply = reply
+
+
+class ProviderError(ChatkitError):
+    """A provider failed.
+
+    Attributes
+    ----------
+    classification : Classification
+        The whole finding; its fields are attributes of the error too (``kind``, ``retryable``, ``status_code`` …).
+    attempts : int
+        How many attempts were made in all, where a retry loop raised it; else 1.
+    waited : float
+        Seconds spent in waits between them.
+    paid : bool
+        The attempt was answered, and so paid for, though it failed: its stream was cut off, or came back empty.
+    """
+
+    def __init__(self, classification: Classification) -> None:
+        super().__init__(classification.message)
+        self.classification = classification
+        self.attempts = 1
+        self.waited = 0.0
+        self.paid = False
+
+    @property
+    def kind(self) -> Kind:
+        return self.classification.kind
+
+    @property
+    def retryable(self) -> bool:
+        return self.classification.retryable
+
+    @property
+    def provider(self) -> str | None:
+        return self.classification.provider
+
+    @property
+    def status_code(self) -> int | None:
+        return self.classification.status_code
+
+    @property
+    def retry_after(self) -> float | None:
+        return self.classification.retry_after
+
+    @property
+    def detail(self) -> str:
+        return self.classification.detail
+
+    @property
+    def request_id(self) -> str | None:
+        return self.classification.request_id
+
+    def __str__(self) -> str:
+        c = self.classification
+        facts = [f"HTTP {c.status_code}"] if c.status_code else []
+        facts += [f"request {c.request_id}"] if c.request_id else []
+        text = c.message + (f" ({', '.join(facts)})" if facts else "")
+        return f"{text}. They said: {c.detail}" if c.detail else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.classification,), {"attempts": self.attempts, "waited": self.waited, "paid": self.paid}
+
+
+class TransientError(ProviderError):
+    """It may pass: try again later."""
+
+
+class AuthError(ProviderError):
+    """The key was refused, or may not do this."""
+
+
+class QuotaError(ProviderError):
+    """The account is exhausted: pay, or wait for the reset that the message names."""
+
+
+class ContextExceeded(ProviderError):
+    """The request is longer than the model takes: send less."""
+
+
+class RequestRejected(ProviderError):
+    """The request itself was refused: it would be refused again."""
+
+
+_LEAVES: dict[str, type[ProviderError]] = {
+    "auth": AuthError,
+    "quota": QuotaError,
+    "context_exceeded": ContextExceeded,
+    "model_not_found": RequestRejected,
+    "invalid_request": RequestRejected,
+    "content_filter": RequestRejected,
+    "canceled": RequestRejected,
+    "program": RequestRejected,
+}
+
+
+def provider_error(classification: Classification) -> ProviderError:
+    """The leaf of `ProviderError` that fits a classification.
+
+    >>> provider_error(Classification(retryable=False, kind="auth", message="openai refused the key"))
+    AuthError('openai refused the key')
+    """
+    return _LEAVES.get(classification.kind, TransientError)(classification)
+
+
+def unknown_option(where: str, given: Iterable[str], known: Iterable[str]) -> UnknownOption:
+    """The error for keywords that `where` doesn't take, with the nearest that it does.
+
+    >>> print(unknown_option("ask()", ["shwo"], ["show", "options"]))
+    ask() takes no 'shwo': did you mean 'show'? It takes options, show.
+    """
+    names, wanted = sorted(known), list(given)
+    near = difflib.get_close_matches(wanted[0], names, 1)
+    hint = f": did you mean {near[0]!r}? It" if near else ". It"
+    return UnknownOption(f"{where} takes no {', '.join(map(repr, wanted))}{hint} takes {', '.join(names)}.")

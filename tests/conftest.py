@@ -1,0 +1,36 @@
+"""What all tests share: no log outside the test, no key from the machine, the shared data where it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("chatkit", deadline=None, max_examples=60)
+settings.load_profile("chatkit")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the person's own settings reaches a test, and nothing of a test reaches their log."""
+    for name in list(os.environ):
+        if name.startswith("CHATKIT_") and name not in ("CHATKIT_DATA", "CHATKIT_DEMO_SPEED"):
+            monkeypatch.delenv(name)
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPAT_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "off")
+    monkeypatch.setenv("CHATKIT_DEMO_SPEED", "0")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of recorded streams and errors, which ``CHATKIT_DATA`` names."""
+    folder = os.environ.get("CHATKIT_DATA")
+    if not folder:
+        pytest.skip("CHATKIT_DATA is unset: it names the folder with the recorded streams and provider errors")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"CHATKIT_DATA={folder} is no folder")
+    return path

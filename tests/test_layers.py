@@ -1,0 +1,126 @@
+"""The arrows of the house: who imports whom, read from the source, and what an import of chatkit loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chatkit
+
+PACKAGE = Path(chatkit.__file__).parent
+FLOORS = [
+    ["errors"],
+    ["parts"],
+    ["events", "clock"],
+    ["sse", "fold", "bridge", "questions"],
+    ["chattest"],
+    ["retries"],
+    ["providers", "tools", "store", "display", "analysis"],
+    ["turn"],
+    ["service"],
+    ["replies"],
+    ["conversation", "batch", "retrying"],
+    ["magics", "server"],
+    ["cli"],
+]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+# the scripted provider is the one arrow of the library to the test room, and lies inside a function
+ALLOWED = {("providers/demo.py", "chattest")}
+SOURCES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" if node.module == "chatkit" else str(node.module) for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("chatkit.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_arrow_climbs(path: Path) -> None:
+    room, place = room_of(path), str(path.relative_to(PACKAGE)).replace("\\", "/")
+    for other in imported_rooms(path) - {room}:
+        assert FLOOR[other] < FLOOR[room] or (place, other) in ALLOWED, f"{place} imports {other}, which is not below it"
+
+
+def test_only_the_demo_imports_chattest() -> None:
+    users = {str(p.relative_to(PACKAGE)) for p in SOURCES if room_of(p) != "chattest" and "chattest" in imported_rooms(p)}
+    assert users == {str(Path("providers") / "demo.py")}
+
+
+def test_only_one_file_imports_httpx() -> None:
+    users = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] == "httpx" for name in names):
+                users.add(str(path.relative_to(PACKAGE)))
+    assert users == {str(Path("providers") / "http.py")}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, PACKAGE / "__init__.py"], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_file_is_over_400_lines(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+def test_rooms_hold_only_a_docstring_in_their_init() -> None:
+    lazily = {PACKAGE / "__init__.py", PACKAGE / "analysis" / "__init__.py", PACKAGE / "chattest" / "__init__.py"}
+    for path in set(PACKAGE.rglob("__init__.py")) - lazily:
+        body = ast.parse(path.read_text("utf-8")).body
+        assert len(body) == 1, path
+        assert isinstance(body[0], ast.Expr), path
+
+
+def test_no_public_name_is_the_name_of_a_module() -> None:
+    modules = {p.stem for p in SOURCES} | {p.name for p in PACKAGE.iterdir() if p.is_dir()}
+    assert not modules & set(chatkit.__all__)
+
+
+def loaded_by(code: str) -> set[str]:
+    program = f"import sys; before = set(sys.modules); {code}; print('\\n'.join(set(sys.modules) - before))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_chatkit_loads_nothing_else() -> None:
+    assert loaded_by("import chatkit") <= {"chatkit"}
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    for name in chatkit.__all__:
+        assert getattr(chatkit, name) is not None
+    assert set(chatkit.__all__) <= set(dir(chatkit))
+    assert set(chatkit._HOME_OF) == set(chatkit.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'caht'"):
+        chatkit.caht  # noqa: B018
+
+
+def test_a_chat_needs_no_pandas_and_no_widgets() -> None:
+    loaded = {name.split(".")[0] for name in loaded_by("import chatkit; chatkit.Chat, chatkit.chat, chatkit.retry")}
+    assert not loaded & {"pandas", "numpy", "matplotlib", "ipywidgets", "anywidget", "IPython", "markdown_it", "nest_asyncio", "nest_asyncio2"}
+
+
+def test_a_namesake_in_the_same_folder_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "chatkit"
+    folder.mkdir()
+    (folder / "__init__.py").write_text((PACKAGE / "__init__.py").read_text("utf-8"), "utf-8")
+    (folder / "agents.py").write_text("", "utf-8")
+    run = subprocess.run([sys.executable, "-c", "import chatkit"], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "openai-chatkit is installed into the same folder" in run.stderr
