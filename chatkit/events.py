@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from chatkit.errors import Kind
-from chatkit.parts import Message, Part, Role
+from chatkit.parts import Message, Part, Role, Tagged
 
 __all__ = [
     "Approval",
@@ -33,7 +33,7 @@ __all__ = [
 StatusWord = Literal["waiting", "pending", "running", "interrupting", "error"]
 
 
-class MessagePart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="message_part", tag_field="type", gc=False):
+class MessagePart(Tagged, frozen=True, kw_only=True, tag="message_part", gc=False):
     """A piece of a part in flight, superseded by the `Message` that commits its step.
 
     `step` and `attempt` count from 1, `index` says which part of the message from 0, `seq` increases within the turn;
@@ -49,14 +49,14 @@ class MessagePart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True,
     seq: int
 
 
-class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="status", tag_field="type"):
+class Status(Tagged, frozen=True, kw_only=True, tag="status"):
     """What the chat is doing now."""
 
     chat_id: str
     status: StatusWord
 
 
-class ErrorEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="error", tag_field="type"):
+class ErrorEvent(Tagged, frozen=True, kw_only=True, tag="error"):
     """The turn failed; the parts of its last attempt are withdrawn. `detail` is untrusted."""
 
     chat_id: str | None = None
@@ -76,14 +76,14 @@ class Queued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     model: str | None = None
 
 
-class QueueUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="queue_update", tag_field="type"):
+class QueueUpdate(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="queue_update"):
     """The whole queue, also when it is empty."""
 
     chat_id: str
     queue: tuple[Queued, ...] = ()
 
 
-class Retry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="retry", tag_field="type"):
+class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
     """Attempt `attempt` failed: its parts are withdrawn, and `delay_ms` of waiting follow.
 
     `retrying_at` is UTC. A display counts down from `delay_ms`: its clock and the kernel's may differ.
@@ -100,27 +100,27 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="
     status_code: int | None = None
 
 
-class Reset(msgspec.Struct, frozen=True, kw_only=True, tag="reset", tag_field="type"):
+class Reset(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="reset"):
     """The messages after `after_id` were removed."""
 
     chat_id: str
     after_id: int
 
 
-class TitleEvent(msgspec.Struct, frozen=True, kw_only=True, tag="title", tag_field="type"):
+class TitleEvent(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="title"):
     """The chat is called `title` now. Untrusted."""
 
     chat_id: str
     title: str
 
 
-class Approval(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="approval", tag_field="type"):
+class Approval(Tagged, frozen=True, kw_only=True, tag="approval"):
     """Somebody must say yes or no before this call is made."""
 
     chat_id: str
     tool_call_id: str
     tool_name: str
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
     preview: str = ""
 
 
@@ -168,4 +168,5 @@ def decode_event(line: bytes | str) -> Event | None:
             return None
         if isinstance(parts := raw.get("parts"), list):
             raw["parts"] = [p for p in parts if isinstance(p, dict) and p.get("type") in _PART_TYPES]
-        return msgspec.convert(raw, Event)
+        event: Event = msgspec.convert(raw, Event)
+        return event

@@ -12,34 +12,56 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["File", "Message", "Part", "Reasoning", "Role", "Source", "StopReason", "Text", "ToolCall", "ToolResult", "Usage", "text_of"]
+__all__ = [
+    "File",
+    "Message",
+    "Part",
+    "Reasoning",
+    "Role",
+    "Source",
+    "StopReason",
+    "Tagged",
+    "Text",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "text_of",
+]
 
 Role = Literal["system", "user", "assistant", "tool"]
 Visibility = Literal["both", "user", "model"]
 StopReason = Literal["end", "tool_calls", "length", "content_filter", "refusal", "pause"]
 
 
-class _Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
+class Tagged(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
+    """A value whose JSON says what it is; `type` says the same here."""
+
+    @property
+    def type(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+class _Value(Tagged, frozen=True, kw_only=True):
     """What all parts share: `provider_data` goes back to the same provider unchanged, and is opaque to everyone else."""
 
     provider_data: dict[str, Any] | None = None
 
 
-class Text(_Value, frozen=True, tag="text", gc=False):
+class Text(_Value, frozen=True, kw_only=True, tag="text", gc=False):
     """Visible text. `refusal` marks the model's words for declining to answer."""
 
     text: str = ""
     refusal: bool = False
 
 
-class Reasoning(_Value, frozen=True, tag="reasoning", gc=False):
+class Reasoning(_Value, frozen=True, kw_only=True, tag="reasoning", gc=False):
     """Thinking, or a summary of it."""
 
     text: str = ""
     title: str = ""
 
 
-class ToolCall(_Value, frozen=True, tag="tool-call"):
+class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
     """A call that the model wants made. Pieces in `args_delta`; a full `args` replaces them.
 
     `provider_executed` marks a tool that the provider ran itself: shown, never run here.
@@ -52,7 +74,7 @@ class ToolCall(_Value, frozen=True, tag="tool-call"):
     provider_executed: bool = False
 
 
-class ToolResult(_Value, frozen=True, tag="tool-result"):
+class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result"):
     """What a call gave."""
 
     tool_call_id: str
@@ -62,7 +84,7 @@ class ToolResult(_Value, frozen=True, tag="tool-result"):
     provider_executed: bool = False
 
 
-class Source(_Value, frozen=True, tag="source"):
+class Source(_Value, frozen=True, kw_only=True, tag="source"):
     """Something that the reply cites."""
 
     source_id: str = ""
@@ -70,7 +92,7 @@ class Source(_Value, frozen=True, tag="source"):
     title: str = ""
 
 
-class File(_Value, frozen=True, tag="file"):
+class File(_Value, frozen=True, kw_only=True, tag="file"):
     """An image or document: `data` (base64 in JSON) or a `url`."""
 
     media_type: str
@@ -94,7 +116,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     context_limit: int | None = None
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="message", tag_field="type"):
+class Message(Tagged, frozen=True, kw_only=True, tag="message"):
     """One stored message of a chat, which is at once the event that commits it.
 
     `id` increases within the store. A `stop_reason` that is absent from an assistant's message means that it was

@@ -21,7 +21,7 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPAT_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CHATKIT_RETRY_LOG", "off")
-    monkeypatch.setenv("CHATKIT_DEMO_SPEED", "0")
+    monkeypatch.setenv("CHATKIT_DEMO_SPEED", "inf")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,201 @@
+"""The record of every attempt: one JSON line each, written when it ends.
+
+It holds numbers and chatkit's own words: never a prompt, a reply, a key, or what a provider said.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import secrets
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from chatkit.clock import Clock
+from chatkit.errors import Classification, Kind
+
+__all__ = ["AttemptRecord", "InFlight", "default_log_path", "write_record"]
+
+VERSION = 1
+Outcome = Literal["ok", "retry", "failed", "abandoned"]
+_logger = logging.getLogger("chatkit")
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt.
+
+    Attributes
+    ----------
+    v : int
+        Version of the record.
+    ts : datetime
+        Its start, UTC.
+    call : str
+        The call that it belongs to: the attempts of one step, title or `chatkit.retry` share it.
+    chat : str or None
+        The chat's id.
+    operation : str
+        ``chat``, ``title`` or ``retry``.
+    provider, model : str or None
+        Whom it asked.
+    step : int or None
+        Step of the turn, from 1.
+    attempt : int
+        From 1.
+    waited_ms, duration_ms : int
+        The wait before it, as it was; how long it took.
+    outcome : {"ok", "retry", "failed", "abandoned"}
+        ``retry``: failed, and a wait follows. ``failed``: failed for good. ``abandoned``: ended by the person or the process.
+    delay_ms, hint_ms : int or None
+        The wait that follows, as scheduled, and what the server asked for.
+    kind, status_code, request_id, error
+        The failure, in chatkit's words.
+    """
+
+    v: int = VERSION
+    ts: datetime
+    call: str
+    chat: str | None = None
+    operation: str
+    provider: str | None = None
+    model: str | None = None
+    step: int | None = None
+    attempt: int
+    waited_ms: int = 0
+    duration_ms: int
+    outcome: Outcome
+    delay_ms: int | None = None
+    hint_ms: int | None = None
+    kind: Kind | None = None
+    status_code: int | None = None
+    request_id: str | None = None
+    error: str | None = None
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, as the record and the events have them."""
+    return round(seconds * 1000)
+
+
+def new_call_id() -> str:
+    """A name for one call."""
+    return secrets.token_hex(6)
+
+
+def default_log_path(month: datetime) -> Path | None:
+    """Where this process logs: ``CHATKIT_RETRY_LOG`` (a path, or ``off``), else a file a process and month.
+
+    Parameters
+    ----------
+    month : datetime
+        A moment of that month, UTC.
+
+    Returns
+    -------
+    Path or None
+        None where the log is off.
+    """
+    setting = os.environ.get("CHATKIT_RETRY_LOG", "")
+    if setting.strip().lower() == "off":
+        return None
+    if setting:
+        return Path(setting).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_log_dir("chatkit", appauthor=False)) / f"retries-{month:%Y-%m}-{os.getpid()}.jsonl"
+
+
+_lock = threading.Lock()
+_torn: set[Path] = set()
+_unwritable: set[Path] = set()
+
+
+def write_record(record: AttemptRecord) -> None:
+    """Append one line. A log that can't be written is said once, and never stops a call."""
+    path = default_log_path(record.ts)
+    if path is None:
+        return
+    line = msgspec.json.encode(record) + b"\n"
+    with _lock:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                start = b"\n" if path in _torn else b""
+                _torn.discard(path)
+                if os.write(handle, start + line) != len(start + line):  # the disk filled up within the line
+                    _torn.add(path)
+                    raise OSError("no space left for the whole line")
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if path not in _unwritable:
+                _unwritable.add(path)
+                _logger.warning("the retry log %s can't be written (%s); set CHATKIT_RETRY_LOG to another path, or to off", path, error)
+
+
+_in_flight: dict[int, InFlight] = {}
+_serial = itertools.count()
+
+
+class InFlight:
+    """An attempt that runs; it is recorded when it ends, and as abandoned where the process ends first.
+
+    Parameters
+    ----------
+    start : AttemptRecord
+        What is known at the start (its outcome is overwritten).
+    clock : Clock
+        Tells the duration.
+    """
+
+    def __init__(self, start: AttemptRecord, clock: Clock) -> None:
+        self.start = start
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._serial = next(_serial)
+        _in_flight[self._serial] = self
+
+    def end(self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None) -> AttemptRecord | None:
+        """Write the line; None where it was written before.
+
+        Parameters
+        ----------
+        outcome : str
+            How it ended.
+        failure : Classification, optional
+            Why.
+        delay : float, optional
+            The wait that follows, in seconds.
+        """
+        if _in_flight.pop(self._serial, None) is None:
+            return None
+        record = msgspec.structs.replace(
+            self.start,
+            duration_ms=milliseconds(self._clock.monotonic() - self._began),
+            outcome=outcome,
+            delay_ms=None if delay is None else milliseconds(delay),
+            hint_ms=None if failure is None or failure.retry_after is None else milliseconds(failure.retry_after),
+            kind=failure.kind if failure else None,
+            status_code=failure.status_code if failure else None,
+            request_id=failure.request_id if failure else self.start.request_id,
+            error=failure.message if failure else None,
+        )
+        write_record(record)
+        return record
+
+
+@atexit.register
+def _abandon_all() -> None:
+    for attempt in list(_in_flight.values()):
+        attempt.end("abandoned")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_flight.clear)

@@ -1,0 +1,478 @@
+"""The retry loop: one pure decision, one bookkeeper of attempts, and two thin drivers (plain and awaited).
+
+The loop knows no display and no provider: an observer hears of every wait before it begins, a `Wake` ends a wait early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from chatkit.clock import Clock
+from chatkit.errors import Classification, Kind, ProviderError, Stopped, provider_error
+from chatkit.events import Retry
+from chatkit.retries.backoff import RetryPolicy
+from chatkit.retries.classification import classified, classify
+from chatkit.retries.log import AttemptRecord, InFlight, Outcome, milliseconds, new_call_id, write_record
+
+__all__ = ["Call", "Decision", "GiveUp", "RetryLoop", "RetryNotice", "Wait", "Wake", "drive", "drive_async"]
+
+T = TypeVar("T")
+_logger = logging.getLogger("chatkit")
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Wait so many seconds, then try again."""
+
+    delay: float
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """It is over; `why` is a clause for a person, empty where the failure speaks for itself.
+
+    `reset_after` is set where the server asked for a longer wait than is allowed.
+    """
+
+    why: str = ""
+    reset_after: float | None = None
+
+
+class Decision:
+    """Wait or give up: the numbers of one call, without a clock.
+
+    Parameters
+    ----------
+    policy : RetryPolicy
+    limit : float or None
+        Seconds in all; None for no limit.
+    """
+
+    def __init__(self, policy: RetryPolicy, limit: float | None) -> None:
+        self.policy = policy
+        self.limit = limit
+        self.failures = 0
+        self._paid = 0
+        self._unexplained = 0
+
+    def after(self, failure: Classification, *, elapsed: float, paid: bool, draw: float = 1.0) -> Wait | GiveUp:
+        """What follows a failed attempt.
+
+        Parameters
+        ----------
+        failure : Classification
+        elapsed : float
+            Seconds since the first attempt began.
+        paid : bool
+            Whether the attempt was paid for.
+        draw : float
+            The jitter's luck, in [0, 1].
+        """
+        self.failures += 1
+        self._paid = self._paid + 1 if paid else 0
+        self._unexplained = self._unexplained + 1 if failure.kind == "unknown" else 0
+        policy = self.policy
+        if not failure.retryable:
+            return GiveUp()
+        if failure.retry_after is not None and failure.retry_after > policy.hint_ceiling:
+            why = f"the server asks to wait {failure.retry_after:.0f} s, longer than hint_ceiling={policy.hint_ceiling:.0f} s"
+            return GiveUp(why, reset_after=failure.retry_after)
+        if self._paid >= policy.max_paid_failures:
+            return GiveUp(f"{self._paid} attempts in a row streamed or came back empty, and were paid for")
+        if self._unexplained >= policy.max_paid_failures:
+            return GiveUp(f"{self._unexplained} failures in a row that nothing explains")
+        if policy.max_attempts is not None and self.failures >= policy.max_attempts:
+            return GiveUp(f"max_attempts={policy.max_attempts}")
+        wait = policy.scheduled(self.failures, failure.retry_after, draw)
+        if self.limit is not None and elapsed + wait > self.limit:
+            return GiveUp(f"the next wait of {wait:.0f} s would end after max_elapsed={self.limit:.0f} s")
+        return Wait(wait)
+
+
+class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ``on_retry`` callback hears before a wait.
+
+    Attributes
+    ----------
+    attempt : int
+        The attempt that failed, from 1.
+    error : BaseException
+        What it raised.
+    classification : Classification
+        What that is; `kind`, `message`, `provider` and `status_code` are its fields.
+    delay : float
+        The wait that follows, in seconds.
+    waited : float
+        Seconds waited before this one.
+    elapsed : float
+        Seconds since the first attempt began.
+    retrying_at : datetime
+        When the next attempt begins, UTC.
+    """
+
+    attempt: int
+    error: BaseException
+    classification: Classification
+    delay: float
+    waited: float
+    elapsed: float
+    retrying_at: datetime
+
+    @property
+    def kind(self) -> Kind:
+        return self.classification.kind
+
+    @property
+    def message(self) -> str:
+        return self.classification.message
+
+    @property
+    def provider(self) -> str | None:
+        return self.classification.provider
+
+    @property
+    def status_code(self) -> int | None:
+        return self.classification.status_code
+
+    def event(self, chat_id: str | None = None) -> Retry:
+        """The same as a stream event."""
+        c = self.classification
+        return Retry(
+            chat_id=chat_id,
+            attempt=self.attempt,
+            delay_ms=milliseconds(self.delay),
+            retrying_at=self.retrying_at,
+            error=c.message,
+            detail=c.detail,
+            kind=c.kind,
+            provider=c.provider,
+            status_code=c.status_code,
+        )
+
+
+class Wake:
+    """Ends a wait early, or the whole loop, from any thread.
+
+    Waking outside a wait does nothing, as it should: a click on a button that is gone means nothing.
+
+    Attributes
+    ----------
+    stopped : bool
+        Somebody asked for the end: no further attempt begins.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._lock = threading.Lock()
+        self._flag = threading.Event()
+        self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def set(self) -> None:
+        """End the wait that lasts."""
+        with self._lock:
+            self._flag.set()
+            if self._async:
+                loop, event = self._async
+                loop.call_soon_threadsafe(event.set)
+
+    def stop(self) -> None:
+        """End the wait that lasts, and the loop with it."""
+        self.stopped = True
+        self.set()
+
+    def pause(self, clock: Clock, seconds: float) -> None:
+        """Wait on this thread."""
+        with self._lock:
+            self._flag.clear()
+        if not self.stopped:
+            clock.pause(seconds, self._flag)
+        self._check()
+
+    async def pause_async(self, clock: Clock, seconds: float) -> None:
+        """Wait on the running loop."""
+        event = asyncio.Event()
+        with self._lock:
+            self._async = (asyncio.get_running_loop(), event)
+        try:
+            if not self.stopped:
+                await clock.pause_async(seconds, event)
+        finally:
+            with self._lock:
+                self._async = None
+        self._check()
+
+    def _check(self) -> None:
+        if self.stopped:
+            raise Stopped("stopped while it waited to try again")
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What is retried, as the record names it."""
+
+    operation: str
+    chat: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    step: int | None = None
+
+
+class RetryLoop:
+    """The attempts of one call, one after another: begins, ends and records each, and asks the decision what follows.
+
+    Parameters
+    ----------
+    call : Call
+        What is retried.
+    policy : RetryPolicy
+    limit : float or None
+        Seconds in all (`RetryPolicy.elapsed_limit`).
+    clock : Clock
+    observe : callable, optional
+        Gets a `RetryNotice` before every wait; one that raises is logged and stops nothing. It may return an awaitable
+        where the loop is awaited.
+    record : callable, optional
+        Gets every `AttemptRecord`, also with the log off.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        policy: RetryPolicy,
+        limit: float | None,
+        clock: Clock,
+        observe: Callable[[RetryNotice], object] | None = None,
+        record: Callable[[AttemptRecord], object] | None = None,
+    ) -> None:
+        self.call = call
+        self.clock = clock
+        self.attempt = 0
+        self.paid = False  # set by the attempt once it has cost something
+        self.request_id: str | None = None  # set by the attempt
+        self.waited = 0.0
+        self._decision = Decision(policy, limit)
+        self._observe = observe
+        self._record = record
+        self._name = new_call_id()
+        self._began: float | None = None
+        self._last_wait = 0.0
+        self._pause_began: float | None = None
+        self._in_flight: InFlight | None = None
+
+    def begin(self) -> None:
+        """A new attempt starts now."""
+        now = self.clock.monotonic()
+        if self._began is None:
+            self._began = now
+        if self._pause_began is not None:
+            self._end_pause()
+        self.attempt += 1
+        self.paid = False
+        self.request_id = None
+        self._in_flight = InFlight(self._start(), self.clock)
+
+    def succeeded(self) -> None:
+        """The attempt gave its value."""
+        self._close("ok")
+
+    def abandoned(self) -> None:
+        """The person or the process ended the attempt in flight; or the wait, then the attempt it led to is recorded."""
+        if self._pause_began is not None:
+            self._end_pause()
+            self.attempt += 1
+            record = self._start()
+            write_record(record)
+            if self._record:
+                self._record(record)
+        else:
+            self._close("abandoned")
+
+    def failed(self, error: BaseException) -> RetryNotice:
+        """The attempt raised: give what follows, or raise the error itself with a note where it is over."""
+        failure = classify(error, provider=self.call.provider, now=self.clock.now())
+        paid = self.paid or (isinstance(error, ProviderError) and error.paid)
+        step = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=random.random())
+        if isinstance(step, GiveUp):
+            self._close("failed", failure)
+            raise self._noted(error, failure, step)
+        self._close("retry", failure, delay=step.delay)
+        return RetryNotice(
+            attempt=self.attempt,
+            error=error,
+            classification=failure,
+            delay=step.delay,
+            waited=self.waited,
+            elapsed=self._elapsed(),
+            retrying_at=self.clock.now() + timedelta(seconds=step.delay),
+        )
+
+    def observe(self, notice: RetryNotice) -> object:
+        """Tell the observer, and begin the wait."""
+        try:
+            return self._observe(notice) if self._observe else None
+        except Exception:
+            _logger.exception("on_retry raised; the retry goes on")
+            return None
+
+    def pausing(self) -> None:
+        """The wait begins now."""
+        self._pause_began = self.clock.monotonic()
+
+    def _end_pause(self) -> None:
+        assert self._pause_began is not None
+        self._last_wait = self.clock.monotonic() - self._pause_began
+        self.waited += self._last_wait
+        self._pause_began = None
+
+    def _elapsed(self) -> float:
+        return self.clock.monotonic() - (self._began or 0.0)
+
+    def _start(self) -> AttemptRecord:
+        call = self.call
+        return AttemptRecord(
+            ts=self.clock.now(),
+            call=self._name,
+            chat=call.chat,
+            operation=call.operation,
+            provider=call.provider,
+            model=call.model,
+            step=call.step,
+            attempt=self.attempt,
+            waited_ms=milliseconds(self._last_wait),
+            duration_ms=0,
+            outcome="abandoned",
+        )
+
+    def _close(self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None) -> None:
+        if self._in_flight is None:
+            return
+        self._in_flight.start = replace(self._in_flight.start, request_id=self.request_id)
+        record = self._in_flight.end(outcome, failure, delay=delay)
+        self._in_flight = None
+        if record is not None and self._record:
+            self._record(record)
+
+    def _noted(self, error: BaseException, failure: Classification, end: GiveUp) -> BaseException:
+        why = end.why
+        if end.reset_after is not None:
+            reset = f"until {self.clock.now() + timedelta(seconds=end.reset_after):%Y-%m-%d %H:%M:%S} UTC"
+            why = f"{why}, {reset}"
+            if isinstance(error, ProviderError):
+                cause, error = error, provider_error(replace(failure, message=f"{failure.message} {reset}"))
+                error.__cause__ = cause
+        if isinstance(error, ProviderError):
+            error.attempts, error.waited = self.attempt, self.waited
+        times = "1 attempt" if self.attempt == 1 else f"{self.attempt} attempts"
+        error.add_note(f"chatkit: gave up after {times} and {self._elapsed():.1f} s" + (f": {why}" if why else ""))
+        return error
+
+
+def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
+    """Run a plain function until it gives a value or the loop gives up. Blocks; interrupts pass through at once.
+
+    Parameters
+    ----------
+    loop : RetryLoop
+    attempt : callable
+        One attempt.
+    wake : Wake
+        Ends a wait early, or the loop.
+
+    Returns
+    -------
+    object
+        What `attempt` gave. Where that is awaitable, the attempt is still open: hand it to `drive_async` as `begun`.
+
+    Raises
+    ------
+    Stopped
+        `wake` was stopped.
+    """
+    while True:
+        loop.begin()
+        try:
+            value = attempt()
+        except (Exception, asyncio.CancelledError) as error:
+            notice = loop.failed(_peers(error))
+        except BaseException:
+            loop.abandoned()
+            raise
+        else:
+            if not inspect.isawaitable(value):
+                loop.succeeded()
+            return value
+        loop.observe(notice)
+        loop.pausing()
+        try:
+            wake.pause(loop.clock, notice.delay)
+        except BaseException:
+            loop.abandoned()
+            raise
+
+
+async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake: Wake, *, begun: Awaitable[T] | None = None) -> T:
+    """Run an asynchronous function until it gives a value or the loop gives up, on the running event loop.
+
+    Parameters
+    ----------
+    loop : RetryLoop
+    attempt : callable
+        Gives the awaitable of one attempt.
+    wake : Wake
+        Ends a wait early.
+    begun : awaitable, optional
+        The first attempt, which a plain function began and handed out.
+    """
+    while True:
+        if begun is None:
+            loop.begin()
+        try:
+            value = await (begun if begun is not None else attempt())
+        except Exception as error:
+            notice = loop.failed(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                loop.abandoned()
+                raise
+            notice = loop.failed(_peers(error))  # nobody cancelled us: it was the other side
+        except BaseException:
+            loop.abandoned()
+            raise
+        else:
+            loop.succeeded()
+            return value
+        begun = None
+        try:
+            told = loop.observe(notice)
+            if inspect.isawaitable(told):
+                await told
+        except Exception:
+            _logger.exception("on_retry raised; the retry goes on")
+        except BaseException:
+            loop.pausing()
+            loop.abandoned()
+            raise
+        loop.pausing()
+        try:
+            await wake.pause_async(loop.clock, notice.delay)
+        except BaseException:
+            loop.abandoned()
+            raise
+
+
+def _peers(error: BaseException) -> BaseException:
+    """A cancellation that the caller did not ask for was the peer's: a broken connection."""
+    if not isinstance(error, asyncio.CancelledError):
+        return error
+    broken = provider_error(classified("network", detail="the other side cancelled the call"))
+    broken.__cause__ = error
+    return broken

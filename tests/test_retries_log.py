@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chatkit.chattest import FakeClock
+from chatkit.errors import Classification
+from chatkit.retries.log import AttemptRecord, InFlight, default_log_path, write_record
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+START = AttemptRecord(ts=NOON, call="c1", operation="chat", attempt=1, duration_ms=0, outcome="ok")
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "deep" / "retries.jsonl"
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(path))
+    return path
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_an_attempt_is_one_line_with_the_documented_fields(log: Path) -> None:
+    clock = FakeClock()
+    attempt = InFlight(START, clock)
+    clock.advance(1.5)
+    failure = Classification(
+        retryable=True, kind="overloaded", message="anthropic is overloaded", status_code=529, retry_after=3.0, detail="their words"
+    )
+    attempt.end("retry", failure, delay=3.0)
+    (line,) = lines(log)
+    assert list(line) == [
+        "v",
+        "ts",
+        "call",
+        "chat",
+        "operation",
+        "provider",
+        "model",
+        "step",
+        "attempt",
+        "waited_ms",
+        "duration_ms",
+        "outcome",
+        "delay_ms",
+        "hint_ms",
+        "kind",
+        "status_code",
+        "request_id",
+        "error",
+    ]
+    assert line["ts"] == "2026-11-20T12:00:00Z"
+    assert (line["duration_ms"], line["delay_ms"], line["hint_ms"], line["outcome"]) == (1500, 3000, 3000, "retry")
+    assert line["error"] == "anthropic is overloaded"
+    assert "their words" not in log.read_text("utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
+def test_only_the_owner_can_read_it(log: Path) -> None:
+    write_record(START)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_an_attempt_is_written_once(log: Path) -> None:
+    attempt = InFlight(START, FakeClock())
+    assert attempt.end("ok") is not None
+    assert attempt.end("abandoned") is None
+    assert len(lines(log)) == 1
+
+
+def test_threads_write_whole_lines(log: Path) -> None:
+    def write() -> None:
+        for _ in range(200):
+            write_record(START)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines(log)) == 1600
+
+
+def test_off_writes_nothing_and_no_setting_means_a_file_a_process_and_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "off")
+    assert default_log_path(NOON) is None
+    monkeypatch.delenv("CHATKIT_RETRY_LOG")
+    path = default_log_path(NOON)
+    assert path is not None
+    assert path.name == f"retries-2026-11-{os.getpid()}.jsonl"
+    assert "chatkit" in str(path.parent)
+
+
+def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(tmp_path / "file" / "retries.jsonl"))
+    with caplog.at_level(logging.WARNING, "chatkit"):
+        write_record(START)
+        write_record(START)
+    assert len(caplog.records) == 1
+    assert "CHATKIT_RETRY_LOG" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "/dev/full")
+    with caplog.at_level(logging.WARNING, "chatkit"):
+        write_record(START)
+    assert "No space left" in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files by a POSIX call")
+def test_after_a_line_that_the_disk_cut_off_the_next_is_whole_again(tmp_path: Path) -> None:
+    program = """
+import resource, signal, datetime
+from chatkit.retries.log import AttemptRecord, write_record
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def write(call): write_record(AttemptRecord(ts=datetime.datetime.now(datetime.UTC), call=call, operation="chat", attempt=1, duration_ms=0, outcome="ok"))
+write("one")
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
+write("two")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+write("three")
+"""
+    path = tmp_path / "log.jsonl"
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}, timeout=30, capture_output=True
+    )
+    first, torn, last = path.read_text("utf-8").splitlines()
+    assert json.loads(first)["call"] == "one"
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(torn)
+    assert json.loads(last)["call"] == "three"
+
+
+def test_an_attempt_in_flight_when_the_process_ends_is_abandoned(tmp_path: Path) -> None:
+    program = """
+import datetime
+from chatkit.clock import SystemClock
+from chatkit.retries.log import AttemptRecord, InFlight
+clock = SystemClock()
+InFlight(AttemptRecord(ts=clock.now(), call="c", operation="retry", attempt=3, duration_ms=0, outcome="ok"), clock)
+raise SystemExit(0)
+"""
+    path = tmp_path / "log.jsonl"
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}, timeout=30)
+    (line,) = lines(path)
+    assert (line["outcome"], line["attempt"]) == ("abandoned", 3)

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chatkit import Classification, ProviderError, RetryPolicy, Stopped
+from chatkit.chattest import FakeClock
+from chatkit.errors import provider_error
+from chatkit.retries.log import AttemptRecord
+from chatkit.retries.loop import Call, Decision, GiveUp, RetryLoop, RetryNotice, Wait, Wake, drive, drive_async
+
+OVERLOADED = Classification(retryable=True, kind="overloaded", message="anthropic is overloaded", provider="anthropic", status_code=529)
+AUTH = Classification(retryable=False, kind="auth", message="anthropic refused the key")
+UNKNOWN = Classification(retryable=True, kind="unknown", message="something went wrong")
+
+
+def waits(decision: Decision, failure: Classification, count: int, *, paid: bool = False, elapsed: float = 0.0) -> list[float]:
+    steps = [decision.after(failure, elapsed=elapsed, paid=paid) for _ in range(count)]
+    assert all(isinstance(step, Wait) for step in steps), steps
+    return [step.delay for step in steps if isinstance(step, Wait)]
+
+
+def hinted(seconds: float) -> Classification:
+    return Classification(retryable=True, kind="rate_limit", message="openai limits the rate", retry_after=seconds)
+
+
+def test_unlimited_failures_wait_1_2_4_to_60_seconds() -> None:
+    assert waits(Decision(RetryPolicy(), None), OVERLOADED, 9) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_what_is_not_retryable_ends_at_once() -> None:
+    assert Decision(RetryPolicy(), None).after(AUTH, elapsed=0, paid=False) == GiveUp()
+
+
+def test_a_hint_is_a_minimum() -> None:
+    decision = Decision(RetryPolicy(), None)
+    assert waits(decision, hinted(3.5), 4) == [3.5, 3.5, 4, 8]
+
+
+def test_a_hint_above_the_ceiling_ends_the_retry() -> None:
+    step = Decision(RetryPolicy(), None).after(hinted(301), elapsed=0, paid=False)
+    assert isinstance(step, GiveUp)
+    assert step.reset_after == 301
+    assert waits(Decision(RetryPolicy(hint_ceiling=400), None), hinted(301), 1) == [301]
+
+
+def test_attempts_are_bounded_by_number_and_by_time() -> None:
+    by_number = Decision(RetryPolicy(max_attempts=3), None)
+    waits(by_number, OVERLOADED, 2)
+    assert isinstance(by_number.after(OVERLOADED, elapsed=0, paid=False), GiveUp)
+    by_time = Decision(RetryPolicy(), limit=10)
+    assert waits(by_time, OVERLOADED, 2, elapsed=8) == [1, 2]
+    assert isinstance(by_time.after(OVERLOADED, elapsed=8, paid=False), GiveUp)
+
+
+def test_five_paid_failures_in_a_row_end_it_and_a_free_one_starts_the_count_anew() -> None:
+    decision = Decision(RetryPolicy(), None)
+    waits(decision, OVERLOADED, 4, paid=True)
+    waits(decision, OVERLOADED, 1, paid=False)
+    waits(decision, OVERLOADED, 4, paid=True)
+    assert isinstance(decision.after(OVERLOADED, elapsed=0, paid=True), GiveUp)
+
+
+def test_failures_that_nothing_explains_are_tried_five_times() -> None:
+    decision = Decision(RetryPolicy(), None)
+    waits(decision, UNKNOWN, 4)
+    assert isinstance(decision.after(UNKNOWN, elapsed=0, paid=False), GiveUp)
+
+
+class Bench:
+    """A loop with its records and notices, and a function that plays a script."""
+
+    def __init__(self, *script: Any, policy: RetryPolicy | None = None, limit: float | None = None, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.records: list[AttemptRecord] = []
+        self.notices: list[RetryNotice] = []
+        self.wake = Wake()
+        self.script: Iterator[Any] = iter(script)
+        self.observe: Callable[[RetryNotice], object] = self.notices.append
+        self.loop = RetryLoop(
+            Call(operation="retry", provider="anthropic"),
+            policy=policy or RetryPolicy(),
+            limit=limit,
+            clock=self.clock,
+            observe=lambda notice: self.observe(notice),
+            record=self.records.append,
+        )
+
+    def play(self) -> Any:
+        line = next(self.script)
+        if isinstance(line, BaseException):
+            raise line
+        return line
+
+    async def play_async(self) -> Any:
+        return self.play()
+
+    def run(self, how: str) -> Any:
+        if how == "plain":
+            return drive(self.loop, self.play, self.wake)
+        return asyncio.run(drive_async(self.loop, self.play_async, self.wake))
+
+
+both = pytest.mark.parametrize("how", ["plain", "awaited"])
+
+
+@both
+def test_a_value_comes_after_the_failures_and_every_attempt_is_recorded(how: str) -> None:
+    bench = Bench(provider_error(OVERLOADED), ConnectionResetError(), "done")
+    assert bench.run(how) == "done"
+    assert bench.clock.pauses == [1, 2]
+    assert [(r.attempt, r.outcome, r.waited_ms, r.delay_ms, r.kind) for r in bench.records] == [
+        (1, "retry", 0, 1000, "overloaded"),
+        (2, "retry", 1000, 2000, "network"),
+        (3, "ok", 2000, None, None),
+    ]
+    assert len({r.call for r in bench.records}) == 1
+    assert bench.loop.waited == 3
+
+
+@both
+def test_the_last_error_itself_is_raised_with_a_note(how: str) -> None:
+    mine = ConnectionResetError("mine")
+    bench = Bench(TimeoutError(), mine, policy=RetryPolicy(max_attempts=2))
+    with pytest.raises(ConnectionResetError) as caught:
+        bench.run(how)
+    assert caught.value is mine
+    assert caught.value.__notes__ == ["chatkit: gave up after 2 attempts and 1.0 s: max_attempts=2"]
+    assert bench.records[-1].outcome == "failed"
+
+
+@both
+def test_a_provider_error_knows_how_often_and_how_long(how: str) -> None:
+    bench = Bench(*(provider_error(OVERLOADED) for _ in range(3)), policy=RetryPolicy(max_attempts=3))
+    with pytest.raises(ProviderError) as caught:
+        bench.run(how)
+    assert (caught.value.attempts, caught.value.waited) == (3, 3)
+
+
+@both
+def test_a_hint_above_the_ceiling_names_the_time_of_reset(how: str) -> None:
+    bench = Bench(provider_error(hinted(1200)))
+    with pytest.raises(ProviderError, match="until 2026-11-20 09:20:00 UTC") as caught:
+        bench.run(how)
+    assert "hint_ceiling=300" in caught.value.__notes__[0]
+
+
+@both
+def test_program_errors_are_never_tried_again(how: str) -> None:
+    bench = Bench(TypeError("mine"))
+    with pytest.raises(TypeError):
+        bench.run(how)
+    assert bench.clock.pauses == []
+
+
+@both
+def test_an_observer_that_raises_is_logged_and_stops_nothing(how: str, caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(TimeoutError(), "done")
+
+    def broken(_: RetryNotice) -> None:
+        raise RuntimeError("mine")
+
+    bench.observe = broken
+    assert bench.run(how) == "done"
+    assert "on_retry raised" in caplog.text
+
+
+def test_an_awaitable_observer_is_awaited_and_may_fail_too(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(TimeoutError(), "done")
+    heard = []
+
+    async def slowly(notice: RetryNotice) -> None:
+        heard.append(notice.attempt)
+        raise RuntimeError("mine")
+
+    bench.observe = slowly
+    assert bench.run("awaited") == "done"
+    assert heard == [1]
+    assert "on_retry raised" in caplog.text
+
+
+@both
+def test_the_notice_tells_all_before_the_wait(how: str) -> None:
+    bench = Bench(TimeoutError("slow"), provider_error(OVERLOADED), "done")
+    bench.run(how)
+    first, second = bench.notices
+    assert (first.attempt, first.kind, first.delay, first.waited) == (1, "timeout", 1, 0)
+    assert (second.attempt, second.kind, second.delay, second.waited, second.elapsed) == (2, "overloaded", 2, 1, 1)
+    assert second.status_code == 529
+    assert second.message == "anthropic is overloaded"
+    event = second.event("c1")
+    assert (event.attempt, event.delay_ms, event.kind, event.provider) == (2, 2000, "overloaded", "anthropic")
+    assert event.retrying_at == second.retrying_at
+
+
+def test_an_hour_of_failures_takes_no_time() -> None:
+    bench = Bench(*(provider_error(OVERLOADED) for _ in range(70)), "done")
+    assert bench.run("awaited") == "done"
+    assert bench.clock.pauses == [1, 2, 4, 8, 16, 32] + [60] * 64
+
+
+def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """Run it beside the test; its value or error is in the list when the thread has ended."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+@both
+def test_retry_now_ends_a_wait_at_once(how: str) -> None:
+    bench = Bench(TimeoutError(), TimeoutError(), "done", clock=FakeClock(hold=True))
+    thread, outcome = in_thread(lambda: bench.run(how))
+    for count in (1, 2):
+        bench.clock.wait_for_pause(count)
+        bench.wake.set()
+    thread.join(5)
+    assert outcome == ["done"]
+    assert [r.waited_ms for r in bench.records] == [0, 0, 0]
+
+
+@both
+def test_stop_ends_a_wait_and_records_the_attempt_that_it_would_have_led_to(how: str) -> None:
+    bench = Bench(TimeoutError(), "never", clock=FakeClock(hold=True))
+    thread, outcome = in_thread(lambda: bench.run(how))
+    bench.clock.wait_for_pause()
+    bench.wake.stop()
+    thread.join(5)
+    assert isinstance(outcome[0], Stopped)
+    assert [(r.attempt, r.outcome, r.duration_ms) for r in bench.records] == [(1, "retry", 0), (2, "abandoned", 0)]
+
+
+@both
+def test_an_interrupt_in_an_attempt_passes_through_and_is_recorded(how: str) -> None:
+    bench = Bench(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(how)
+    assert [(r.attempt, r.outcome) for r in bench.records] == [(1, "abandoned")]
+
+
+def test_cancelling_ends_a_wait_and_is_not_swallowed() -> None:
+    bench = Bench(TimeoutError(), "never", clock=FakeClock(hold=True))
+
+    async def main() -> None:
+        task = asyncio.create_task(drive_async(bench.loop, bench.play_async, bench.wake))
+        await asyncio.to_thread(bench.clock.wait_for_pause)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert [(r.attempt, r.outcome) for r in bench.records] == [(1, "retry"), (2, "abandoned")]
+
+
+def test_cancelling_ends_an_attempt_and_is_not_swallowed() -> None:
+    bench = Bench()
+
+    async def main() -> None:
+        began = asyncio.Event()
+
+        async def attempt() -> None:
+            began.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(drive_async(bench.loop, attempt, bench.wake))
+        await began.wait()
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert [(r.attempt, r.outcome) for r in bench.records] == [(1, "abandoned")]
+
+
+@both
+def test_a_cancellation_that_the_peer_made_is_a_network_error(how: str) -> None:
+    bench = Bench(asyncio.CancelledError(), "done")
+    assert bench.run(how) == "done"
+    assert bench.records[0].kind == "network"
+
+
+def test_the_record_says_which_request_an_attempt_was() -> None:
+    bench = Bench()
+
+    async def attempt() -> str:
+        bench.loop.request_id = "req_1"
+        return "done"
+
+    asyncio.run(drive_async(bench.loop, attempt, bench.wake))
+    assert bench.records[0].request_id == "req_1"
