@@ -1,0 +1,120 @@
+"""The commands ``chatkit demo`` and ``chatkit lab``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import chatkit
+from chatkit.errors import ChatkitError
+
+__all__ = ["main"]
+
+QUESTION = "Why do clients back off?"
+
+
+def demo() -> int:
+    """Play the main job in this terminal: a reply streams through a failing provider, and every retry is seen."""
+    from chatkit.conversation import Chat
+    from chatkit.conversation import title as generate_title
+    from chatkit.display.terminal import TerminalDisplay
+
+    print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")
+    print(f"> {QUESTION}\n")
+    with Chat("demo", title=None) as chat, chat.stream(QUESTION) as events:
+        display = TerminalDisplay(events, stream=sys.stdout)
+        for event in events:
+            display.apply(event)
+        display.close()
+        reply = events.reply
+        print(f"\nTitle: {generate_title(QUESTION, 'demo')}")
+        print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. Each of them, as chat.retries has it:\n")
+        columns = ["attempt", "outcome", "kind", "status_code", "waited", "duration", "error"]
+        table = chat.retries[columns].astype({"waited": "timedelta64[ms]", "duration": "timedelta64[ms]"})
+        for column in ("waited", "duration"):
+            table[column] = table[column].dt.total_seconds().map("{:.1f} s".format)
+        print(table.astype(object).where(table.notna(), "").to_string(index=False))
+    print("\nNext: chatkit lab opens the notebooks; chatkit.Chat('anthropic:…') or ('openai:…') talks to a model.")
+    return 0
+
+
+def notebooks() -> Path:
+    """Where the notebooks lie: in the installed package, or beside it in a checkout."""
+    package = Path(chatkit.__file__).parent
+    for folder in (package / "_notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise ChatkitError("the notebooks are missing from this installation: reinstall chatkit-notebook")
+
+
+def lab(folder: str, *, launch: bool = True) -> int:
+    """Copy the notebooks into a folder, never over a file that is there, and open them in JupyterLab.
+
+    Parameters
+    ----------
+    folder : str
+        It is made where it doesn't exist.
+    launch : bool
+        Whether to start JupyterLab there.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    target = Path(folder).expanduser()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for source in sorted(notebooks().glob("*.ipynb")):
+            if (target / source.name).exists():
+                print(f"kept {target / source.name}: it is there already")
+            else:
+                shutil.copyfile(source, target / source.name)
+                print(f"copied {target / source.name}")
+    except OSError as error:
+        raise ChatkitError(f"the notebooks can't be copied into {target}: {error.strerror}") from error
+    if not launch:
+        return 0
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ChatkitError("JupyterLab isn't installed here: pip install 'chatkit-notebook[lab]'")
+    try:
+        return subprocess.call([sys.executable, "-m", "jupyterlab", os.fspath(target)])
+    except KeyboardInterrupt:
+        return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process unless given.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 failed (said on stderr), 2 wrong arguments, 130 interrupted.
+    """
+    parser = argparse.ArgumentParser(prog="chatkit", description="Language models in Jupyter, with visible retries.")
+    parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("demo", help="watch a reply stream through a failing provider (no key, no network)")
+    opened = commands.add_parser("lab", help="copy the notebooks into a folder and open them in JupyterLab")
+    opened.add_argument("folder", nargs="?", default="chatkit-notebooks", help="where to put them (default: %(default)s)")
+    opened.add_argument("--no-launch", action="store_true", help="only copy them")
+    given = parser.parse_args(arguments)
+    try:
+        return demo() if given.command == "demo" else lab(given.folder, launch=not given.no_launch)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except ChatkitError as error:
+        print(f"chatkit: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,450 @@
+"""`Chat`, the conversation that a notebook holds, and the one-call forms `chatkit.chat` and `chatkit.title`."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from chatkit.bridge import Awaiter, Caller, Waiter, spawn
+from chatkit.bridge import Worker as WorkerThread
+from chatkit.bridge import loop as bridge_loop
+from chatkit.clock import Clock, SystemClock
+from chatkit.display.environment import attended, current_cell, shows_by_default
+from chatkit.errors import ProviderError, Stopped, UsageError, unknown_option
+from chatkit.events import Event, StatusWord
+from chatkit.parts import Message, Part, text_of
+from chatkit.providers.registry import connect
+from chatkit.questions import as_parts
+from chatkit.replies import Reply, Run, Stream
+from chatkit.retries.backoff import RetryPolicy
+from chatkit.retries.log import AttemptRecord
+from chatkit.retries.loop import RetryNotice
+from chatkit.service.hub import Hub, Subscription
+from chatkit.service.worker import Answer, Turn, Worker
+from chatkit.turn.run import Settings
+from chatkit.turn.titles import fallback_title, generate_title
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chatkit.display.opening import Display
+
+__all__ = ["Chat", "chat", "title"]
+
+T = TypeVar("T")
+
+AUTO: Final = ""
+"""The title that asks for one to be made."""
+_CHAT_OPTIONS = ("api_key", "base_url", "clock", "model", "on_retry", "options", "policy", "show", "silence_timeout", "system", "title")
+_ASK_OPTIONS = ("options", "show")
+
+
+class _Shown:
+    """A display as a listener of the hub."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def push(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._display.apply(event)
+
+
+class Chat:
+    """A conversation with a model.
+
+    Parameters
+    ----------
+    model : str, optional
+        ``"provider:model"``: ``anthropic:…``, ``openai:…`` (Responses), ``openai-compat:…`` (Chat Completions, with
+        `base_url`), or ``demo``, a script on this machine. Unless given, the variable ``CHATKIT_MODEL``, else ``demo``.
+    system : str
+        The system prompt.
+    title : str or None
+        The title; one is made after the first reply unless it is given; None for none.
+    api_key : str, optional
+        Unless given, the provider's variable (``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_COMPAT_API_KEY``).
+    base_url : str, optional
+        Another server, as the vendor's own SDK takes it.
+    options : dict, optional
+        Passed through to the provider with every request, such as ``{"temperature": 0}``.
+    policy : RetryPolicy, optional
+        The numbers of the retries.
+    silence_timeout : float
+        Seconds without a part after which an attempt counts as dead; 0 for never.
+    on_retry : callable, optional
+        Gets a `RetryNotice` before every wait, on the thread that waits for the reply.
+    show : bool, optional
+        Whether turns are shown; where there is a display (a notebook, a terminal) unless given.
+    clock : Clock, optional
+        Where time comes from; for tests.
+
+    Raises
+    ------
+    UsageError
+        An unknown model, provider or option, a `base_url` that isn't http(s), a missing key: it says what to give.
+
+    Examples
+    --------
+    >>> chat = Chat("demo:steady", title=None, show=False)
+    >>> reply = chat.ask("Why do clients back off?")
+    >>> reply.stop_reason, reply.attempts
+    ('end', 1)
+    >>> [message.role for message in chat.messages]
+    ['user', 'assistant']
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        system: str = "",
+        title: str | None = AUTO,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        policy: RetryPolicy | None = None,
+        silence_timeout: float = 600.0,
+        on_retry: Callable[[RetryNotice], object] | None = None,
+        show: bool | None = None,
+        clock: Clock | None = None,
+        **unknown: object,
+    ) -> None:
+        if unknown:
+            raise unknown_option("Chat()", unknown, _CHAT_OPTIONS)
+        if not isinstance(system, str):
+            raise UsageError(f"system={system!r}: give a text")
+        if not (isinstance(silence_timeout, int | float) and silence_timeout >= 0):
+            raise UsageError(f"silence_timeout={silence_timeout!r}: give seconds, or 0 for no guard")
+        self._provider = connect(model, api_key=api_key, base_url=base_url)
+        self.id = "chat-" + secrets.token_hex(4)
+        self.system = system
+        self.options = dict(options or {})
+        self.policy = policy or RetryPolicy()
+        self.silence_timeout = float(silence_timeout)
+        self.on_retry = on_retry
+        self.show = show
+        self._clock = clock or SystemClock()
+        self._hub = Hub(self.id, self._clock)
+        self._worker = Worker(self._hub, title)
+
+    @property
+    def model(self) -> str:
+        """Whom it talks to, as ``provider:model``."""
+        return self._provider.label
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What was said, by id."""
+        return self._hub.messages
+
+    @property
+    def title(self) -> str:
+        """What the chat is called: the fallback until a generated title comes."""
+        return self._worker.title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._worker.title = title
+        bridge_loop().call_soon_threadsafe(self._worker.rename, title)
+
+    @property
+    def status(self) -> StatusWord:
+        """``waiting`` for a question, ``running``, ``interrupting``, or ``error``."""
+        return self._hub.transcript.status_word
+
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]:
+        """The record of every attempt of its turns, also with the log off."""
+        return tuple(self._worker.records)
+
+    @property
+    def retries(self) -> pd.DataFrame:
+        """`attempts` as a DataFrame: one row each, columns as in `chatkit.analysis.attempts_frame`."""
+        from chatkit.analysis.frames import attempts_frame
+
+        return attempts_frame(self.attempts)
+
+    def ask(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+        """Ask, and wait for the reply; it streams into the cell meanwhile.
+
+        Parameters
+        ----------
+        prompt : str, Path, image, Part, or list of these
+            The question.
+        show : bool, optional
+            Whether this turn is shown.
+        options : dict, optional
+            Passed through to the provider, over the chat's own.
+
+        Returns
+        -------
+        Reply
+
+        Raises
+        ------
+        UsageError
+            The prompt is empty or of another type, the chat is closed, or an option is unknown.
+        Busy
+            A turn is running in this chat.
+        ProviderError
+            The last attempt's failure, with the number of attempts. The question stays visible until the next one.
+        Stopped
+            Somebody pressed Stop; `reply` holds what was said.
+        KeyboardInterrupt
+            The kernel was interrupted; what was said is in `messages`.
+        """
+        _check("ask()", unknown)
+        waiter = Waiter()
+        return self._begin(prompt, show, options, waiter).wait(waiter)
+
+    async def send(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+        """The awaitable form of `ask`, for cells and programs that await; cancelling it keeps what was said."""
+        _check("send()", unknown)
+        awaiter = Awaiter()
+        return await self._begin(prompt, show, options, awaiter).wait_async(awaiter)
+
+    def submit(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Run:
+        """Ask, and return at once: the cell ends, its view goes on, and its buttons always work.
+
+        Returns
+        -------
+        Run
+            ``run.result()`` waits for the `Reply`.
+        """
+        _check("submit()", unknown)
+        worker = WorkerThread()
+        asked = self._begin(prompt, show, options, worker, detached=True)
+        asked.future.add_done_callback(lambda _: worker.close())
+        return Run(asked.turn, asked.future)
+
+    def stream(self, prompt: Any, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
+        """Ask, and get every event as it comes, in a plain or an asynchronous loop. Nothing is shown.
+
+        Returns
+        -------
+        Stream
+            To be used in a ``with`` block: leaving it interrupts the turn.
+        """
+        _check("stream()", unknown, ("options",))
+        worker, events = WorkerThread(), Subscription()
+        asked = self._begin(prompt, False, options, worker, events=events)
+        asked.future.add_done_callback(lambda _: worker.close())
+        return Stream(asked.turn, asked.future, events)
+
+    def stop(self) -> bool:
+        """Stop the turn that runs; what was said is kept. Returns at once; False where none runs."""
+        turn = self._worker.turn
+        if turn:
+            turn.stop()
+        return turn is not None
+
+    def undo(self) -> tuple[Message, ...]:
+        """Remove the last question and its answer.
+
+        Returns
+        -------
+        tuple of Message
+            What was removed; empty where there was nothing.
+
+        Raises
+        ------
+        Busy
+            A turn is running.
+        """
+        turn = self._worker.claim(self._settings(None))
+        try:
+            return Waiter().wait(spawn(_later(self._worker.undo)))
+        finally:
+            self._worker.release(turn)
+
+    def close(self) -> None:
+        """Stop what runs, and take no more questions; what was said can still be read."""
+        self._worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        count = len(self.messages)
+        name = f" {self.title!r}" if self.title else ""
+        return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
+
+    def _settings(self, options: Mapping[str, Any] | None) -> Settings:
+        return Settings(
+            provider=self._provider,
+            system=self.system,
+            options={**self.options, **(options or {})},
+            policy=self.policy,
+            limit=self.policy.elapsed_limit(attended()),
+            silence_timeout=self.silence_timeout,
+            clock=self._clock,
+        )
+
+    def _begin(
+        self,
+        prompt: Any,
+        show: bool | None,
+        options: Mapping[str, Any] | None,
+        caller: Caller,
+        *,
+        detached: bool = False,
+        events: Subscription | None = None,
+    ) -> _Asked:
+        question = as_parts(prompt)
+        turn = self._worker.claim(self._settings(options))
+        try:
+            return _Asked(self, turn, question, self._shows(show), caller, detached, events)
+        except BaseException:
+            self._worker.release(turn)
+            raise
+
+    def _shows(self, show: bool | None) -> bool:
+        choice = self.show if show is None else show
+        return shows_by_default() if choice is None else choice
+
+
+class _Asked:
+    """A question on its way: its turn, its display, and the future of its reply."""
+
+    def __init__(
+        self, chat: Chat, turn: Turn, question: tuple[Part, ...], shown: bool, caller: Caller, detached: bool, events: Subscription | None
+    ) -> None:
+        self.turn = turn
+        self._display: Display | None = None
+        self._cell = current_cell() if shown else None
+        if shown:
+            from chatkit.display.opening import open_chat_display
+
+            self._display = open_chat_display(turn, model=chat.model, question=text_of(question))
+        listeners = [_Shown(self._display)] if self._display else []
+
+        async def notify(notice: RetryNotice) -> None:
+            if chat.on_retry:
+                await caller.call(chat.on_retry, notice)
+
+        async def work() -> Reply:
+            try:
+                answer = await chat._worker.run(turn, question, [*listeners, *([events] if events else [])], notify)
+            except Stopped as stopped:
+                if isinstance(stopped.reply, Answer):
+                    stopped.reply = self._reply(stopped.reply)
+                raise
+            finally:
+                if detached and self._display:
+                    self._display.close()
+            return self._reply(answer)
+
+        self.future: concurrent.futures.Future[Reply] = spawn(work())
+
+    def _reply(self, answer: Answer) -> Reply:
+        return Reply(answer, tuple(self.turn.records), shown_in=self._cell)
+
+    def wait(self, waiter: Waiter) -> Reply:
+        try:
+            return waiter.wait(self.future, interrupt=self.turn.stop)
+        finally:
+            if self._display:
+                self._display.close()
+
+    async def wait_async(self, awaiter: Awaiter) -> Reply:
+        try:
+            return await awaiter.wait(self.future, interrupt=self.turn.stop)
+        finally:
+            if self._display:
+                self._display.close()
+
+
+def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = _ASK_OPTIONS) -> None:
+    if unknown:
+        raise unknown_option(where, unknown, known)
+
+
+async def _later(function: Callable[[], T]) -> T:
+    return function()
+
+
+def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
+    """Ask one question in a chat of its own.
+
+    Parameters
+    ----------
+    prompt : str, Path, image, Part, or list of these
+        The question.
+    model : str, optional
+        ``"provider:model"``, as `Chat` takes it.
+    **options
+        Whatever else `Chat` takes: ``system``, ``api_key``, ``base_url``, ``options``, ``policy``, ``show`` …
+
+    Returns
+    -------
+    Reply
+
+    Raises
+    ------
+    UsageError, ProviderError, Stopped
+        As `Chat` and `Chat.ask` do.
+
+    Examples
+    --------
+    >>> chat("Hello", "demo:steady", show=False).stop_reason
+    'end'
+    """
+    with Chat(model, **{"title": None, **options}) as one:
+        return one.ask(prompt)
+
+
+def title(
+    text: str,
+    model: str | None = None,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    fallback: bool = False,
+    clock: Clock | None = None,
+) -> str:
+    """A title for a conversation that begins with `text`, asked of the model; 10 s in all, retries included.
+
+    Parameters
+    ----------
+    text : str
+        The first message.
+    model, api_key, base_url : str, optional
+        As `Chat` takes them.
+    fallback : bool
+        Give `fallback_title` in place of an error of the provider.
+    clock : Clock, optional
+        For tests.
+
+    Returns
+    -------
+    str
+        At most 8 words and 80 characters of plain text.
+
+    Raises
+    ------
+    UsageError
+        `text` is empty.
+    ProviderError
+        What went wrong, unless `fallback` is set.
+
+    Examples
+    --------
+    >>> len(title("Why do clients back off?", "demo:steady").split()) <= 8
+    True
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError("there is nothing to name: give the text of the first message")
+    provider = connect(model, api_key=api_key, base_url=base_url)
+    work: Coroutine[Any, Any, str] = generate_title(text, provider, clock=clock or SystemClock())
+    try:
+        return Waiter().wait(spawn(work))
+    except ProviderError:
+        if fallback:
+            return fallback_title(text)
+        raise

@@ -1,0 +1,1 @@
+"""One turn: the prompt from the history, the request with its retries, the reply; and titles."""

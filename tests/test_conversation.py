@@ -1,0 +1,529 @@
+"""The main job over real HTTP: a reply streams through a failing provider, on all three wire formats."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import chatkit
+from chatkit import Busy, Chat, ChatClosed, ProviderError, Reply, RetryNotice, RetryPolicy, Stopped, UnknownOption, UsageError
+from chatkit.chattest import (
+    FakeClock,
+    FakeProvider,
+    Response,
+    anthropic_error_response,
+    anthropic_overloaded_response,
+    html_response,
+    openai_error_response,
+    openai_rate_limit_response,
+    reply,
+)
+from chatkit.events import ErrorEvent, MessagePart, Reset, Retry, Status
+from chatkit.parts import Message, Text
+
+Make = Callable[..., FakeProvider]
+WORDS = " ".join(f"word{n}" for n in range(40))
+FORMATS = {"anthropic": "anthropic:claude-x", "openai": "openai:gpt-x", "chat": "openai-compat:llama"}
+every_format = pytest.mark.parametrize("wire", FORMATS)
+
+
+def open_chat(fake: FakeProvider, wire: str = "anthropic", **options: Any) -> Chat:
+    base_url = fake.anthropic_url if wire == "anthropic" else fake.openai_url
+    given = {"title": None, "clock": FakeClock(), "policy": RetryPolicy(max_elapsed=None), **options}
+    return Chat(FORMATS[wire], base_url=base_url, api_key="sk-test", **given)
+
+
+@every_format
+def test_a_question_gets_a_reply(fake_provider: Make, wire: str) -> None:
+    fake = fake_provider([reply("Hello there.")])
+    answer = open_chat(fake, wire).ask("Hi")
+    assert isinstance(answer, Reply)
+    assert (answer.text, answer.stop_reason, answer.attempts, answer.waited) == ("Hello there.", "end", 1, 0)
+    assert answer.usage is not None
+    assert answer.usage.input_tokens == 12
+    assert fake.requests[0].text == "Hi"
+
+
+@every_format
+@pytest.mark.parametrize("fault", ["reset", "cut", "error_frame", "half_close", "broken_json"])
+def test_a_stream_that_breaks_after_10_words_gives_the_full_reply_each_word_once(fake_provider: Make, wire: str, fault: str) -> None:
+    broken: Response = getattr(reply(WORDS), fault)(10)
+    fake = fake_provider([broken, reply(WORDS)])
+    chat = open_chat(fake, wire)
+    with chat.stream("Count") as stream:
+        events = list(stream)
+    assert stream.reply.text == WORDS
+    assert stream.reply.attempts == 2
+    assert len(fake.requests) == 2
+    assert [e.attempt for e in events if isinstance(e, Retry)] == [1]
+    assert chat.messages[-1].text == WORDS
+
+
+@every_format
+def test_529_for_ten_minutes_waits_1_2_4_to_60_seconds(fake_provider: Make, wire: str) -> None:
+    clock = FakeClock()
+    overloaded = anthropic_overloaded_response()
+    fake = fake_provider(lambda request: overloaded if clock.monotonic() < 600 else reply("At last."))
+    with open_chat(fake, wire, clock=clock).stream("Hello?") as stream:
+        delays = [event.delay_ms / 1000 for event in stream if isinstance(event, Retry)]
+    assert delays[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert set(delays[6:]) == {60}
+    assert sum(delays) >= 600
+    assert stream.reply.text == "At last."
+
+
+@every_format
+def test_twenty_five_retries_take_no_time_and_no_guard_fires(fake_provider: Make, wire: str) -> None:
+    fake = fake_provider([anthropic_overloaded_response()] * 25 + [reply("Done.")])
+    answer = open_chat(fake, wire, silence_timeout=5).ask("Hi")
+    assert (answer.text, answer.attempts) == ("Done.", 26)
+    assert answer.waited == 1 + 2 + 4 + 8 + 16 + 32 + 60 * 19
+
+
+@every_format
+@pytest.mark.parametrize(
+    "trouble", [html_response(200), html_response(502), reply(""), reply("x").reset(), reply("x").reset(0), reply("One two three.").cut(0)]
+)
+def test_trouble_before_the_first_word_is_retried(fake_provider: Make, wire: str, trouble: Response) -> None:
+    answer = open_chat(fake_provider([trouble, reply("Fine.")]), wire).ask("Hi")
+    assert (answer.text, answer.attempts) == ("Fine.", 2)
+
+
+@every_format
+def test_split_characters_come_out_whole(fake_provider: Make, wire: str) -> None:
+    text = "Grüße, 世界, 🦅"
+    fake = fake_provider([reply(text).split_characters(), reply(text).split_bytes()])
+    chat = open_chat(fake, wire)
+    assert chat.ask("Hi").text == text
+    assert chat.ask("Again").text == text
+
+
+@every_format
+def test_a_stall_is_ended_by_the_silence_guard_and_retried(fake_provider: Make, wire: str) -> None:
+    clock = FakeClock()
+    fake = fake_provider([reply(WORDS).stall(3), reply("Better.")])
+    chat = open_chat(fake, wire, clock=clock, silence_timeout=30)
+    run = chat.submit("Hi")
+    fake.wait_for(stalled=1)
+    with chat_events(chat) as seen:
+        seen.wait_for_text("word2")
+        clock.advance(31)
+        assert run.result(10).text == "Better."
+    assert [(r.outcome, r.kind) for r in chat.attempts] == [("retry", "timeout"), ("ok", None)]
+
+
+@every_format
+def test_pings_do_not_keep_a_dead_stream_alive(fake_provider: Make, wire: str) -> None:
+    clock = FakeClock()
+    fake = fake_provider([reply(WORDS).drip(0), reply("Better.")])
+    run = open_chat(fake, wire, clock=clock, silence_timeout=30).submit("Hi")
+    fake.wait_for(pings=3)
+    clock.advance(31)
+    assert run.result(10).text == "Better."
+
+
+def test_five_paid_failures_in_a_row_end_the_turn(fake_provider: Make) -> None:
+    fake = fake_provider([reply(WORDS).cut(10)] * 5)
+    chat = open_chat(fake)
+    with pytest.raises(ProviderError, match="cut off") as caught:
+        chat.ask("Hi")
+    assert caught.value.attempts == 5
+    assert chat.status == "error"
+    fake.assert_used_up()
+
+
+def test_an_empty_reply_is_paid_for_too(fake_provider: Make) -> None:
+    fake = fake_provider([reply("")] * 5)
+    with pytest.raises(ProviderError) as caught:
+        open_chat(fake).ask("Hi")
+    assert (caught.value.kind, caught.value.attempts) == ("server_error", 5)
+
+
+def test_a_reply_at_the_token_limit_is_a_reply(fake_provider: Make) -> None:
+    answer = open_chat(fake_provider([reply("Half a", stop_reason="length")])).ask("Hi")
+    assert (answer.text, answer.stop_reason, answer.attempts) == ("Half a", "length", 1)
+
+
+def test_history_and_system_prompt_and_options_are_sent(fake_provider: Make) -> None:
+    fake = fake_provider([reply("One."), reply("Two.")])
+    chat = open_chat(fake, system="Be brief.", options={"temperature": 0.5})
+    chat.ask("First")
+    chat.ask("Second", options={"top_p": 0.9})
+    last = fake.requests[1]
+    assert last.system == "Be brief."
+    assert last.messages == [("user", "First"), ("assistant", "One."), ("user", "Second")]
+    assert (last.json["temperature"], last.json["top_p"]) == (0.5, 0.9)
+    assert [m.role for m in chat.messages] == ["user", "assistant", "user", "assistant"]
+
+
+def test_an_error_that_ends_the_turn_is_classified_and_names_the_attempts(fake_provider: Make) -> None:
+    fake = fake_provider([anthropic_overloaded_response(), anthropic_error_response(401, "invalid x-api-key")])
+    with pytest.raises(chatkit.AuthError) as caught:
+        open_chat(fake).ask("Hi")
+    assert (caught.value.kind, caught.value.status_code, caught.value.attempts, caught.value.waited) == ("auth", 401, 2, 1)
+    assert "sk-test" not in str(caught.value)
+
+
+def test_after_a_failure_the_question_stays_until_the_next_one_withdraws_it(fake_provider: Make) -> None:
+    fake = fake_provider([openai_error_response(400), reply("Now.")])
+    chat = open_chat(fake, "openai")
+    with pytest.raises(ProviderError):
+        chat.ask("Why?")
+    assert [m.text for m in chat.messages] == ["Why?"]
+    with chat.stream("Why?") as stream:
+        events = list(stream)
+    assert isinstance(events[0], Reset)
+    assert [m.text for m in chat.messages] == ["Why?", "Now."]
+    assert fake.requests[1].messages == [("user", "Why?")]
+
+
+def test_on_retry_runs_on_the_thread_that_waits(fake_provider: Make) -> None:
+    heard: list[tuple[str, int]] = []
+
+    def hear(notice: RetryNotice) -> None:
+        heard.append((threading.current_thread().name, notice.attempt))
+
+    fake = fake_provider([anthropic_overloaded_response(), reply("One."), anthropic_overloaded_response(), reply("Two.")] * 2)
+    chat = open_chat(fake, on_retry=hear)
+    chat.ask("Hi")
+    asyncio.run(_send(chat, "Hi"))
+    assert heard == [(threading.current_thread().name, 1)] * 2
+    chat.submit("Hi").result(10)
+    assert heard[2][0].startswith("chatkit-worker")
+
+
+async def _send(chat: Chat, prompt: str) -> Reply:
+    return await chat.send(prompt)
+
+
+def test_an_awaited_question_gets_the_same_reply(fake_provider: Make) -> None:
+    fake = fake_provider([anthropic_overloaded_response(), reply("Hello.")])
+    answer = asyncio.run(_send(open_chat(fake), "Hi"))
+    assert (answer.text, answer.attempts) == ("Hello.", 2)
+
+
+def test_a_submitted_question_returns_at_once_and_can_be_awaited(fake_provider: Make) -> None:
+    fake = fake_provider([reply("Hello.").stall(0), reply("Hello.")])
+    chat = open_chat(fake)
+    run = chat.submit("Hi")
+    assert not run.done
+    assert "running" in repr(run)
+    fake.wait_for(stalled=1)
+    with pytest.raises(TimeoutError):
+        run.result(timeout=0.01)
+    fake.release()
+
+    async def main() -> Reply:
+        return await run
+
+    assert asyncio.run(main()).text == "Hello."
+    assert "Hello." in repr(run)
+
+
+@pytest.mark.parametrize("second", ["ask", "submit", "stream", "undo"])
+def test_a_second_question_while_one_runs_is_busy(fake_provider: Make, second: str) -> None:
+    fake = fake_provider([reply("Hello.").stall(0)])
+    chat = open_chat(fake)
+    run = chat.submit("Hi")
+    fake.wait_for(stalled=1)
+    with pytest.raises(Busy, match="stop it"):
+        getattr(chat, second)(*([] if second == "undo" else ["Again"]))
+    with pytest.raises(Busy):
+        asyncio.run(_send(chat, "Again"))
+    fake.release()
+    assert run.result(10).text == "Hello."
+
+
+class chat_events:
+    """Watch a chat from outside, without sleeping."""
+
+    def __init__(self, chat: Chat) -> None:
+        from chatkit.bridge import Waiter, spawn
+        from chatkit.service.hub import Subscription
+
+        self._run = lambda work: Waiter().wait(spawn(work))
+        self._chat = chat
+        self._subscription = Subscription()
+
+    def __enter__(self) -> chat_events:
+        async def join() -> Callable[[], None]:
+            return self._chat._hub.listen(self._subscription, 0)
+
+        self._leave = self._run(join())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        async def leave() -> None:
+            self._leave()
+
+        self._run(leave())
+
+    def wait_for_text(self, text: str) -> None:
+        said = ""
+        for batch in self._subscription:
+            said += "".join(e.part.text for e in batch if isinstance(e, MessagePart) and isinstance(e.part, Text))
+            if text in said:
+                return
+
+
+def test_stop_keeps_what_was_said_and_the_chat_goes_on(fake_provider: Make) -> None:
+    fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
+    chat = open_chat(fake)
+    run = chat.submit("Hi")
+    with chat_events(chat) as seen:
+        seen.wait_for_text("word2")
+    assert chat.stop() is True
+    with pytest.raises(Stopped) as caught:
+        run.result(10)
+    assert caught.value.reply.text == "word0 word1 word2"
+    assert caught.value.reply.stop_reason is None
+    assert [m.text for m in chat.messages] == ["Hi", "word0 word1 word2"]
+    assert [r.outcome for r in chat.attempts] == ["abandoned"]
+    assert chat.status == "waiting"
+    assert chat.stop() is False
+    assert chat.ask("And?").text == "Next."
+    assert fake.requests[1].messages == [("user", "Hi"), ("assistant", "word0 word1 word2"), ("user", "And?")]
+
+
+def test_stop_during_a_wait_says_nothing_and_the_next_question_replaces_this_one(fake_provider: Make) -> None:
+    clock = FakeClock(hold=True)
+    fake = fake_provider([reply(WORDS).cut(10), reply("Next.")])
+    chat = open_chat(fake, clock=clock)
+    run = chat.submit("Hi")
+    clock.wait_for_pause()
+    run.stop()
+    with pytest.raises(Stopped) as caught:
+        run.result(10)
+    assert caught.value.reply is None
+    assert [(r.attempt, r.outcome, r.duration_ms) for r in chat.attempts][1:] == [(2, "abandoned", 0)]
+    assert chat.ask("And?").text == "Next."
+    assert fake.requests[1].messages == [("user", "And?")]
+
+
+def test_retry_now_ends_the_wait(fake_provider: Make) -> None:
+    clock = FakeClock(hold=True)
+    fake = fake_provider([anthropic_overloaded_response(), reply("Now.")])
+    run = open_chat(fake, clock=clock).submit("Hi")
+    clock.wait_for_pause()
+    run.retry_now()
+    assert run.result(10).waited == 0
+
+
+def test_ctrl_c_keeps_what_was_said_and_cancels_the_request(fake_provider: Make) -> None:
+    fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
+
+    def interrupt(_: RetryNotice) -> None:
+        raise AssertionError
+
+    chat = open_chat(fake)
+    previous = signal.getsignal(signal.SIGINT)
+    watcher = threading.Thread(
+        target=lambda: (_wait_for_text(chat, "word2"), signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
+    )
+    watcher.start()
+    with pytest.raises(KeyboardInterrupt):
+        chat.ask("Hi")
+    watcher.join()
+    assert signal.getsignal(signal.SIGINT) is previous
+    fake.wait_for(hang_ups=1)
+    assert [m.text for m in chat.messages] == ["Hi", "word0 word1 word2"]
+    assert chat.ask("And?").text == "Next."
+
+
+def _wait_for_text(chat: Chat, text: str) -> None:
+    with chat_events(chat) as seen:
+        seen.wait_for_text(text)
+
+
+def test_cancelling_an_awaited_question_keeps_what_was_said(fake_provider: Make) -> None:
+    fake = fake_provider([reply(WORDS).stall(3)])
+    chat = open_chat(fake)
+
+    async def main() -> None:
+        task = asyncio.create_task(chat.send("Hi"))
+        await asyncio.to_thread(_wait_for_text, chat, "word2")
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert [m.text for m in chat.messages] == ["Hi", "word0 word1 word2"]
+
+
+def test_undo_removes_the_last_question_and_its_answer(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("One."), reply("Two.")]))
+    chat.ask("First")
+    chat.ask("Second")
+    assert [m.text for m in chat.undo()] == ["Second", "Two."]
+    assert [m.text for m in chat.messages] == ["First", "One."]
+    chat.undo()
+    assert chat.undo() == ()
+
+
+def test_ids_increase_and_are_never_given_twice(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("One."), reply("Two.")]))
+    chat.ask("First")
+    first = [m.id for m in chat.messages]
+    chat.undo()
+    chat.ask("Second")
+    assert first == [1, 2]
+    assert [m.id for m in chat.messages] == [3, 4]
+
+
+def test_every_event_comes_in_the_order_of_the_turn(fake_provider: Make) -> None:
+    fake = fake_provider([anthropic_overloaded_response(), reply("One two.")])
+    with open_chat(fake).stream("Hi") as stream:
+        events = list(stream)
+    names = [type(e).__name__ if not isinstance(e, Status) else e.status for e in events]
+    assert names == ["Message", "running", "Retry", "MessagePart", "MessagePart", "Message", "waiting"]
+    parts = [e for e in events if isinstance(e, MessagePart)]
+    assert [(p.step, p.attempt, p.index, p.seq) for p in parts] == [(1, 2, 0, 1), (1, 2, 0, 2)]
+
+
+def test_an_asynchronous_loop_sees_the_same_events(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([anthropic_overloaded_response(), reply(WORDS)]))
+
+    async def main() -> list[Any]:
+        async with chat.stream("Hi") as stream:
+            return [event async for event in stream]
+
+    events = asyncio.run(main())
+    assert "".join(e.part.text for e in events if isinstance(e, MessagePart)) == WORDS
+    assert isinstance(events[-2], Message)
+
+
+def test_a_failed_stream_ends_with_its_error(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([openai_error_response(400)]), "openai")
+    events = []
+    with chat.stream("Hi") as stream, pytest.raises(ProviderError):
+        for event in stream:
+            events.append(event)  # noqa: PERF402 - what came before the error is looked at
+    assert isinstance(events[-2], ErrorEvent)
+    with pytest.raises(ProviderError):
+        _ = stream.reply
+
+
+@pytest.mark.parametrize("how", ["break", "close", "exit"])
+def test_leaving_a_stream_interrupts_it(fake_provider: Make, how: str) -> None:
+    fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
+    chat = open_chat(fake)
+    if how == "exit":
+        with chat.stream("Hi"):
+            fake.wait_for(stalled=1)
+    else:
+        stream = chat.stream("Hi")
+        for event in stream:
+            if isinstance(event, MessagePart):
+                break
+        if how == "close":
+            stream.close()
+    fake.wait_for(hang_ups=1)
+    assert chat.ask("And?").text == "Next."
+
+
+def test_a_stream_runs_apart_from_its_reader_and_merges_for_a_slow_one(fake_provider: Make) -> None:
+    pieces = [f"{n} " for n in range(5000)]
+    chat = open_chat(fake_provider([reply(chunks=pieces)]))
+    stream = chat.stream("Count")
+    stream._future.result(30)  # it has ended before the first event is read
+    events = list(stream)
+    parts = [e for e in events if isinstance(e, MessagePart)]
+    assert "".join(e.part.text for e in parts) == "".join(pieces)
+    assert len(parts) < 2500
+    assert [e.seq for e in parts] == sorted(e.seq for e in parts)
+    assert parts[-1].seq == 5000
+
+
+def test_the_reply_of_a_running_stream_is_a_clear_error(fake_provider: Make) -> None:
+    fake = fake_provider([reply("Hi").stall(0)])
+    with open_chat(fake).stream("Hi") as stream, pytest.raises(UsageError, match="read the events to their end"):
+        _ = stream.reply
+
+
+def test_a_closed_chat_is_a_clear_error_and_can_still_be_read(fake_provider: Make) -> None:
+    with open_chat(fake_provider([reply("Hello.")])) as chat:
+        chat.ask("Hi")
+    with pytest.raises(ChatClosed, match="open a new one"):
+        chat.ask("Again")
+    assert chat.messages[-1].text == "Hello."
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", [], [" "], None, 3, b"", object()])
+def test_a_prompt_that_cannot_be_asked_is_a_clear_error_and_the_chat_stays_usable(fake_provider: Make, prompt: Any) -> None:
+    chat = open_chat(fake_provider([reply("Hello.")]))
+    with pytest.raises(UsageError, match=r"give text|neither an image"):
+        chat.ask(prompt)
+    assert chat.ask("Hi").text == "Hello."
+
+
+def test_unknown_keywords_are_clear_errors_and_the_chat_stays_usable(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("Hello.")]))
+    for call in (chat.ask, chat.submit, chat.stream):
+        with pytest.raises(UnknownOption, match="takes no 'optoins'"):
+            call("Hi", optoins={})
+    with pytest.raises(UnknownOption, match="did you mean 'system'"):
+        Chat("demo", sistem="Be brief.")
+    with pytest.raises(UnknownOption):
+        chatkit.chat("Hi", "demo", sistem="Be brief.")
+    assert chat.ask("Hi").text == "Hello."
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"system": 3}, {"silence_timeout": -1}, {"silence_timeout": "long"}, {"model": "nobody:x"}, {"model": "claud:x"}]
+)
+def test_wrong_settings_are_clear_errors(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Chat(**{"model": "demo", **wrong})
+
+
+def test_an_image_goes_along(fake_provider: Make) -> None:
+    fake = fake_provider([reply("A dot.")])
+    png = b"\x89PNG\r\n\x1a\n" + bytes(8)
+    open_chat(fake).ask(["What is this?", png])
+    content = fake.requests[0].json["messages"][0]["content"]
+    assert [block["type"] for block in content] == ["text", "image"]
+
+
+def test_reprs_say_what_matters_and_no_key(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([anthropic_overloaded_response(), reply("Hello there.")]))
+    answer = chat.ask("Hi")
+    assert repr(answer) == "<Reply 'Hello there.': end, 2 attempts, waited 1 s>"
+    assert str(answer) == "Hello there."
+    assert repr(chat) == "<Chat with anthropic:claude-x: 2 messages, waiting>"
+    assert "sk-test" not in repr(chat) + repr(vars(chat))
+
+
+def test_the_attempts_of_a_chat_are_there_with_the_log_off(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([openai_rate_limit_response(retry_after=7), reply("Hello.")]), "openai")
+    chat.ask("Hi")
+    rows = [(r.operation, r.provider, r.model, r.step, r.attempt, r.outcome, r.kind, r.hint_ms, r.waited_ms) for r in chat.attempts]
+    assert rows == [
+        ("chat", "openai", "gpt-x", 1, 1, "retry", "rate_limit", 7000, 0),
+        ("chat", "openai", "gpt-x", 1, 2, "ok", None, None, 7000),
+    ]
+    assert {r.chat for r in chat.attempts} == {chat.id}
+    frame = chat.retries
+    assert list(frame["outcome"]) == ["retry", "ok"]
+    assert frame["waited"].dt.total_seconds().tolist() == [0, 7]
+
+
+def test_several_chats_stream_at_once(fake_provider: Make) -> None:
+    fake = fake_provider(lambda request: reply(f"{request.text} " * 200))
+    runs = {name: open_chat(fake).submit(name) for name in ("one", "two", "three", "four")}
+    for name, run in runs.items():
+        assert run.result(20).text == f"{name} " * 200
+
+
+def test_one_question_needs_no_chat() -> None:
+    answer = chatkit.chat("Hello", "demo:steady")
+    assert answer.stop_reason == "end"
+
+
+def test_a_dropped_chat_finishes_what_it_submitted(fake_provider: Make) -> None:
+    run = open_chat(fake_provider([reply(WORDS)])).submit("Hi")
+    assert run.result(10).text == WORDS

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chatkit
+from chatkit import RetryNotice, RetryPolicy, UnknownOption, UsageError
+from chatkit.chattest import FakeClock
+
+
+class Flaky:
+    """Fails so often, then gives its value."""
+
+    def __init__(self, failures: int, error: BaseException | None = None) -> None:
+        self.left = failures
+        self.error = error or ConnectionResetError("gone")
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return "done"
+
+
+async def awaited(flaky: Flaky) -> str:
+    return flaky()
+
+
+def test_a_plain_function_blocks_and_gives_its_value(fake_clock: FakeClock) -> None:
+    assert chatkit.retry(Flaky(3), clock=fake_clock) == "done"
+    assert fake_clock.pauses == [1, 2, 4]
+
+
+def test_an_asynchronous_function_gives_an_awaitable_on_the_callers_own_loop(fake_clock: FakeClock) -> None:
+    flaky, loops = Flaky(2), []
+
+    async def fn() -> str:
+        loops.append(asyncio.get_running_loop())
+        return flaky()
+
+    async def main() -> tuple[str, asyncio.AbstractEventLoop]:
+        return await chatkit.retry(fn, clock=fake_clock), asyncio.get_running_loop()
+
+    value, loop = asyncio.run(main())
+    assert value == "done"
+    assert set(loops) == {loop}
+    assert fake_clock.pauses == [1, 2]
+
+
+def test_what_a_plain_function_returns_as_an_awaitable_is_awaited_there_as_well(fake_clock: FakeClock) -> None:
+    flaky = Flaky(2)
+
+    async def main() -> str:
+        return await chatkit.retry(lambda: awaited(flaky), clock=fake_clock)
+
+    assert asyncio.run(main()) == "done"
+    assert fake_clock.pauses == [1, 2]
+
+
+def test_a_plain_function_may_fail_before_it_returns_its_awaitable(fake_clock: FakeClock) -> None:
+    outer, inner = Flaky(1), Flaky(1)
+
+    def fn() -> Any:
+        outer()
+        return awaited(inner)
+
+    async def main() -> str:
+        return await chatkit.retry(fn, clock=fake_clock)
+
+    assert asyncio.run(main()) == "done"
+    assert fake_clock.pauses == [1, 2]
+
+
+def test_an_object_whose_call_is_asynchronous_is_awaited(fake_clock: FakeClock) -> None:
+    class Client:
+        async def __call__(self) -> str:
+            return "done"
+
+    async def main() -> str:
+        return await chatkit.retry(Client(), clock=fake_clock)
+
+    assert asyncio.run(main()) == "done"
+
+
+def test_on_retry_hears_of_every_wait(fake_clock: FakeClock) -> None:
+    heard: list[RetryNotice] = []
+    chatkit.retry(Flaky(2), on_retry=heard.append, clock=fake_clock)
+    assert [(n.attempt, n.delay, n.kind) for n in heard] == [(1, 1.0, "network"), (2, 2.0, "network")]
+
+
+def test_where_nobody_watches_it_ends_within_180_seconds(fake_clock: FakeClock) -> None:
+    with pytest.raises(ConnectionResetError) as caught:
+        chatkit.retry(Flaky(1000), clock=fake_clock)
+    assert fake_clock.pauses == [1, 2, 4, 8, 16, 32, 60]
+    assert "max_elapsed=180" in caught.value.__notes__[0]
+
+
+def test_the_numbers_can_be_given(fake_clock: FakeClock) -> None:
+    with pytest.raises(ConnectionResetError):
+        chatkit.retry(Flaky(1000), max_attempts=3, clock=fake_clock)
+    assert fake_clock.pauses == [1, 2]
+    assert chatkit.retry(Flaky(40), max_elapsed=None, clock=FakeClock()) == "done"
+    with pytest.raises(ConnectionResetError):
+        chatkit.retry(Flaky(1000), policy=RetryPolicy(max_elapsed=3), clock=FakeClock())
+
+
+def test_an_unexplained_failure_is_tried_again_only_for_a_provider(fake_clock: FakeClock) -> None:
+    with pytest.raises(RuntimeError):
+        chatkit.retry(Flaky(1, RuntimeError("?")), clock=fake_clock)
+    assert fake_clock.pauses == []
+    assert chatkit.retry(Flaky(1, RuntimeError("?")), provider="openai", clock=fake_clock) == "done"
+
+
+def test_a_program_error_is_raised_at_once_as_it_is(fake_clock: FakeClock) -> None:
+    flaky = Flaky(1, KeyError("mine"))
+    with pytest.raises(KeyError):
+        chatkit.retry(flaky, clock=fake_clock)
+    assert flaky.calls == 1
+
+
+def test_its_attempts_are_in_the_log(fake_clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(path))
+    chatkit.retry(Flaky(1), provider="openai", clock=fake_clock)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [(r["operation"], r["provider"], r["attempt"], r["outcome"]) for r in rows] == [
+        ("retry", "openai", 1, "retry"),
+        ("retry", "openai", 2, "ok"),
+    ]
+
+
+def test_cancelling_the_awaitable_is_not_taken_for_a_stop(fake_clock: FakeClock) -> None:
+    async def main() -> None:
+        began = asyncio.Event()
+
+        async def fn() -> None:
+            began.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(chatkit.retry(fn, clock=fake_clock))
+        await began.wait()
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrong", [3, None, "f"])
+def test_what_cannot_be_called_is_a_clear_error(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="needs a function that takes nothing"):
+        chatkit.retry(wrong)
+
+
+def test_a_coroutine_is_told_apart_from_its_function() -> None:
+    coroutine = awaited(Flaky(0))
+    with pytest.raises(UsageError, match="give the function itself"):
+        chatkit.retry(coroutine)  # type: ignore[call-overload]
+    coroutine.close()
+
+
+def test_an_unknown_keyword_is_a_clear_error() -> None:
+    with pytest.raises(UnknownOption, match="did you mean 'max_attempts'"):
+        chatkit.retry(Flaky(0), max_attempt=3)
