@@ -58,6 +58,8 @@ class _Bridge:
             asyncio.run_coroutine_threadsafe(wind_down(), self.loop).result(GRACE + 1)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(GRACE)
+        if not self.thread.is_alive():
+            self.loop.close()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -233,7 +233,9 @@ def test_enabling_nested_asyncio_lets_the_persons_own_code_nest() -> None:
 
 
 def test_enabling_it_twice_or_without_a_loop_does_nothing() -> None:
-    run = enable(before="enable_nested_asyncio(); assert not hasattr(asyncio, '_nest_patched')", after="enable_nested_asyncio(); print('ok')")
+    run = enable(
+        before="enable_nested_asyncio(); assert not hasattr(asyncio, '_nest_patched')", after="enable_nested_asyncio(); print('ok')"
+    )
     assert run.stdout.strip() == "ok", run.stderr
 
 
