@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chatkit.retries.backoff import RetryPolicy, delay
     from chatkit.retries.classification import classify, is_retryable, status_code_retryable
     from chatkit.retries.log import AttemptRecord
-    from chatkit.retries.loop import RetryNotice
+    from chatkit.retries.notice import RetryNotice
     from chatkit.retrying import retry
     from chatkit.turn.titles import fallback_title
 
@@ -90,7 +90,7 @@ _HOMES = {
     "retries.backoff": "RetryPolicy delay",
     "retries.classification": "classify is_retryable status_code_retryable",
     "retries.log": "AttemptRecord",
-    "retries.loop": "RetryNotice",
+    "retries.notice": "RetryNotice",
     "retrying": "retry",
     "turn.titles": "fallback_title",
 }
@@ -123,7 +123,7 @@ def _warn_of_namesake() -> None:
 
         warnings.warn(
             "openai-chatkit is installed into the same folder as chatkit-notebook: both are imported as 'chatkit', and their files "
-            "overwrite each other. Keep one to an environment: pip uninstall openai-chatkit chatkit-notebook, then install the one you want.",
+            "overwrite each other. Keep one to an environment: uninstall both, then install the one that you want.",
             RuntimeWarning,
             stacklevel=3,
         )

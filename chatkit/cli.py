@@ -28,7 +28,7 @@ def demo() -> int:
     print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")
     print(f"> {QUESTION}\n")
     with Chat("demo", title=None) as chat, chat.stream(QUESTION) as events:
-        display = TerminalDisplay(events, stream=sys.stdout)
+        display = TerminalDisplay()
         for event in events:
             display.apply(event)
         display.close()

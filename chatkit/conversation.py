@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from chatkit.asking import Question
 from chatkit.bridge import Awaiter, Caller, Waiter, spawn
 from chatkit.bridge import Worker as WorkerThread
 from chatkit.bridge import loop as bridge_loop
 from chatkit.clock import Clock, SystemClock
-from chatkit.display.environment import attended, current_cell, shows_by_default
-from chatkit.errors import ProviderError, Stopped, UsageError, unknown_option
-from chatkit.events import Event, StatusWord
-from chatkit.parts import Message, Part, text_of
+from chatkit.display.environment import attended, shows_by_default
+from chatkit.errors import ProviderError, UsageError, unknown_option
+from chatkit.events import StatusWord
+from chatkit.parts import Message
 from chatkit.providers.registry import connect
 from chatkit.questions import as_parts
 from chatkit.replies import Reply, Run, Stream
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import RetryNotice
-from chatkit.service.hub import Hub, Subscription
-from chatkit.service.worker import Answer, Turn, Worker
+from chatkit.retries.notice import RetryNotice
+from chatkit.service.hub import Hub, Listener, Subscription
+from chatkit.service.worker import Worker
 from chatkit.turn.run import Settings
 from chatkit.turn.titles import fallback_title, generate_title
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from chatkit.display.opening import Display
 
 __all__ = ["Chat", "chat", "title"]
 
@@ -39,17 +37,6 @@ AUTO: Final = ""
 """The title that asks for one to be made."""
 _CHAT_OPTIONS = ("api_key", "base_url", "clock", "model", "on_retry", "options", "policy", "show", "silence_timeout", "system", "title")
 _ASK_OPTIONS = ("options", "show")
-
-
-class _Shown:
-    """A display as a listener of the hub."""
-
-    def __init__(self, display: Display) -> None:
-        self._display = display
-
-    def push(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._display.apply(event)
 
 
 class Chat:
@@ -230,7 +217,7 @@ class Chat:
         """
         _check("stream()", unknown, ("options",))
         worker, events = WorkerThread(), Subscription()
-        asked = self._begin(prompt, False, options, worker, events=events)
+        asked = self._begin(prompt, False, options, worker, listeners=[events])
         asked.future.add_done_callback(lambda _: worker.close())
         return Stream(asked.turn, asked.future, events)
 
@@ -294,12 +281,23 @@ class Chat:
         caller: Caller,
         *,
         detached: bool = False,
-        events: Subscription | None = None,
-    ) -> _Asked:
-        question = as_parts(prompt)
+        listeners: Sequence[Listener] = (),
+    ) -> Question:
+        parts = as_parts(prompt)
+        shown = self._shows(show)
         turn = self._worker.claim(self._settings(options))
         try:
-            return _Asked(self, turn, question, self._shows(show), caller, detached, events)
+            return Question(
+                self._worker,
+                turn,
+                parts,
+                caller,
+                on_retry=self.on_retry,
+                model=self.model,
+                shown=shown,
+                listeners=listeners,
+                detached=detached,
+            )
         except BaseException:
             self._worker.release(turn)
             raise
@@ -307,57 +305,6 @@ class Chat:
     def _shows(self, show: bool | None) -> bool:
         choice = self.show if show is None else show
         return shows_by_default() if choice is None else choice
-
-
-class _Asked:
-    """A question on its way: its turn, its display, and the future of its reply."""
-
-    def __init__(
-        self, chat: Chat, turn: Turn, question: tuple[Part, ...], shown: bool, caller: Caller, detached: bool, events: Subscription | None
-    ) -> None:
-        self.turn = turn
-        self._display: Display | None = None
-        self._cell = current_cell() if shown else None
-        if shown:
-            from chatkit.display.opening import open_chat_display
-
-            self._display = open_chat_display(turn, model=chat.model, question=text_of(question))
-        listeners = [_Shown(self._display)] if self._display else []
-
-        async def notify(notice: RetryNotice) -> None:
-            if chat.on_retry:
-                await caller.call(chat.on_retry, notice)
-
-        async def work() -> Reply:
-            try:
-                answer = await chat._worker.run(turn, question, [*listeners, *([events] if events else [])], notify)
-            except Stopped as stopped:
-                if isinstance(stopped.reply, Answer):
-                    stopped.reply = self._reply(stopped.reply)
-                raise
-            finally:
-                if detached and self._display:
-                    self._display.close()
-            return self._reply(answer)
-
-        self.future: concurrent.futures.Future[Reply] = spawn(work())
-
-    def _reply(self, answer: Answer) -> Reply:
-        return Reply(answer, tuple(self.turn.records), shown_in=self._cell)
-
-    def wait(self, waiter: Waiter) -> Reply:
-        try:
-            return waiter.wait(self.future, interrupt=self.turn.stop)
-        finally:
-            if self._display:
-                self._display.close()
-
-    async def wait_async(self, awaiter: Awaiter) -> Reply:
-        try:
-            return await awaiter.wait(self.future, interrupt=self.turn.stop)
-        finally:
-            if self._display:
-                self._display.close()
 
 
 def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = _ASK_OPTIONS) -> None:

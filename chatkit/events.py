@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatkit.errors import Kind
+from chatkit.errors import Classification, Kind
 from chatkit.parts import Message, Part, Role, Tagged
 
 __all__ = [
@@ -66,6 +66,19 @@ class ErrorEvent(Tagged, frozen=True, kw_only=True, tag="error"):
     provider: str | None = None
     status_code: int | None = None
     retryable: bool = False
+
+    @classmethod
+    def of(cls, failure: Classification, chat_id: str | None = None) -> ErrorEvent:
+        """The event that says this failure."""
+        return cls(
+            chat_id=chat_id,
+            message=failure.message,
+            detail=failure.detail,
+            kind=failure.kind,
+            provider=failure.provider,
+            status_code=failure.status_code,
+            retryable=failure.retryable,
+        )
 
 
 class Queued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -16,10 +16,12 @@ from chatkit.errors import Stopped, UsageError, unknown_option
 from chatkit.events import ErrorEvent
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.classification import classify
-from chatkit.retries.loop import Call, RetryLoop, RetryNotice, Wake, drive, drive_async
+from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
 
 if TYPE_CHECKING:
-    from chatkit.display.opening import Display
+    from chatkit.display.protocol import Display
 
 __all__ = ["retry"]
 
@@ -70,17 +72,8 @@ class _Retrying:
     def _end(self, error: BaseException | None = None) -> None:
         if self._display is None:
             return
-        if isinstance(error, Exception) and not isinstance(error, Stopped):
-            failure = classify(error, provider=self.loop.call.provider)
-            event = ErrorEvent(
-                message=failure.message,
-                detail=failure.detail,
-                kind=failure.kind,
-                provider=failure.provider,
-                status_code=failure.status_code,
-                retryable=failure.retryable,
-            )
-            self._display.apply(event)
+        if error is not None:
+            self._display.apply(ErrorEvent.of(classify(error, provider=self.loop.call.provider)))
         self._display.close()
 
     def run(self) -> Any:
@@ -107,8 +100,9 @@ class _Retrying:
             if not self.wake.stopped or task.uncancel() > 0:
                 self._end(error)
                 raise
-            self._end()
-            raise Stopped("stopped while an attempt was under way") from None
+            stopped = Stopped("stopped while an attempt was under way")
+            self._end(stopped)
+            raise stopped from None
         except BaseException as error:
             self._end(error)
             raise

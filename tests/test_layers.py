@@ -23,6 +23,7 @@ FLOORS = [
     ["turn"],
     ["service"],
     ["replies"],
+    ["asking"],
     ["conversation", "batch", "retrying"],
     ["magics", "server"],
     ["cli"],
@@ -66,7 +67,13 @@ def test_only_one_file_imports_httpx() -> None:
     users = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [str(node.module)]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             if any(name.split(".")[0] == "httpx" for name in names):
                 users.add(str(path.relative_to(PACKAGE)))
     assert users == {str(Path("providers") / "http.py")}
@@ -114,7 +121,17 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_a_chat_needs_no_pandas_and_no_widgets() -> None:
     loaded = {name.split(".")[0] for name in loaded_by("import chatkit; chatkit.Chat, chatkit.chat, chatkit.retry")}
-    assert not loaded & {"pandas", "numpy", "matplotlib", "ipywidgets", "anywidget", "IPython", "markdown_it", "nest_asyncio", "nest_asyncio2"}
+    assert not loaded & {
+        "pandas",
+        "numpy",
+        "matplotlib",
+        "ipywidgets",
+        "anywidget",
+        "IPython",
+        "markdown_it",
+        "nest_asyncio",
+        "nest_asyncio2",
+    }
 
 
 def test_a_namesake_in_the_same_folder_is_said(tmp_path: Path) -> None:

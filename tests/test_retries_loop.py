@@ -10,8 +10,11 @@ import pytest
 from chatkit import Classification, ProviderError, RetryPolicy, Stopped
 from chatkit.chattest import FakeClock
 from chatkit.errors import provider_error
+from chatkit.retries.decision import Decision, GiveUp, Wait
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, Decision, GiveUp, RetryLoop, RetryNotice, Wait, Wake, drive, drive_async
+from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
 
 OVERLOADED = Classification(retryable=True, kind="overloaded", message="anthropic is overloaded", provider="anthropic", status_code=529)
 AUTH = Classification(retryable=False, kind="auth", message="anthropic refused the key")

@@ -140,8 +140,7 @@ def test_an_awaiting_reader_gets_everything_in_order() -> None:
     subscription = Subscription()
 
     async def read() -> list[int]:
-        got = [e.seq async for batch in subscription for e in batch]
-        return got
+        return [e.seq async for batch in subscription for e in batch]
 
     def write() -> None:
         for seq in range(1, 500):

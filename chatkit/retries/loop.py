@@ -1,4 +1,4 @@
-"""The retry loop: one pure decision, one bookkeeper of attempts, and two thin drivers (plain and awaited).
+"""The retry loop: a bookkeeper of attempts, and two thin drivers (plain and awaited).
 
 The loop knows no display and no provider: an observer hears of every wait before it begins, a `Wake` ends a wait early.
 """
@@ -9,209 +9,26 @@ import asyncio
 import inspect
 import logging
 import random
-import threading
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from chatkit.clock import Clock
-from chatkit.errors import Classification, Kind, ProviderError, Stopped, provider_error
-from chatkit.events import Retry
+from chatkit.errors import Classification, ProviderError, provider_error
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.classification import classified, classify
+from chatkit.retries.decision import Decision, GiveUp
 from chatkit.retries.log import AttemptRecord, InFlight, Outcome, milliseconds, new_call_id, write_record
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
 
-__all__ = ["Call", "Decision", "GiveUp", "RetryLoop", "RetryNotice", "Wait", "Wake", "drive", "drive_async"]
+__all__ = ["Call", "RetryLoop", "drive", "drive_async"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Wait so many seconds, then try again."""
-
-    delay: float
-
-
-class GiveUp(msgspec.Struct, frozen=True):
-    """It is over; `why` is a clause for a person, empty where the failure speaks for itself.
-
-    `reset_after` is set where the server asked for a longer wait than is allowed.
-    """
-
-    why: str = ""
-    reset_after: float | None = None
-
-
-class Decision:
-    """Wait or give up: the numbers of one call, without a clock.
-
-    Parameters
-    ----------
-    policy : RetryPolicy
-    limit : float or None
-        Seconds in all; None for no limit.
-    """
-
-    def __init__(self, policy: RetryPolicy, limit: float | None) -> None:
-        self.policy = policy
-        self.limit = limit
-        self.failures = 0
-        self._paid = 0
-        self._unexplained = 0
-
-    def after(self, failure: Classification, *, elapsed: float, paid: bool, draw: float = 1.0) -> Wait | GiveUp:
-        """What follows a failed attempt.
-
-        Parameters
-        ----------
-        failure : Classification
-        elapsed : float
-            Seconds since the first attempt began.
-        paid : bool
-            Whether the attempt was paid for.
-        draw : float
-            The jitter's luck, in [0, 1].
-        """
-        self.failures += 1
-        self._paid = self._paid + 1 if paid else 0
-        self._unexplained = self._unexplained + 1 if failure.kind == "unknown" else 0
-        policy = self.policy
-        if not failure.retryable:
-            return GiveUp()
-        if failure.retry_after is not None and failure.retry_after > policy.hint_ceiling:
-            why = f"the server asks to wait {failure.retry_after:.0f} s, longer than hint_ceiling={policy.hint_ceiling:.0f} s"
-            return GiveUp(why, reset_after=failure.retry_after)
-        if self._paid >= policy.max_paid_failures:
-            return GiveUp(f"{self._paid} attempts in a row streamed or came back empty, and were paid for")
-        if self._unexplained >= policy.max_paid_failures:
-            return GiveUp(f"{self._unexplained} failures in a row that nothing explains")
-        if policy.max_attempts is not None and self.failures >= policy.max_attempts:
-            return GiveUp(f"max_attempts={policy.max_attempts}")
-        wait = policy.scheduled(self.failures, failure.retry_after, draw)
-        if self.limit is not None and elapsed + wait > self.limit:
-            return GiveUp(f"the next wait of {wait:.0f} s would end after max_elapsed={self.limit:.0f} s")
-        return Wait(wait)
-
-
-class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """What an ``on_retry`` callback hears before a wait.
-
-    Attributes
-    ----------
-    attempt : int
-        The attempt that failed, from 1.
-    error : BaseException
-        What it raised.
-    classification : Classification
-        What that is; `kind`, `message`, `provider` and `status_code` are its fields.
-    delay : float
-        The wait that follows, in seconds.
-    waited : float
-        Seconds waited before this one.
-    elapsed : float
-        Seconds since the first attempt began.
-    retrying_at : datetime
-        When the next attempt begins, UTC.
-    """
-
-    attempt: int
-    error: BaseException
-    classification: Classification
-    delay: float
-    waited: float
-    elapsed: float
-    retrying_at: datetime
-
-    @property
-    def kind(self) -> Kind:
-        return self.classification.kind
-
-    @property
-    def message(self) -> str:
-        return self.classification.message
-
-    @property
-    def provider(self) -> str | None:
-        return self.classification.provider
-
-    @property
-    def status_code(self) -> int | None:
-        return self.classification.status_code
-
-    def event(self, chat_id: str | None = None) -> Retry:
-        """The same as a stream event."""
-        c = self.classification
-        return Retry(
-            chat_id=chat_id,
-            attempt=self.attempt,
-            delay_ms=milliseconds(self.delay),
-            retrying_at=self.retrying_at,
-            error=c.message,
-            detail=c.detail,
-            kind=c.kind,
-            provider=c.provider,
-            status_code=c.status_code,
-        )
-
-
-class Wake:
-    """Ends a wait early, or the whole loop, from any thread.
-
-    Waking outside a wait does nothing, as it should: a click on a button that is gone means nothing.
-
-    Attributes
-    ----------
-    stopped : bool
-        Somebody asked for the end: no further attempt begins.
-    """
-
-    def __init__(self) -> None:
-        self.stopped = False
-        self._lock = threading.Lock()
-        self._flag = threading.Event()
-        self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-
-    def set(self) -> None:
-        """End the wait that lasts."""
-        with self._lock:
-            self._flag.set()
-            if self._async:
-                loop, event = self._async
-                loop.call_soon_threadsafe(event.set)
-
-    def stop(self) -> None:
-        """End the wait that lasts, and the loop with it."""
-        self.stopped = True
-        self.set()
-
-    def pause(self, clock: Clock, seconds: float) -> None:
-        """Wait on this thread."""
-        with self._lock:
-            self._flag.clear()
-        if not self.stopped:
-            clock.pause(seconds, self._flag)
-        self._check()
-
-    async def pause_async(self, clock: Clock, seconds: float) -> None:
-        """Wait on the running loop."""
-        event = asyncio.Event()
-        with self._lock:
-            self._async = (asyncio.get_running_loop(), event)
-        try:
-            if not self.stopped:
-                await clock.pause_async(seconds, event)
-        finally:
-            with self._lock:
-                self._async = None
-        self._check()
-
-    def _check(self) -> None:
-        if self.stopped:
-            raise Stopped("stopped while it waited to try again")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

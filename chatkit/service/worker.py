@@ -14,7 +14,8 @@ from chatkit.errors import Busy, ChatClosed, ChatkitError, Stopped
 from chatkit.events import Reset, Status, StatusWord, TitleEvent
 from chatkit.parts import Message, Part
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import RetryNotice, Wake
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
 from chatkit.service.hub import Hub, Listener
 from chatkit.turn.run import Settings, run_turn
 from chatkit.turn.titles import fallback_title, generate_title, wants_title

@@ -20,7 +20,9 @@ from chatkit.providers.wire import Finish, Piece, Request
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.classification import classify
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, RetryLoop, RetryNotice, Wake, drive_async
+from chatkit.retries.loop import Call, RetryLoop, drive_async
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
 from chatkit.turn.prompt import repair, visible_to_model
 
 __all__ = ["Settings", "Sink", "run_turn"]
@@ -162,7 +164,7 @@ async def run_turn(
             sink.commit("assistant", said, model=provider.model)
         raise
     except Exception as error:
-        sink.publish((_error_event(error, chat_id, provider.name),))
+        sink.publish((ErrorEvent.of(classify(error, provider=provider.name), chat_id),))
         raise
     message = sink.commit(
         "assistant",
@@ -173,16 +175,3 @@ async def run_turn(
         provider_stop_reason=finish.provider_stop_reason,
     )
     return message, loop.request_id
-
-
-def _error_event(error: Exception, chat_id: str, provider: str) -> ErrorEvent:
-    failure = classify(error, provider=provider)
-    return ErrorEvent(
-        chat_id=chat_id,
-        message=failure.message,
-        detail=failure.detail,
-        kind=failure.kind,
-        provider=failure.provider,
-        status_code=failure.status_code,
-        retryable=failure.retryable,
-    )

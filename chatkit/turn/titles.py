@@ -13,7 +13,8 @@ from chatkit.providers.http import Provider
 from chatkit.providers.wire import Piece, Request
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.classification import classified
-from chatkit.retries.loop import Call, RetryLoop, Wake, drive_async
+from chatkit.retries.loop import Call, RetryLoop, drive_async
+from chatkit.retries.wake import Wake
 
 __all__ = ["fallback_title", "generate_title", "normalise", "wants_title"]
 

@@ -1,0 +1,67 @@
+"""A person's way into a wait: end it early, or end the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from chatkit.clock import Clock
+from chatkit.errors import Stopped
+
+__all__ = ["Wake"]
+
+
+class Wake:
+    """Ends a wait early, or the whole loop, from any thread.
+
+    Waking outside a wait does nothing, as it should: a click on a button that is gone means nothing.
+
+    Attributes
+    ----------
+    stopped : bool
+        Somebody asked for the end: no further attempt begins.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._lock = threading.Lock()
+        self._flag = threading.Event()
+        self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def set(self) -> None:
+        """End the wait that lasts."""
+        with self._lock:
+            self._flag.set()
+            if self._async:
+                loop, event = self._async
+                loop.call_soon_threadsafe(event.set)
+
+    def stop(self) -> None:
+        """End the wait that lasts, and the loop with it."""
+        self.stopped = True
+        self.set()
+
+    def pause(self, clock: Clock, seconds: float) -> None:
+        """Wait on this thread."""
+        with self._lock:
+            self._flag.clear()
+        if not self.stopped:
+            clock.pause(seconds, self._flag)
+        self._check()
+
+    async def pause_async(self, clock: Clock, seconds: float) -> None:
+        """Wait on the running loop."""
+        event = asyncio.Event()
+        with self._lock:
+            self._async = (asyncio.get_running_loop(), event)
+        try:
+            if not self.stopped:
+                await clock.pause_async(seconds, event)
+        finally:
+            with self._lock:
+                self._async = None
+        self._check()
+
+    def _check(self) -> None:
+        if self.stopped:
+            raise Stopped("stopped while it waited to try again")
