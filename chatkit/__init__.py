@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from chatkit.bridge import enable_nested_asyncio
-    from chatkit.conversation import Chat, chat, title
+    from chatkit.conversation import Chat, chat
     from chatkit.errors import (
         AuthError,
         Busy,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chatkit.retries.log import AttemptRecord
     from chatkit.retries.notice import RetryNotice
     from chatkit.retrying import retry
+    from chatkit.titling import title
     from chatkit.turn.titles import fallback_title
 
 __all__ = [
@@ -82,7 +83,7 @@ __all__ = [
 
 _HOMES = {
     "bridge": "enable_nested_asyncio",
-    "conversation": "Chat chat title",
+    "conversation": "Chat chat",
     "errors": "AuthError Busy ChatClosed ChatkitError Classification ContextExceeded MissingKey ProviderError QuotaError "
     "RequestRejected Stopped TransientError UnknownOption UsageError",
     "parts": "File Message Reasoning Source Text ToolCall ToolResult Usage",
@@ -92,6 +93,7 @@ _HOMES = {
     "retries.log": "AttemptRecord",
     "retries.notice": "RetryNotice",
     "retrying": "retry",
+    "titling": "title",
     "turn.titles": "fallback_title",
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -1,9 +1,9 @@
-"""`Chat`, the conversation that a notebook holds, and the one-call forms `chatkit.chat` and `chatkit.title`."""
+"""`Chat`, the conversation that a notebook holds, and `chatkit.chat` for one question."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from chatkit.asking import Question
@@ -12,8 +12,9 @@ from chatkit.bridge import Worker as WorkerThread
 from chatkit.bridge import loop as bridge_loop
 from chatkit.clock import Clock, SystemClock
 from chatkit.display.environment import attended, shows_by_default
-from chatkit.errors import ProviderError, UsageError, unknown_option
+from chatkit.errors import UsageError, unknown_option
 from chatkit.events import StatusWord
+from chatkit.instructions import instruction_files, read_instructions
 from chatkit.parts import Message
 from chatkit.providers.registry import connect
 from chatkit.questions import as_parts
@@ -24,18 +25,30 @@ from chatkit.retries.notice import RetryNotice
 from chatkit.service.hub import Hub, Listener, Subscription
 from chatkit.service.worker import Worker
 from chatkit.turn.run import Settings
-from chatkit.turn.titles import fallback_title, generate_title
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Chat", "chat", "title"]
+__all__ = ["Chat", "chat"]
 
 T = TypeVar("T")
 
 AUTO: Final = ""
 """The title that asks for one to be made."""
-_CHAT_OPTIONS = ("api_key", "base_url", "clock", "model", "on_retry", "options", "policy", "show", "silence_timeout", "system", "title")
+_CHAT_OPTIONS = (
+    "api_key",
+    "base_url",
+    "clock",
+    "instructions",
+    "model",
+    "on_retry",
+    "options",
+    "policy",
+    "show",
+    "silence_timeout",
+    "system",
+    "title",
+)
 _ASK_OPTIONS = ("options", "show")
 
 
@@ -55,6 +68,8 @@ class Chat:
         Unless given, the provider's variable (``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_COMPAT_API_KEY``).
     base_url : str, optional
         Another server, as the vendor's own SDK takes it.
+    instructions : bool
+        Whether ``AGENTS.md`` follows the system prompt: that of your configuration directory, then of the working one.
     options : dict, optional
         Passed through to the provider with every request, such as ``{"temperature": 0}``.
     policy : RetryPolicy, optional
@@ -91,6 +106,7 @@ class Chat:
         title: str | None = AUTO,
         api_key: str | None = None,
         base_url: str | None = None,
+        instructions: bool = True,
         options: Mapping[str, Any] | None = None,
         policy: RetryPolicy | None = None,
         silence_timeout: float = 600.0,
@@ -108,6 +124,7 @@ class Chat:
         self._provider = connect(model, api_key=api_key, base_url=base_url)
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
+        self.instructions = instructions
         self.options = dict(options or {})
         self.policy = policy or RetryPolicy()
         self.silence_timeout = float(silence_timeout)
@@ -265,7 +282,7 @@ class Chat:
     def _settings(self, options: Mapping[str, Any] | None) -> Settings:
         return Settings(
             provider=self._provider,
-            system=self.system,
+            system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),
             options={**self.options, **(options or {})},
             policy=self.policy,
             limit=self.policy.elapsed_limit(attended()),
@@ -344,54 +361,3 @@ def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
     """
     with Chat(model, **{"title": None, **options}) as one:
         return one.ask(prompt)
-
-
-def title(
-    text: str,
-    model: str | None = None,
-    *,
-    api_key: str | None = None,
-    base_url: str | None = None,
-    fallback: bool = False,
-    clock: Clock | None = None,
-) -> str:
-    """A title for a conversation that begins with `text`, asked of the model; 10 s in all, retries included.
-
-    Parameters
-    ----------
-    text : str
-        The first message.
-    model, api_key, base_url : str, optional
-        As `Chat` takes them.
-    fallback : bool
-        Give `fallback_title` in place of an error of the provider.
-    clock : Clock, optional
-        For tests.
-
-    Returns
-    -------
-    str
-        At most 8 words and 80 characters of plain text.
-
-    Raises
-    ------
-    UsageError
-        `text` is empty.
-    ProviderError
-        What went wrong, unless `fallback` is set.
-
-    Examples
-    --------
-    >>> len(title("Why do clients back off?", "demo:steady").split()) <= 8
-    True
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise UsageError("there is nothing to name: give the text of the first message")
-    provider = connect(model, api_key=api_key, base_url=base_url)
-    work: Coroutine[Any, Any, str] = generate_title(text, provider, clock=clock or SystemClock())
-    try:
-        return Waiter().wait(spawn(work))
-    except ProviderError:
-        if fallback:
-            return fallback_title(text)
-        raise

@@ -24,7 +24,8 @@ from chatkit.chattest import (
     reply,
 )
 from chatkit.events import ErrorEvent, MessagePart, Reset, Retry, Status
-from chatkit.parts import Message, Text
+from chatkit.parts import Message
+from tests.watching import watching
 
 Make = Callable[..., FakeProvider]
 WORDS = " ".join(f"word{n}" for n in range(40))
@@ -110,7 +111,7 @@ def test_a_stall_is_ended_by_the_silence_guard_and_retried(fake_provider: Make, 
     chat = open_chat(fake, wire, clock=clock, silence_timeout=30)
     run = chat.submit("Hi")
     fake.wait_for(stalled=1)
-    with chat_events(chat) as seen:
+    with watching(chat) as seen:
         seen.wait_for_text("word2")
         clock.advance(31)
         assert run.result(10).text == "Better."
@@ -239,43 +240,11 @@ def test_a_second_question_while_one_runs_is_busy(fake_provider: Make, second: s
     assert run.result(10).text == "Hello."
 
 
-class chat_events:
-    """Watch a chat from outside, without sleeping."""
-
-    def __init__(self, chat: Chat) -> None:
-        from chatkit.bridge import Waiter, spawn
-        from chatkit.service.hub import Subscription
-
-        self._run = lambda work: Waiter().wait(spawn(work))
-        self._chat = chat
-        self._subscription = Subscription()
-
-    def __enter__(self) -> chat_events:
-        async def join() -> Callable[[], None]:
-            return self._chat._hub.listen(self._subscription, 0)
-
-        self._leave = self._run(join())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        async def leave() -> None:
-            self._leave()
-
-        self._run(leave())
-
-    def wait_for_text(self, text: str) -> None:
-        said = ""
-        for batch in self._subscription:
-            said += "".join(e.part.text for e in batch if isinstance(e, MessagePart) and isinstance(e.part, Text))
-            if text in said:
-                return
-
-
 def test_stop_keeps_what_was_said_and_the_chat_goes_on(fake_provider: Make) -> None:
     fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
     chat = open_chat(fake)
     run = chat.submit("Hi")
-    with chat_events(chat) as seen:
+    with watching(chat) as seen:
         seen.wait_for_text("word2")
     assert chat.stop() is True
     with pytest.raises(Stopped) as caught:
@@ -317,9 +286,6 @@ def test_retry_now_ends_the_wait(fake_provider: Make) -> None:
 def test_ctrl_c_keeps_what_was_said_and_cancels_the_request(fake_provider: Make) -> None:
     fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
 
-    def interrupt(_: RetryNotice) -> None:
-        raise AssertionError
-
     chat = open_chat(fake)
     previous = signal.getsignal(signal.SIGINT)
     watcher = threading.Thread(
@@ -336,7 +302,7 @@ def test_ctrl_c_keeps_what_was_said_and_cancels_the_request(fake_provider: Make)
 
 
 def _wait_for_text(chat: Chat, text: str) -> None:
-    with chat_events(chat) as seen:
+    with watching(chat) as seen:
         seen.wait_for_text(text)
 
 

@@ -16,7 +16,7 @@ FLOORS = [
     ["errors"],
     ["parts"],
     ["events", "clock"],
-    ["sse", "fold", "bridge", "questions"],
+    ["sse", "fold", "bridge", "questions", "instructions"],
     ["chattest"],
     ["retries"],
     ["providers", "tools", "store", "display", "analysis"],
@@ -24,7 +24,7 @@ FLOORS = [
     ["service"],
     ["replies"],
     ["asking"],
-    ["conversation", "batch", "retrying"],
+    ["conversation", "batch", "retrying", "titling"],
     ["magics", "server"],
     ["cli"],
 ]

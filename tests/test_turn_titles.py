@@ -18,10 +18,9 @@ from chatkit.chattest import (
     anthropic_overloaded_response,
     reply,
 )
-from chatkit.events import TitleEvent
 from chatkit.parts import Message, Text
-from chatkit.service.hub import Subscription
 from chatkit.turn.titles import SYSTEM, normalise, wants_title
+from tests.watching import wait_for_title
 
 Make = Callable[..., FakeProvider]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -86,23 +85,6 @@ def test_the_test_room_recognises_a_title_request() -> None:
 def open_chat(fake: FakeProvider, **options: object) -> Chat:
     given = {"clock": FakeClock(), "policy": RetryPolicy(max_elapsed=None), **options}
     return Chat("anthropic:claude-x", base_url=fake.anthropic_url, api_key="k", **given)  # type: ignore[arg-type]
-
-
-def wait_for_title(chat: Chat) -> str:
-    """The title that its event brings, or the one that came before."""
-    from chatkit.bridge import Waiter, spawn
-
-    events = Subscription()
-
-    async def join() -> None:
-        chat._hub.listen(events, 0)
-
-    Waiter().wait(spawn(join()))
-    for batch in events:
-        for event in batch:
-            if isinstance(event, TitleEvent):
-                return event.title
-    raise AssertionError("no title came")
 
 
 def title_is_over(chat: Chat) -> None:
@@ -233,3 +215,24 @@ def test_an_empty_title_is_an_error(fake_provider: Make) -> None:
 def test_nothing_cannot_be_named(text: str) -> None:
     with pytest.raises(UsageError, match="nothing to name"):
         chatkit.title(text, "demo")
+
+
+def test_another_first_question_after_a_failed_one_gets_its_own_title(fake_provider: Make) -> None:
+    fake = fake_provider([anthropic_error_response(400), reply("Because.")], title="Second thoughts")
+    chat = open_chat(fake)
+    with pytest.raises(ProviderError):
+        chat.ask("Why?")
+    assert chat.title == "Why?"
+    chat.ask("How?")
+    assert wait_for_title(chat) == "Second thoughts"
+    assert fake.title_requests[0].text == "How?"
+
+
+def test_an_interrupted_first_reply_is_titled_too(fake_provider: Make) -> None:
+    fake = fake_provider([reply("One two three.").stall(2)], title="Cut short")
+    chat = open_chat(fake)
+    with chat.stream("Why?") as events:
+        for event in events:
+            if event.type == "message_part":
+                break
+    assert wait_for_title(chat) == "Cut short"

@@ -111,6 +111,7 @@ class Worker:
         self.records: list[AttemptRecord] = []
         self.title = title or ""
         self._titled = title == ""
+        self._fallback = ""
         self._title_task: asyncio.Task[None] | None = None
         self._claim = threading.Lock()
         self._turn: Turn | None = None
@@ -187,9 +188,9 @@ class Worker:
             self._withdraw()
             before = hub.last_id
             hub.commit("user", question)
-            titling = self._titled and wants_title(hub.messages, self.title)
+            titling = self._titled and wants_title(hub.messages, "" if self.title == self._fallback else self.title)
             if titling:
-                self.title = fallback_title(hub.messages[-1].text)
+                self.title = self._fallback = fallback_title(hub.messages[-1].text)
             self._status("running")
             try:
                 message, request_id = await run_turn(
@@ -203,6 +204,8 @@ class Worker:
                 )
             except asyncio.CancelledError:
                 said = self._end_interrupted(turn, before)
+                if titling and said:
+                    self._start_title(settings)
                 if not turn.stopping:
                     raise
                 task = asyncio.current_task()
