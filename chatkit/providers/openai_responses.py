@@ -1,0 +1,138 @@
+"""OpenAI Responses.
+
+The whole history goes with every request, so nothing is left with OpenAI: ``store`` is false unless the options say
+otherwise, and reasoning comes and goes back encrypted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from chatkit.parts import File, Reasoning, Text, ToolCall, ToolResult
+from chatkit.providers.history import Turn, cannot_carry, data_url, result_text, split
+from chatkit.providers.openai_responses_stream import FAMILY, ResponsesDecoder
+from chatkit.providers.reading import own_data, word
+from chatkit.providers.wire import Request, body_of
+
+__all__ = ["OpenAIResponses"]
+
+_PLAIN_MODEL = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt|gpt-5[\d.]*-chat)")
+"""Models that don't reason, and refuse to be asked for encrypted reasoning."""
+
+
+class OpenAIResponses:
+    """The wire format of ``/responses``."""
+
+    path = "/responses"
+
+    def headers(self, api_key: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def decoder(self, provider: str) -> ResponsesDecoder:
+        return ResponsesDecoder(provider)
+
+    def encode(self, request: Request) -> bytes:
+        system, turns = split(request)
+        stored = bool(request.options.get("store"))
+        custom = {
+            p.tool_call_id
+            for turn in turns
+            for p in turn.parts
+            if isinstance(p, ToolCall) and own_data(p.provider_data, FAMILY).get("type") == "custom_tool_call"
+        }
+        items: list[dict[str, Any]] = []
+        for turn in turns:
+            items.extend(_reply(turn, stored=stored) if turn.role == "assistant" else _said_to(turn, custom))
+        encrypted = not stored and not _PLAIN_MODEL.match(request.model)
+        body: dict[str, Any] = {
+            "model": request.model,
+            "instructions": "\n\n".join(system) or None,
+            "input": items,
+            "stream": True,
+            "store": False,
+            "include": ["reasoning.encrypted_content"] if encrypted else None,
+            "max_output_tokens": request.max_output_tokens,
+        }
+        return body_of(body, request.options)
+
+
+def _said_to(turn: Turn, custom: set[str]) -> list[dict[str, Any]]:
+    """What isn't the assistant's: messages, and results of tools."""
+    content: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
+    for part in turn.parts:
+        match part:
+            case Text():
+                content.append({"type": "input_text", "text": part.text})
+            case File():
+                content.append(_file(part))
+            case ToolResult():
+                kind = "custom_tool_call_output" if part.tool_call_id in custom else "function_call_output"
+                items.append({"type": kind, "call_id": part.tool_call_id, "output": result_text(part)})
+            case _:
+                pass
+    if content:
+        items.append({"type": "message", "role": "system" if turn.role == "system" else "user", "content": content})
+    return items
+
+
+def _reply(turn: Turn, *, stored: bool) -> list[dict[str, Any]]:
+    """The items of an assistant's turn, those of this API as they came.
+
+    Reasoning can't go back where it came neither encrypted nor stored, and may not end a turn. An item that belonged to
+    reasoning that stays away is refused under its own id: then all ids stay away.
+    """
+    entries: list[tuple[str, dict[str, Any]]] = []
+    lost = False
+    for part in turn.parts:
+        own = own_data(part.provider_data, FAMILY)
+        if isinstance(part, Reasoning) and own:
+            item = own.get("item") or {}
+            if item.get("encrypted_content") or (stored and item.get("id")):
+                entries.append(("reasoning", item))
+            else:
+                lost = True
+        elif isinstance(part, ToolCall) and part.provider_executed and "item" in own:
+            entries.append(("executed", own["item"]))
+        elif isinstance(part, ToolCall) and not part.provider_executed:
+            entries.append(("call", _call(part, own)))
+        elif isinstance(part, Text) and part.text:
+            content = {"type": "output_text", "text": part.text, "annotations": []}
+            if part.refusal:
+                content = {"type": "refusal", "refusal": part.text}
+            last = entries[-1][1] if entries and entries[-1][0] == "text" else {}
+            if last and last.get("id") == own.get("id"):
+                last["content"].append(content)
+            else:
+                marks = {k: own[k] for k in ("id", "phase") if own.get(k)}
+                entries.append(("text", {"type": "message", "role": "assistant", "content": [content], **marks}))
+    while entries and entries[-1][0] == "reasoning":
+        entries.pop()
+        lost = True
+    if not lost:
+        return [item for _, item in entries]
+    return [{k: v for k, v in item.items() if k != "id"} for kind, item in entries if kind in ("text", "call")]
+
+
+def _call(call: ToolCall, own: dict[str, Any]) -> dict[str, Any]:
+    args = call.args or {}
+    item: dict[str, Any] = {"type": "function_call", "call_id": call.tool_call_id, "name": call.tool_name}
+    if own.get("type") == "custom_tool_call":
+        item |= {"type": "custom_tool_call", "input": word(args.get("input"))}
+    else:
+        item["arguments"] = msgspec.json.encode(args).decode()
+    return {**item, "id": own["id"]} if own.get("id") else item
+
+
+def _file(file: File) -> dict[str, Any]:
+    if file.media_type.startswith("image/"):
+        return {"type": "input_image", "image_url": data_url(file), "detail": "auto"}
+    if file.media_type.startswith("text/") and file.data:
+        return {"type": "input_text", "text": file.data.decode("utf-8", "replace")}
+    if file.media_type == "application/pdf":
+        where = {"file_url": file.url} if file.url else {"filename": file.title or "document.pdf", "file_data": data_url(file)}
+        return {"type": "input_file", **where}
+    raise cannot_carry(file, "Responses", "images, PDFs and text")

@@ -1,0 +1,214 @@
+"""Which provider a name means, where its requests go, and which key goes with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatkit import bridge
+from chatkit.chattest import FakeProvider, reply
+from chatkit.clock import SystemClock
+from chatkit.errors import MissingKey, UsageError
+from chatkit.providers.endpoint import endpoint
+from chatkit.providers.http import Provider
+from chatkit.providers.registry import connect
+from chatkit.providers.wire import Request
+
+KEYS = {"ANTHROPIC_API_KEY": "sk-ant-env", "OPENAI_API_KEY": "sk-oai-env", "OPENAI_COMPAT_API_KEY": "sk-compat-env"}
+
+
+@pytest.fixture
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+
+
+def key_of(provider: Provider) -> str | None:
+    """The key that a request would carry."""
+    headers = provider._headers
+    return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ") or None
+
+
+def address(provider: Provider) -> str:
+    return provider.endpoint.url(provider._wire.path)
+
+
+@pytest.mark.usefixtures("_keys")
+@pytest.mark.parametrize(
+    ("model", "label", "url", "key"),
+    [
+        ("anthropic:claude-x", "anthropic:claude-x", "https://api.anthropic.com/v1/messages", "sk-ant-env"),
+        ("openai:gpt-x", "openai:gpt-x", "https://api.openai.com/v1/responses", "sk-oai-env"),
+        (" anthropic : claude-x ", "anthropic:claude-x", "https://api.anthropic.com/v1/messages", "sk-ant-env"),
+        ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5", "https://api.anthropic.com/v1/messages", "sk-ant-env"),
+        ("gpt-5", "openai:gpt-5", "https://api.openai.com/v1/responses", "sk-oai-env"),
+        ("o3", "openai:o3", "https://api.openai.com/v1/responses", "sk-oai-env"),
+        ("openai:ft:gpt-4o:me::id", "openai:ft:gpt-4o:me::id", "https://api.openai.com/v1/responses", "sk-oai-env"),
+    ],
+)
+def test_a_name_means_a_provider_at_its_vendor_with_the_vendor_s_key(model: str, label: str, url: str, key: str) -> None:
+    provider = connect(model)
+    assert (provider.label, address(provider), key_of(provider)) == (label, url, key)
+    assert provider.label == f"{provider.name}:{provider.model}"
+
+
+@pytest.mark.usefixtures("_keys")
+@pytest.mark.parametrize(
+    ("model", "base_url", "url", "key"),
+    [
+        ("anthropic:m", "https://api.anthropic.com", "https://api.anthropic.com/v1/messages", "sk-ant-env"),
+        ("anthropic:m", "https://api.anthropic.com/v1/", "https://api.anthropic.com/v1/messages", "sk-ant-env"),
+        ("anthropic:m", "https://API.anthropic.com", "https://API.anthropic.com/v1/messages", "sk-ant-env"),
+        ("anthropic:m", "http://api.anthropic.com", "http://api.anthropic.com/v1/messages", None),
+        ("anthropic:m", "https://api.anthropic.com.evil.example", "https://api.anthropic.com.evil.example/v1/messages", None),
+        ("anthropic:m", "https://evil.example/api.anthropic.com", "https://evil.example/api.anthropic.com/v1/messages", None),
+        ("anthropic:m", "https://api.anthropic.com@evil.example", "https://api.anthropic.com@evil.example/v1/messages", None),
+        ("anthropic:m", "https://proxy.example/a/v1/messages", "https://proxy.example/a/v1/messages", None),
+        ("anthropic:m", "https://proxy.example/anthropic/v1", "https://proxy.example/anthropic/v1/messages", None),
+        ("openai:m", "https://api.openai.com", "https://api.openai.com/v1/responses", "sk-oai-env"),
+        ("openai:m", "https://eu.api.openai.com/v1", "https://eu.api.openai.com/v1/responses", "sk-oai-env"),
+        ("openai:m", "https://fakeapi.openai.com/v1", "https://fakeapi.openai.com/v1/responses", None),
+        ("openai:m", "https://api.openai.com.evil.example/v1", "https://api.openai.com.evil.example/v1/responses", None),
+        ("openai:m", "https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1/responses", None),
+        ("openai:m", "https://h/v1/responses", "https://h/v1/responses", None),
+        ("openai-compat:m", "http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/v1/chat/completions", "sk-compat-env"),
+        ("openai-compat:m", "https://h/v1/chat/completions/", "https://h/v1/chat/completions", "sk-compat-env"),
+        ("openai-compat:m", "https://h/o?api-version=1", "https://h/o/chat/completions?api-version=1", "sk-compat-env"),
+        ("openai-compat:llama3:8b", "https://h", "https://h/chat/completions", "sk-compat-env"),
+        ("openai-compat:m", "https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions", "sk-compat-env"),
+    ],
+)
+def test_a_key_of_the_environment_goes_to_its_own_vendor_only(model: str, base_url: str, url: str, key: str | None) -> None:
+    provider = connect(model, base_url=base_url)
+    assert (address(provider), key_of(provider)) == (url, key)
+
+
+@pytest.mark.usefixtures("_keys")
+@pytest.mark.parametrize("model", ["anthropic:m", "openai:m", "openai-compat:m"])
+def test_a_key_that_was_given_goes_where_base_url_says(model: str) -> None:
+    assert key_of(connect(model, api_key="sk-given", base_url="https://proxy.example/v1")) == "sk-given"
+
+
+def test_no_key_of_the_environment_travels_to_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, key in KEYS.items():
+        monkeypatch.setenv(name, key)
+    with FakeProvider(reply("x")) as fake:
+        for model, url in (("anthropic:m", fake.anthropic_url), ("openai:m", fake.openai_url)):
+            work = connect(model, base_url=url).stream(
+                Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5
+            )
+            bridge.spawn(work).result(10)
+        sent = [" ".join(map(str, dict(r.headers).values())) + r.content.decode() for r in fake.requests]
+    assert len(sent) == 2
+    assert not any("sk-" in text for text in sent)
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"), [("anthropic:m", "ANTHROPIC_API_KEY"), ("openai:m", "OPENAI_API_KEY"), ("claude-x", "ANTHROPIC_API_KEY")]
+)
+def test_a_missing_key_says_which_variable_to_set(model: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, ""):
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(MissingKey, match=f"{variable}, or pass api_key="):
+            connect(model)
+
+
+def test_a_server_of_one_s_own_needs_no_key() -> None:
+    assert key_of(connect("openai-compat:m", base_url="http://127.0.0.1:8000/v1")) is None
+    assert key_of(connect("anthropic:m", base_url="http://127.0.0.1:8000")) is None
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", " sk-secret", "sk secret", "sk-sécret", "sk-secret\r\nx: y", "sk-\u200bsecret"])
+def test_a_key_that_can_t_travel_is_refused_without_being_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="api_key has white space") as given:
+        connect("anthropic:m", api_key=key)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY has white space") as found:
+        connect("openai:m")
+    for error in (given.value, found.value):
+        assert "cret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "says"),
+    [
+        ("127.0.0.1:8000/v1", "must begin with http"),
+        ("localhost:8000", "must begin with http"),
+        ("ftp://host/v1", "must begin with http"),
+        ("file:///etc/passwd", "must begin with http"),
+        ("", "must begin with http"),
+        ("https://", "no host"),
+        ("http:///v1", "no host"),
+        ("http://host:port/v1", "no host"),
+        ("http://host:99999/v1", "no host"),
+        ("http://[::1/v1", "no host"),
+        ("http://ho st/v1", "a space"),
+        ("http://host/v1\nx", "a space"),
+        (8000, "must be a string"),
+    ],
+)
+@pytest.mark.parametrize("model", ["anthropic:m", "openai:m", "openai-compat:m"])
+def test_a_base_url_that_is_no_http_address_is_refused(model: str, base_url: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        connect(model, api_key="k", base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("antropic:claude-x", "Did you mean anthropic:NAME"),
+        ("OpenAI:gpt-5", "Did you mean openai:NAME"),
+        ("gpt-oss:20b", "openai-compat:gpt-oss:20b with base_url="),
+        ("llama3", "openai-compat:llama3 with base_url="),
+        ("gemini:pro", "There are anthropic:NAME, openai:NAME"),
+        ("", "no provider is called ''"),
+        ("anthropic:", "which model"),
+        ("openai", "which model"),
+        (":", "no provider is called ''"),
+        (42, "a model is a string"),
+    ],
+)
+def test_an_unknown_name_says_what_there_is_and_what_is_near(model: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        connect(model, api_key="k")
+
+
+def test_a_compatible_server_needs_an_address() -> None:
+    with pytest.raises(UsageError, match="needs base_url="):
+        connect("openai-compat:llama3")
+
+
+def test_demo_is_the_default_and_the_environment_may_name_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect().name == "demo"
+    assert connect("demo:steady").name == "demo"
+    monkeypatch.setenv("CHATKIT_MODEL", "anthropic:claude-x")
+    assert connect(api_key="k").label == "anthropic:claude-x"
+    assert connect("demo").name == "demo"
+
+
+def test_demo_takes_no_address() -> None:
+    with pytest.raises(UsageError, match="leave base_url out"):
+        connect("demo", base_url="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("[::1]", True),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str, near: bool) -> None:
+    assert endpoint(f"http://{host}:8000/v1").is_loopback is near
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    provider = connect("openai-compat:m", base_url="https://me:hunter2@host/v1")
+    assert "hunter2" not in repr(provider) + repr(provider.endpoint) + provider.endpoint.origin
