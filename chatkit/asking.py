@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -99,8 +100,8 @@ class Question:
                 stopped.reply = self._reply(stopped.reply)
             raise
         finally:
-            if self._detached and self._display:
-                self._display.close()
+            if self._detached and self._display and (shown := self._display.close()):
+                await asyncio.wrap_future(shown)  # the reply is there when it can be seen
 
     async def _notify(self, notice: RetryNotice) -> None:
         if self._on_retry:

@@ -10,9 +10,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import chatkit
 from chatkit.errors import ChatkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["main"]
 
@@ -35,13 +39,21 @@ def demo() -> int:
         reply = events.reply
         print(f"\nTitle: {generate_title(QUESTION, 'demo')}")
         print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. Each of them, as chat.retries has it:\n")
-        columns = ["attempt", "outcome", "kind", "status_code", "waited", "duration", "error"]
-        table = chat.retries[columns].astype({"waited": "timedelta64[ms]", "duration": "timedelta64[ms]"})
-        for column in ("waited", "duration"):
-            table[column] = table[column].dt.total_seconds().map("{:.1f} s".format)
-        print(table.astype(object).where(table.notna(), "").to_string(index=False))
+        print(_table(chat.retries))
     print("\nNext: chatkit lab opens the notebooks; chatkit.Chat('anthropic:…') or ('openai:…') talks to a model.")
     return 0
+
+
+def _table(attempts: pd.DataFrame) -> str:
+    """The attempts as a terminal shows them: seconds, and words to the left."""
+    shown = attempts[["attempt", "outcome", "kind", "status_code", "waited", "duration", "error"]].copy()
+    for column in ("waited", "duration"):
+        shown[column] = shown[column].dt.total_seconds().map("{:.1f} s".format)
+    shown = shown.astype(object).where(shown.notna(), "").astype(str)
+    for column in ("outcome", "kind", "error"):
+        shown[column] = shown[column].str.ljust(max(len(column), *shown[column].str.len()))
+        shown = shown.rename(columns={column: column.ljust(len(shown[column].iloc[0]))})
+    return shown.to_string(index=False)
 
 
 def notebooks() -> Path:
