@@ -1,0 +1,108 @@
+"""Where are we: in a notebook's cell, with or without a person before it, in a terminal, or nowhere that can be seen.
+
+IPython is only ever looked for among the modules that are already loaded: whoever runs in a kernel has it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Literal, get_args
+
+from chatkit.errors import UsageError
+
+__all__ = ["Mode", "attended", "current_cell", "display_mode", "in_notebook", "shows_by_default"]
+
+Mode = Literal["live", "static", "terminal", "off"]
+"""A widget; the finished output alone; a line on stderr; nothing."""
+
+VARIABLE = "CHATKIT_DISPLAY"
+
+
+def display_mode() -> Mode:
+    """How to show things here: ``CHATKIT_DISPLAY`` where it is set, else what fits the place.
+
+    In a cell that a person runs (``allow_stdin`` true) a live widget; in a cell that a program runs (papermill,
+    nbclient, nbval) the finished output alone; a line where stderr is a terminal; else nothing. ``live`` and ``static``
+    need a kernel: without one the place decides.
+
+    Raises
+    ------
+    UsageError
+        ``CHATKIT_DISPLAY`` holds another word.
+    """
+    word = os.environ.get(VARIABLE, "").strip().lower()
+    if word and word not in get_args(Mode):
+        raise UsageError(f"{VARIABLE}={word!r}: set it to live, static, terminal or off, or leave it unset")
+    if word == "off" or word == "terminal" or (word in ("live", "static") and in_notebook()):
+        return word  # type: ignore[return-value] # one of Mode
+    if in_notebook():
+        return "live" if _cell_allows_stdin() else "static"
+    return "terminal" if _stderr_is_terminal() else "off"
+
+
+def attended() -> bool:
+    """Whether a person can watch and stop: a notebook's cell that may ask for input, or a terminal at stderr."""
+    return _cell_allows_stdin() if in_notebook() else _stderr_is_terminal()
+
+
+def shows_by_default() -> bool:
+    """Whether there is a display here at all.
+
+    Raises
+    ------
+    UsageError
+        ``CHATKIT_DISPLAY`` holds an unknown word.
+    """
+    return display_mode() != "off"
+
+
+def in_notebook() -> bool:
+    """Whether this is a Jupyter kernel."""
+    return _kernel() is not None
+
+
+def current_cell() -> object | None:
+    """A token of the cell that runs, equal for all calls from the same execution; None outside a kernel."""
+    header = _request().get("header")
+    return header.get("msg_id") if isinstance(header, dict) else None
+
+
+def _shell() -> Any:
+    """IPython's shell, if one runs in this process."""
+    module = sys.modules.get("IPython")
+    get_ipython = getattr(module, "get_ipython", None)
+    return get_ipython() if get_ipython is not None else None
+
+
+def _kernel() -> Any:
+    return getattr(_shell(), "kernel", None)
+
+
+def _request() -> dict[str, Any]:
+    """The request that this code runs for: a cell's execution, or a message of a widget."""
+    get_parent = getattr(_kernel(), "get_parent", None)
+    if get_parent is None:
+        return {}
+    try:
+        parent = get_parent("shell")
+    except LookupError:  # on a thread of one's own, before the first cell
+        return {}
+    return parent if isinstance(parent, dict) else {}
+
+
+def _cell_allows_stdin() -> bool:
+    request = _request()
+    content = request.get("content")
+    if isinstance(content, dict) and "allow_stdin" in content:
+        return bool(content["allow_stdin"])
+    # not in a cell's own context (a widget's callback, a thread): what the last cell was run with; a kernel that
+    # isn't ipykernel doesn't say, and has a person before it
+    return bool(getattr(_kernel(), "_allow_stdin", True))
+
+
+def _stderr_is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False

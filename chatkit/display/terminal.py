@@ -1,0 +1,173 @@
+"""In a terminal: the countdown of a wait as one line on stderr, and, where it is wanted, the reply as it streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from chatkit import bridge
+from chatkit.display.plain_text import cut_to_width, shown, width
+from chatkit.display.wording import failed_attempt, headline, sentence
+from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
+from chatkit.parts import Message, Text
+
+__all__ = ["TerminalDisplay", "TerminalLine"]
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+class TerminalLine:
+    """The countdown of a wait, rewritten every second and gone when the wait is over.
+
+    Where the stream is no terminal, each wait is a line of its own. It ticks on the bridge's loop.
+
+    Parameters
+    ----------
+    stream : file, optional
+        Where to write; ``sys.stderr`` unless given.
+    now : callable
+        A monotonic clock, in seconds.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._rewrites = self._stream.isatty()
+        self._dims = self._rewrites and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._now = now
+        self._lock = threading.RLock()
+        self._retry: Retry | None = None
+        self._until = 0.0
+        self._drawn = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def apply(self, event: Event) -> None:
+        if type(event) is MessagePart and self._retry is None:
+            return
+        match event:
+            case Retry():
+                with self._lock:
+                    self._retry = event
+                    self._until = self._now() + event.delay_ms / 1000
+                    self.draw()
+            case MessagePart() | ErrorEvent() | Status() | Message():
+                self._end_wait()
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._end_wait()
+
+    def draw(self) -> None:
+        """Write the line for this moment, and see to the next."""
+        with self._lock:
+            if self._retry is None:
+                return
+            left = self._until - self._now()
+            seconds = max(0, -int(-left // 1))
+            when = f"in {seconds}s" if seconds else "now"
+            line = f"Retrying {when}… {failed_attempt(self._retry)}"
+            if not self._rewrites:
+                self._write(f"{line}\n")
+                return
+            line = cut_to_width(line, self._columns() - 1)
+            pad = " " * (self._drawn - width(line))
+            self._drawn = width(line)
+            self._write(f"\r{_DIM}{line}{_PLAIN}{pad}" if self._dims else f"\r{line}{pad}")
+            if seconds:
+                self._tick_in(max(0.0, left - (seconds - 1)) + 0.001)
+
+    def _end_wait(self) -> None:
+        with self._lock:
+            self._retry = None
+            if self._drawn:
+                self._write(f"\r{' ' * self._drawn}\r")
+                self._drawn = 0
+
+    def _tick_in(self, seconds: float) -> None:
+        loop = bridge.loop()
+
+        def arm() -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_later(seconds, self.draw)
+
+        loop.call_soon_threadsafe(arm)
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):  # no real terminal behind it
+            return 80
+
+    def _write(self, text: str) -> None:
+        _write(self._stream, text)
+
+
+class TerminalDisplay:
+    """The reply as it streams, with the countdown of every wait. A terminal can't take back what it wrote: it says so.
+
+    Parameters
+    ----------
+    stream : file, optional
+        Where the reply goes; ``sys.stdout`` unless given.
+    line : TerminalLine, optional
+        Where the countdown goes; a line on ``sys.stderr`` unless given.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, line: TerminalLine | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stdout
+        self._line = line if line is not None else TerminalLine()
+        self._lock = threading.Lock()
+        self._mid_line = False
+        self._said = False
+
+    def apply(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case MessagePart(part=Text(text=text), role="assistant"):
+                    self._line.apply(event)
+                    self._say(shown(text))
+                case Retry() | ErrorEvent():
+                    if self._said:
+                        reason = event.error if isinstance(event, Retry) else event.message
+                        self._own_line(f"— withdrawn: {sentence(reason)} —")
+                    self._said = False
+                    if isinstance(event, ErrorEvent):
+                        self._own_line(headline(event))
+                    self._line.apply(event)
+                case Message(role="assistant"):
+                    self._line.apply(event)
+                    self._said = False  # committed
+                case _:
+                    self._line.apply(event)
+
+    def close(self) -> None:
+        with self._lock:
+            self._line.close()
+            if self._mid_line:
+                self._say("\n")
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._said = True
+            self._mid_line = not text.endswith("\n")
+            _write(self._stream, text)
+
+    def _own_line(self, text: str) -> None:
+        self._say(("\n" if self._mid_line else "") + text + "\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:  # a terminal of another alphabet
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()

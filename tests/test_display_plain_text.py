@@ -1,0 +1,52 @@
+"""Untrusted text, made fit to be shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatkit.display.plain_text import cut_to_width, shown, single_line, width
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u202e", "\u202d", "\u2066", "\u2069", "\u200b", "\u2060", "\ufeff", "\x00", "\x1b", "\x07", "\x7f", "\x9b", "\u00ad", "\U000e0041"],
+)
+def test_direction_overrides_zero_width_and_control_characters_are_removed(hidden: str) -> None:
+    assert shown(f"pay{hidden}pal") == "paypal"
+
+
+def test_line_feeds_and_tabs_stay_and_other_line_ends_become_line_feeds() -> None:
+    assert shown("a\tb\nc\r\nd\re\u2028f\u2029g\u0085h") == "a\tb\nc\nd\ne\nf\ng\nh"
+
+
+def test_joiners_stay_where_they_join_and_go_where_they_hide() -> None:
+    family, persian = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "می\u200cخواهم"
+    assert shown(family) == family
+    assert shown(persian) == persian
+    assert shown("pass\u200dword \u200c\u200c!") == "password !"
+
+
+def test_a_surrogate_pair_that_came_apart_is_joined_and_half_of_one_is_replaced() -> None:
+    assert shown("\ud83d\ude42") == "🙂"
+    assert shown("x\ud83dy") == "x\ufffdy"
+
+
+@given(st.text())
+def test_whatever_comes_can_be_encoded_and_shown_again_unchanged(text: str) -> None:
+    once = shown(text)
+    assert once.encode("utf-8").decode("utf-8") == once
+    assert shown(once) == once
+    assert "\x1b" not in once
+
+
+def test_one_line_is_one_line_whatever_comes() -> None:
+    assert single_line(" a\n\n b\tc \u2028d", 100) == "a b c d"
+    assert single_line("word " * 10_000_000, 20) == "word word word word…"
+
+
+def test_columns_are_counted_as_a_terminal_counts_them() -> None:
+    assert width("日本語 ok") == 9
+    assert cut_to_width("日本語 ok", 6) == "日本…"
+    assert cut_to_width("abc", 0) == ""

@@ -1,0 +1,174 @@
+"""The countdown and the reply in a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from chatkit.display.terminal import TerminalDisplay, TerminalLine
+from chatkit.events import ErrorEvent, MessagePart, Retry, Status
+from chatkit.parts import Message, Reasoning, Text
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as a carriage return goes; it says when a line with certain words was drawn."""
+
+    def __init__(self, *, tty: bool = True, wanted: str = "\0") -> None:
+        super().__init__()
+        self._tty = tty
+        self._wanted = wanted
+        self.drawn = threading.Event()
+
+    def isatty(self) -> bool:
+        return self._tty
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if self._wanted in text:
+            self.drawn.set()
+        return count
+
+    @property
+    def rows(self) -> list[str]:
+        """What is to be seen."""
+        rows = []
+        for line in re.sub(r"\x1b\[\dm", "", self.getvalue()).split("\n"):
+            row: list[str] = []
+            for piece in line.split("\r"):
+                row[: len(piece)] = piece
+            rows.append("".join(row).rstrip())
+        return rows
+
+
+def retry(seconds: float = 4, error: str = "anthropic is overloaded", attempt: int = 3) -> Retry:
+    return Retry(chat_id="c", attempt=attempt, delay_ms=round(seconds * 1000), retrying_at=NOW, error=error)
+
+
+def part(text: str) -> MessagePart:
+    return MessagePart(chat_id="c", role="assistant", part=Text(text=text), step=1, attempt=1, index=0, seq=1)
+
+
+def test_a_wait_is_one_line_that_is_rewritten_and_gone_when_the_wait_is_over() -> None:
+    screen, now = Screen(), 100.0
+    line = TerminalLine(screen, now=lambda: now)
+    line.apply(retry(10))
+    assert screen.rows == ["Retrying in 10s… (attempt 3 failed: anthropic is overloaded)"]
+    now = 101.5
+    line.draw()
+    assert screen.rows == ["Retrying in 9s… (attempt 3 failed: anthropic is overloaded)"]
+    now = 111
+    line.draw()
+    assert screen.rows == ["Retrying now… (attempt 3 failed: anthropic is overloaded)"]
+    line.apply(part("Hi"))
+    assert screen.rows == [""]
+    line.draw()
+    assert screen.rows == [""]
+
+
+def test_it_ticks_by_itself_on_the_bridges_loop() -> None:
+    screen = Screen(wanted="Retrying in 1s…")
+    line = TerminalLine(screen)
+    line.apply(retry(1.15))
+    assert screen.rows == ["Retrying in 2s… (attempt 3 failed: anthropic is overloaded)"]
+    assert screen.drawn.wait(5)
+    line.close()
+    assert screen.rows == [""]
+
+
+@pytest.mark.parametrize(
+    "event", [Status(chat_id="c", status="waiting"), ErrorEvent(message="x"), part("x")], ids=lambda e: type(e).__name__
+)
+def test_the_line_goes_with_the_first_part_the_error_and_the_end(event: Status | ErrorEvent | MessagePart) -> None:
+    screen = Screen()
+    line = TerminalLine(screen)
+    line.apply(retry())
+    line.apply(event)
+    assert screen.rows == [""]
+
+
+def test_a_narrow_terminal_gets_a_shorter_line_that_never_wraps() -> None:
+    screen = Screen()
+    line = TerminalLine(screen)
+    line.apply(retry(error="x" * 500))
+    assert len(screen.rows[0]) == 79
+    assert screen.rows[0].endswith("…")
+
+
+def test_no_color_is_honoured_and_without_it_the_line_is_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    dim, plain = Screen(), Screen()
+    TerminalLine(dim).apply(retry())
+    monkeypatch.setenv("NO_COLOR", "1")
+    TerminalLine(plain).apply(retry())
+    assert "\x1b[2m" in dim.getvalue()
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_what_a_provider_says_cannot_steer_the_terminal() -> None:
+    screen = Screen(tty=False)
+    display = TerminalDisplay(screen, line=TerminalLine(screen))
+    display.apply(part("a\x1b]0;owned\x07b\x9b31m\u202ec\r\n"))
+    display.apply(retry(error="\x1b[2Jgone\nnext"))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", screen.getvalue())
+    assert "(attempt 3 failed: [2Jgone next)" in screen.getvalue()
+
+
+def test_where_the_stream_is_no_terminal_each_wait_is_a_line_of_its_own() -> None:
+    screen = Screen(tty=False)
+    line = TerminalLine(screen)
+    line.apply(retry(1, attempt=1))
+    line.apply(part("x"))
+    line.apply(retry(2, attempt=2))
+    line.close()
+    assert screen.getvalue().splitlines() == [
+        "Retrying in 1s… (attempt 1 failed: anthropic is overloaded)",
+        "Retrying in 2s… (attempt 2 failed: anthropic is overloaded)",
+    ]
+
+
+def test_a_reply_streams_and_what_is_withdrawn_is_said() -> None:
+    screen = Screen()
+    display = TerminalDisplay(screen, line=TerminalLine(screen))
+    display.apply(MessagePart(chat_id="c", role="assistant", part=Reasoning(text="hm"), step=1, attempt=1, index=0, seq=1))
+    for text in ("Hello ", "wo"):
+        display.apply(part(text))
+    display.apply(retry(1, "the stream was cut off", attempt=1))
+    assert screen.rows == [
+        "Hello wo",
+        "— withdrawn: the stream was cut off —",
+        "Retrying in 1s… (attempt 1 failed: the stream was cut off)",
+    ]
+    display.apply(retry(2, attempt=2))
+    display.apply(part("Hello world"))
+    display.apply(Message(id=2, chat_id="c", role="assistant", parts=(Text(text="Hello world"),), created_at=NOW, stop_reason="end"))
+    display.close()
+    assert screen.rows == ["Hello wo", "— withdrawn: the stream was cut off —", "Hello world", ""]
+
+
+def test_an_error_is_said_on_a_line_of_its_own() -> None:
+    screen = Screen()
+    display = TerminalDisplay(screen, line=TerminalLine(screen))
+    display.apply(part("Hel"))
+    display.apply(ErrorEvent(message="openai refused the key", kind="auth", status_code=401))
+    display.close()
+    assert screen.rows == ["Hel", "— withdrawn: openai refused the key —", "openai refused the key (HTTP 401)", ""]
+
+
+def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> None:
+    closed = Screen()
+    line = TerminalLine(closed)
+    closed.close()
+    line.apply(retry())
+    line.close()
+    bytes_ = io.BytesIO()
+    ascii_only = io.TextIOWrapper(bytes_, encoding="ascii")
+    line = TerminalLine(ascii_only)
+    line.apply(retry())
+    assert bytes_.getvalue() == b"Retrying in 4s? (attempt 3 failed: anthropic is overloaded)\n"
