@@ -100,6 +100,10 @@ class File(_Value, frozen=True, kw_only=True, tag="file"):
     url: str = ""
     title: str = ""
 
+    def __repr__(self) -> str:
+        what = f"{len(self.data)} bytes" if self.data else self.url
+        return f"<File {self.title or self.media_type!s}: {what}>"
+
 
 Part = Text | Reasoning | ToolCall | ToolResult | Source | File
 

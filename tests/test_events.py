@@ -92,6 +92,11 @@ def test_the_wire_form_is_the_documented_one() -> None:
     }
 
 
+def test_a_files_repr_says_its_size_and_not_its_bytes() -> None:
+    assert repr(File(media_type="image/png", data=bytes(5000), title="plot.png")) == "<File plot.png: 5000 bytes>"
+    assert repr(File(media_type="image/png", url="https://example.org/a.png")) == "<File image/png: https://example.org/a.png>"
+
+
 def test_an_empty_queue_is_still_a_list() -> None:
     assert json.loads(encode_event(QueueUpdate(chat_id="c1")))["queue"] == []
 

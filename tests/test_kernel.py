@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter, MarkdownExporter
 
 from tests.kernels import Cell, Kernel, running_kernel
 
@@ -178,4 +179,10 @@ def test_nbclient_runs_a_notebook_of_chats_and_saves_what_was_said(monkeypatch: 
     for cell in notebook.cells[:3]:
         (output,) = cell.outputs
         assert set(output.data) == BUNDLE
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    markdown, _ = MarkdownExporter().from_notebook_node(notebook)
+    assert "<strong>Because a server in trouble needs less work, not more.</strong>" in page
+    assert "Retried 3 times" in page
+    assert "widget-view" not in page
+    assert "Retried 3 times" in markdown
     assert not notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state")

@@ -302,3 +302,32 @@ def test_the_record_says_which_request_an_attempt_was() -> None:
 
     asyncio.run(drive_async(bench.loop, attempt, bench.wake))
     assert bench.records[0].request_id == "req_1"
+
+
+@both
+def test_a_click_while_the_observer_still_hears_of_the_wait_counts(how: str) -> None:
+    bench = Bench(TimeoutError(), "done", clock=FakeClock(hold=True))
+    bench.observe = lambda _: bench.wake.set()
+    assert bench.run(how) == "done"
+    assert bench.records[1].waited_ms == 0
+
+
+@both
+def test_a_click_before_the_wait_was_announced_means_nothing(how: str) -> None:
+    bench = Bench(TimeoutError(), "done")
+    bench.wake.set()
+    assert bench.run(how) == "done"
+    assert bench.records[1].waited_ms == 1000
+
+
+@both
+def test_an_interrupt_in_the_observer_is_recorded_too(how: str) -> None:
+    bench = Bench(TimeoutError(), "never")
+
+    def interrupted(_: RetryNotice) -> None:
+        raise KeyboardInterrupt
+
+    bench.observe = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(how)
+    assert [(r.attempt, r.outcome) for r in bench.records] == [(1, "retry"), (2, "abandoned")]

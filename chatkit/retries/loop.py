@@ -132,7 +132,7 @@ class RetryLoop:
         )
 
     def observe(self, notice: RetryNotice) -> object:
-        """Tell the observer, and begin the wait."""
+        """Tell the observer."""
         try:
             return self._observe(notice) if self._observe else None
         except Exception:
@@ -226,9 +226,10 @@ def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
             if not inspect.isawaitable(value):
                 loop.succeeded()
             return value
-        loop.observe(notice)
+        wake.arm()
         loop.pausing()
         try:
+            loop.observe(notice)
             wake.pause(loop.clock, notice.delay)
         except BaseException:
             loop.abandoned()
@@ -268,22 +269,23 @@ async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake
             loop.succeeded()
             return value
         begun = None
-        try:
-            told = loop.observe(notice)
-            if inspect.isawaitable(told):
-                await told
-        except Exception:
-            _logger.exception("on_retry raised; the retry goes on")
-        except BaseException:
-            loop.pausing()
-            loop.abandoned()
-            raise
+        wake.arm()
         loop.pausing()
         try:
+            await _told(loop.observe(notice))
             await wake.pause_async(loop.clock, notice.delay)
         except BaseException:
             loop.abandoned()
             raise
+
+
+async def _told(telling: object) -> None:
+    """Wait for an observer that is asynchronous."""
+    if inspect.isawaitable(telling):
+        try:
+            await telling
+        except Exception:
+            _logger.exception("on_retry raised; the retry goes on")
 
 
 def _peers(error: BaseException) -> BaseException:

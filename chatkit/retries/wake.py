@@ -14,7 +14,8 @@ __all__ = ["Wake"]
 class Wake:
     """Ends a wait early, or the whole loop, from any thread.
 
-    Waking outside a wait does nothing, as it should: a click on a button that is gone means nothing.
+    It counts from the moment that a wait is announced (`arm`) until it is over; at other times waking does nothing:
+    a click on a button that is gone means nothing.
 
     Attributes
     ----------
@@ -28,8 +29,13 @@ class Wake:
         self._flag = threading.Event()
         self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
+    def arm(self) -> None:
+        """A wait is about to be announced: forget what was clicked before."""
+        with self._lock:
+            self._flag.clear()
+
     def set(self) -> None:
-        """End the wait that lasts."""
+        """End the wait that was announced."""
         with self._lock:
             self._flag.set()
             if self._async:
@@ -43,8 +49,6 @@ class Wake:
 
     def pause(self, clock: Clock, seconds: float) -> None:
         """Wait on this thread."""
-        with self._lock:
-            self._flag.clear()
         if not self.stopped:
             clock.pause(seconds, self._flag)
         self._check()
@@ -54,6 +58,8 @@ class Wake:
         event = asyncio.Event()
         with self._lock:
             self._async = (asyncio.get_running_loop(), event)
+            if self._flag.is_set():
+                event.set()
         try:
             if not self.stopped:
                 await clock.pause_async(seconds, event)

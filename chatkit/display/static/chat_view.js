@@ -58,7 +58,7 @@ function render({ model, el }) {
       kept++;
     }
     // what was withdrawn leaves its room behind, so that nothing below jumps up and down again
-    if (kept < views.length) body.style.minHeight = `${Math.min(body.getBoundingClientRect().height, 300)}px`;
+    if (kept < views.length || state.retry) root.style.minHeight = `${Math.min(root.getBoundingClientRect().height, 340)}px`;
     for (const view of views.splice(kept)) view.el.remove();
     for (const block of blocks.slice(kept)) {
       const view = blockView(block);
