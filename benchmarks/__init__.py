@@ -1,0 +1,1 @@
+"""The figures that chatkit promises, measured against floors and peers: ``python -m benchmarks``."""

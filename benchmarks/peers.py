@@ -1,0 +1,97 @@
+"""The peers' environments: one for each line of ``peers.txt``, made on first use and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.processes import PYTHON
+
+__all__ = ["Peers", "default_folder"]
+
+LIST = Path(__file__).with_name("peers.txt")
+NAMES = {"pydantic-ai-slim": "pydantic-ai"}
+"""Where the distribution is called otherwise than the peer."""
+
+
+class _Line(NamedTuple):
+    name: str
+    distribution: str
+    requirements: list[str]
+
+
+def default_folder() -> Path:
+    """Where the environments are kept unless the command says otherwise."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("chatkit") / "benchmark-peers"
+
+
+class Peers(Mapping[str, Path]):
+    """The interpreter of each peer, by its name; an environment that can't be made is left out, and the reason printed.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the environments are; None for no peers.
+    say : callable
+        Told what goes on.
+    """
+
+    def __init__(self, folder: Path | None, say: Callable[[str], object] = print) -> None:
+        self._pythons: dict[str, Path] = {}
+        self.versions: dict[str, str] = {}
+        if folder is None:
+            return
+        for line in _lines():
+            try:
+                self._pythons[line.name] = python = _environment(folder / line.name, line.requirements, say)
+                self.versions[line.name] = _version(python, line.distribution)
+            except (OSError, subprocess.CalledProcessError) as error:
+                say(f"no {line.name}: {error}")
+
+    def __getitem__(self, name: str) -> Path:
+        return self._pythons[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pythons)
+
+    def __len__(self) -> int:
+        return len(self._pythons)
+
+
+def _lines() -> list[_Line]:
+    lines = []
+    for text in LIST.read_text(encoding="utf-8").splitlines():
+        if requirements := text.partition("#")[0].split():
+            distribution = re.split(r"[\[<>=!~;]", requirements[0])[0]
+            lines.append(_Line(NAMES.get(distribution, distribution), distribution, requirements))
+    return lines
+
+
+def _environment(folder: Path, requirements: list[str], say: Callable[[str], object]) -> Path:
+    """The interpreter of an environment that holds these; it is made anew where the list or this Python has changed."""
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    mark = folder / "made-from.txt"
+    wanted = hashlib.sha256(json.dumps([sys.version, str(PYTHON), requirements]).encode()).hexdigest()
+    if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
+        return python
+    say(f"making an environment with {' '.join(requirements)} …")
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    subprocess.run([python, "-m", "pip", "install", "-qq", *requirements], check=True)
+    mark.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def _version(python: Path, distribution: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({distribution!r}))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()

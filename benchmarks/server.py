@@ -1,0 +1,83 @@
+"""The loopback server of the benchmarks: a process of its own, so that its work is in nobody's figures.
+
+``python -m benchmarks.server`` prints its port and serves until its standard input ends. The first segment of a path says how:
+``/flat`` sends a reply of 4,000 deltas flat out, ``/one`` a reply of one delta, ``/200`` 200 deltas a second. The rest
+of the path is the provider's own, and decides the format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import sys
+import threading
+import time
+from functools import cache
+
+from benchmarks.wire import DELTAS, PATHS, rendered
+
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+COUNTS = {"one": 1}
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    """One connection, kept alive."""
+
+    request: socket.socket
+
+    def handle(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(ConnectionError), self.request.makefile("rb") as requests:
+            while line := requests.readline():
+                length = 0
+                while (header := requests.readline().strip().lower()) != b"":
+                    name, _, value = header.partition(b":")
+                    if name == b"content-length":
+                        length = int(value)
+                requests.read(length)
+                self._answer(line.split()[1].decode())
+
+    def _answer(self, path: str) -> None:
+        mode, _, rest = path.removeprefix("/").partition("/")
+        format = PATHS.get(f"/{rest}")
+        if format is None:
+            self.request.sendall(NOT_FOUND)
+        elif mode.isdigit():
+            self._paced(prepared(format, DELTAS)[0], int(mode))
+        else:
+            self.request.sendall(prepared(format, COUNTS.get(mode, DELTAS))[1])
+
+    def _paced(self, parts: list[bytes], rate: int) -> None:
+        began = time.monotonic()
+        for number, part in enumerate(parts):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            self.request.sendall(part)
+
+
+@cache
+def prepared(format: str, count: int) -> tuple[list[bytes], bytes]:
+    """A response in parts, and in one piece."""
+    parts = rendered(format, count)
+    return parts, b"".join(parts)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    for format in PATHS.values():
+        for count in (1, DELTAS):
+            prepared(format, count)
+    with _Server(("127.0.0.1", 0), _Connection) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
+        sys.stdin.read()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

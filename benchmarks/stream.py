@@ -1,0 +1,111 @@
+"""What streaming costs: CPU of the client's process for 4,000 deltas, against the same bytes read and thrown away."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.processes import PYTHON, Cost, Server, Worker
+from benchmarks.table import Row, spread
+from benchmarks.wire import DELTAS, text_of
+
+__all__ = ["stream_rows"]
+
+WARM_UP = 3
+FLOOR = 2.0
+"""What chatkit may cost, in floors."""
+FACTOR = 5.0
+"""How much less than the openai SDK."""
+PATHS = {"Anthropic": "/flat/v1/messages", "Chat Completions": "/flat/v1/chat/completions"}
+PEERS = {
+    "openai": ("Chat Completions",),
+    "anthropic": ("Anthropic",),
+    "pydantic-ai": ("Chat Completions",),
+    "litellm": ("Chat Completions",),
+}
+Key = tuple[str, str]
+
+
+def stream_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str]) -> Iterator[Row]:
+    """Measure, every variant once in each round.
+
+    Parameters
+    ----------
+    rounds : int
+        Measured rounds; a few more come before, to warm up.
+    peers : mapping of str to Path
+        Interpreters.
+    env : mapping of str to str
+        The processes' variables.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(Server())
+        ours = stack.enter_context(Worker(PYTHON, "benchmarks.clients.chatkit_stream", env=env))
+        runs: dict[Key, Callable[[], Cost]] = {}
+        for format, path in PATHS.items():
+            for variant in ("floor", "ask", "stream", "json"):
+                runs[format, variant] = _run(ours, variant, server.url + path)
+        for peer in PEERS.keys() & peers.keys():
+            theirs = stack.enter_context(Worker(peers[peer], "benchmarks.clients.peer_stream", peer, env=env))
+            for format in PEERS[peer]:
+                runs[format, peer] = _run(theirs, peer, server.url + PATHS[format])
+        costs: dict[Key, list[float]] = defaultdict(list)
+        for number in range(WARM_UP + rounds):
+            for key, run in list(runs.items()):
+                if (cost := _checked(key, run, runs)) and number >= WARM_UP:
+                    costs[key].append(cost.cpu * 1000)
+    yield from _rows(costs)
+
+
+def _run(worker: Worker, variant: str, url: str) -> Callable[[], Cost]:
+    return lambda: worker.run(variant, url)
+
+
+def _checked(key: Key, run: Callable[[], Cost], runs: dict[Key, Callable[[], Cost]]) -> Cost | None:
+    """One run; a peer that fails is left out from then on."""
+    try:
+        cost = run()
+    except RuntimeError as error:
+        if key[1] not in PEERS:
+            raise
+        print(f"{key[1]}: {error}", file=sys.stderr)
+        del runs[key]
+        return None
+    if key[1] != "floor" and cost.characters != len(text_of(DELTAS)):
+        raise RuntimeError(f"{key[1]} saw {cost.characters} characters of {len(text_of(DELTAS))}")
+    return cost
+
+
+def _rows(costs: Mapping[Key, list[float]]) -> Iterator[Row]:
+    middle = {key: statistics.median(values) for key, values in costs.items()}
+    for format in PATHS:
+        floor = (format, "floor")
+        for variant, name in (("ask", "chat.ask"), ("stream", "chat.stream")):
+            key = format, variant
+            ratio = middle[key] / middle[floor]
+            yield Row(
+                f"stream {DELTAS:,} deltas, {format}: {name}",
+                spread(costs[key], "ms"),
+                f"bare httpx {spread(costs[floor], 'ms')}",
+                f"{ratio:.2f} ×",
+                f"≤ {FLOOR:g} ×",
+                ratio <= FLOOR,
+            )
+        slower = max(("ask", "stream"), key=lambda variant: middle[format, variant])
+        ours = middle[format, slower]
+        for name in ("json", *PEERS):
+            if (format, name) in costs:
+                ratio = middle[format, name] / ours
+                must = name == "openai"
+                yield Row(
+                    f"… against {'httpx + json' if name == 'json' else name}",
+                    spread(costs[format, slower], "ms"),
+                    spread(costs[format, name], "ms"),
+                    f"{ratio:.1f} × less",
+                    f"≥ {FACTOR:g} × less" if must else "",
+                    ratio >= FACTOR if must else None,
+                )
