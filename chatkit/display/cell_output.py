@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import copy
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,8 @@ class CellOutput:
         from IPython.core.interactiveshell import InteractiveShell
 
         self._publisher = InteractiveShell.instance().display_pub
+        if "parent_header" in self._publisher.trait_names():  # ipykernel 6: one header for all threads, the last cell's
+            self._publisher = copy.copy(self._publisher)
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
         self._shown = False

@@ -14,6 +14,7 @@ from chatkit.display.account import Account
 from chatkit.display.cell_output import CellOutput
 from chatkit.display.closing import finish
 from chatkit.display.frozen import Finished, footnotes, frozen_bundle, retry_bundle, unfinished_bundle
+from chatkit.display.markdown import parse
 from chatkit.display.protocol import Controls
 from chatkit.display.pump import Pump
 from chatkit.display.view_state import blocks_shown
@@ -57,6 +58,8 @@ class LiveChat:
         self._view = ChatView(controls, self._facts(()))
         _show_widget(self._output, self._view, unfinished_bundle(self._asked))
         self._pump = Pump(self._deliver)
+        # the Markdown parser loads while the request is on its way, not when an interrupted cell waits for its end
+        threading.Thread(target=parse, args=("*",), daemon=True, name="chatkit-warm").start()
 
     def apply(self, event: Event) -> None:
         if type(event) is Retry:

@@ -22,6 +22,8 @@ _INLINE = re.compile(
     re.VERBOSE,
 )
 _FENCES = {"$$": "$$", "\\[": "\\]"}
+_LINK = "]("
+"""What no formula holds: where formulas aren't known it would be read as a link."""
 _LONGEST = 200
 """Lines of one displayed formula."""
 
@@ -36,7 +38,7 @@ def _math_inline(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] not in "$\\":
         return False
     match = _INLINE.match(state.src, state.pos)
-    if match is None:
+    if match is None or _LINK in match[0]:
         return False
     if not silent:
         state.push("math_inline", "", 0).content = match[0]
@@ -59,7 +61,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             return False
         lines.append(_line(state, last))
     content = "\n".join(lines)
-    if "`" in content or content.count(first[:2]) > (2 if first[:2] == close else 1):
+    if "`" in content or _LINK in content or content.count(first[:2]) > (2 if first[:2] == close else 1):
         return False
     if not silent:
         token = state.push("math_block", "", 0)

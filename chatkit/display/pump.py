@@ -18,7 +18,7 @@ INTERVAL = 0.05
 FULL = 4096
 """Characters of text that don't wait for the timer."""
 SHORTEST = 0.01
-"""Seconds between batches even so: Jupyter Server drops what comes faster than 1,000 messages a second."""
+"""Seconds between batches even so, and before the last: Jupyter Server drops what comes faster than 1,000 a second."""
 
 _logger = logging.getLogger("chatkit")
 
@@ -85,8 +85,8 @@ class Pump:
         self._last = self._loop.time()
 
     async def drain(self) -> None:
-        """On the loop: deliver what is left, after the timer and never in one burst with the batch before."""
-        await asyncio.sleep(max(0.0, self._last + INTERVAL - self._loop.time()))
+        """On the loop: deliver what is left, after the batch before and never in one burst with it."""
+        await asyncio.sleep(max(0.0, self._last + SHORTEST - self._loop.time()))
         if self._timer is not None:
             self._timer.cancel()
         self._flush()
