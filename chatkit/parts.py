@@ -33,7 +33,7 @@ Visibility = Literal["both", "user", "model"]
 StopReason = Literal["end", "tool_calls", "length", "content_filter", "refusal", "pause"]
 
 
-class Tagged(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
+class Tagged(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, tag_field="type"):
     """A value whose JSON says what it is; `type` says the same here."""
 
     @property
@@ -108,7 +108,7 @@ class File(_Value, frozen=True, kw_only=True, tag="file"):
 Part = Text | Reasoning | ToolCall | ToolResult | Source | File
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True):
     """Tokens of one step. None is unknown, which is not zero. `input_tokens` never includes cached tokens."""
 
     input_tokens: int | None = None
