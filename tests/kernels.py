@@ -96,6 +96,17 @@ class Kernel:
         (cell,) = self.collect(*self.queue(code, attended=attended))
         return cell
 
+    def click_when(self, code: str, button: str, seen: Callable[[Cell], bool]) -> Cell:
+        """Run a cell, click a button of its widget once `seen` holds, and read on to its end."""
+        (name,) = self.queue(code)
+        (before,) = self.collect(name, until=seen)
+        views = [m for m in before.of_type("comm_open") if "snap" in m["data"]["state"]]
+        click = {"comm_id": views[-1]["comm_id"], "data": {"method": "custom", "content": {"do": button}}}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", click))
+        (after,) = self.collect(name)
+        after.messages[:0] = before.messages
+        return after
+
     def interrupt_when(self, code: str, seen: Callable[[Cell], bool], *, attended: bool = True) -> Cell:
         """Run a cell, interrupt it once `seen` holds of what it has put out, and read on to its end."""
         (name,) = self.queue(code, attended=attended)

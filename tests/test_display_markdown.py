@@ -47,6 +47,8 @@ HOSTILE = [
     "\\(<img src=x onerror=alert(1)>\\)",
     "\\[\n<script>alert(1)</script>\n\\]",
     "| <b>x</b> |\n|---|\n| `<script>` \\| <i> |",
+    "\\![x](https://example.org/pixel.png)",
+    "$[x](javascript:alert(1))$ and \\([x](javascript:alert(1))\\)",
     "<!-- comment --> <?php ?> <![CDATA[x]]> &lt;script&gt;alert(1)&lt;/script&gt;",
     "- <details open ontoggle=alert(1)>\n  > <style>*{display:none}</style>",
 ]
