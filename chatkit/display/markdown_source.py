@@ -141,7 +141,12 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
-    return "".join(map(_span, nodes))
+    text = ""
+    for node in nodes:
+        if node.type == "link" and text.endswith("!"):
+            text = text[:-1] + "\\!"  # together they would be an image
+        text += _span(node)
+    return text
 
 
 def _span(node: SyntaxTreeNode) -> str:

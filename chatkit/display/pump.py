@@ -31,10 +31,13 @@ class Pump:
     deliver : callable
         Takes a list of events, in order. What it raises is logged, and ends the deliveries: a display that fails must
         not stop the turn that it shows.
+    interval : float
+        Seconds between batches.
     """
 
-    def __init__(self, deliver: Callable[[list[Event]], None]) -> None:
+    def __init__(self, deliver: Callable[[list[Event]], None], *, interval: float = INTERVAL) -> None:
         self._deliver = deliver
+        self._interval = interval
         self._loop = bridge.loop()
         self._events: deque[Event] = deque()
         self._size = 0
@@ -62,10 +65,10 @@ class Pump:
         now = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
-        if now - self._last >= INTERVAL:
+        if now - self._last >= self._interval:
             self._flush()  # the first event after a silence is shown at once
         else:
-            due = self._last + SHORTEST if self._hurried else now + INTERVAL
+            due = self._last + SHORTEST if self._hurried else now + self._interval
             self._timer = self._loop.call_at(due, self._flush)
 
     def _flush(self) -> None:
