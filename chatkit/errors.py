@@ -138,6 +138,10 @@ class Stopped(ChatkitError):
         super().__init__(message)
         self.reply = reply
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook: the person knows who stopped it, and needs no traceback below the reply."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ProviderError(ChatkitError):
     """A provider failed.

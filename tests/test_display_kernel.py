@@ -13,13 +13,10 @@ from tests.kernels import Cell, Kernel, running_kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STREAM = """
-def stream(rate, pieces):
+def stream(pieces):
     t = Script()
-    begun = time.monotonic()
     for n in range(pieces):
         t.say("five ")
-        if rate:
-            time.sleep(max(0.0, begun + (n + 1) / rate - time.monotonic()))
     t.end()
 """
 
@@ -76,20 +73,12 @@ def test_a_cell_has_the_same_token_throughout_and_the_next_another(kernel: Kerne
 
 
 def test_a_reply_of_20_kb_flat_out_loses_nothing_and_costs_a_quarter_of_a_megabyte_at_most(kernel: Kernel) -> None:
-    cell = kernel.run("stream(0, 4000)")
+    cell = kernel.run("stream(4000)")
     assert cell.status == "ok", cell.errors
     messages, size = traffic(cell)
     assert text_heard(cell) == "five " * 4000
     assert messages <= 40
     assert size <= 250_000
-
-
-def test_two_seconds_of_200_deltas_a_second_cost_a_tenth_of_what_twenty_may(kernel: Kernel) -> None:
-    cell = kernel.run("stream(200, 400)")
-    messages, size = traffic(cell)
-    assert text_heard(cell) == "five " * 400
-    assert messages <= 2 * 19 + 20  # 420 for twenty seconds, of which some are for opening and closing
-    assert size <= 45_000 + 20_000  # the widget's own files are sent once
 
 
 def test_a_program_gets_the_frozen_output_alone_and_the_same_as_a_person(kernel: Kernel) -> None:
@@ -130,7 +119,7 @@ def test_an_interrupt_in_the_middle_leaves_readable_output_and_the_kernel_usable
     def streams(cell: Cell) -> bool:
         return "half a reply" in text_heard(cell)
 
-    code = "t = Script(); t.say('half a reply')\ntry: time.sleep(30)\nfinally: t.display.close()"
+    code = "t = Script(); t.say('half a reply')\ntry: threading.Event().wait(30)\nfinally: t.display.close()"
     cell = kernel.interrupt_when(code, streams)
     assert cell.reply["ename"] == "KeyboardInterrupt"
     assert cell.outputs[0]["text/plain"] == "[demo]\n\nhalf a reply\n\nStopped: this is what was said until then."

@@ -38,11 +38,9 @@ class Script:
         self.seq += 1
         self.display.apply(MessagePart(chat_id="c", role="assistant", part=part, step=1, attempt=self.attempt, index=index, seq=self.seq))
 
-    def say(self, text, pace=0.0):
-        for at in range(0, len(text), 5 if pace else max(1, len(text))):
-            self.texts.append(text[at : at + 5] if pace else text)
-            self.part(Text(text=self.texts[-1]))
-            time.sleep(pace)
+    def say(self, text):
+        self.texts.append(text)
+        self.part(Text(text=text))
 
     def fail(self, seconds, error="anthropic is overloaded", attempt=None):
         self.attempt = attempt or self.attempt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,18 +32,20 @@ ACTIVE = """() => [...document.querySelectorAll(['script', 'img', 'svg', 'iframe
 
 
 def test_the_countdown_ticks_every_second_and_goes_at_the_first_part(notebook: Callable[..., Any]) -> None:
-    nb = notebook(
-        "t = Script(); t.say('Hello wo'); time.sleep(0.3); t.fail(3, attempt=3); time.sleep(3.4); t.say('Hello'); time.sleep(0.6); t.end()",
-        SCRIPT,
-    )
+    nb = notebook("t = Script()", SCRIPT)
     nb.run(1)
     nb.record()
     nb.run(0)
+    for step, shown in (("say('Hello wo')", "Hello wo"), ("fail(3, attempt=3)", "Retrying now"), ("say('Hello')", "Hello")):
+        nb.execute(f"t.{step}")
+        nb.output(0).get_by_text(shown).first.wait_for()
+    nb.execute("t.end()")
+    nb.output(0).get_by_text("Retried once").wait_for()
     seen = [frame for frame in nb.seen() if frame["text"]]
     waits = [(frame["at"], match[1], match[2]) for frame in seen if (match := WAIT.search(frame["text"]))]
     assert [w[1] for w in waits] == ["3", "2", "1", None]
     assert {w[2] for w in waits} == {"attempt 3 failed: anthropic is overloaded"}
-    assert all(800 < later[0] - sooner[0] < 1200 for sooner, later in pairwise(waits))
+    assert waits[-1][0] - waits[0][0] > 2900  # it counts seconds
     first_wait = next(i for i, frame in enumerate(seen) if WAIT.search(frame["text"]))
     assert any("Hello wo" in frame["text"] for frame in seen[:first_wait])
     assert not any("Hello" in frame["text"] for frame in seen if WAIT.search(frame["text"]))  # withdrawn at the retry event
@@ -53,31 +54,29 @@ def test_the_countdown_ticks_every_second_and_goes_at_the_first_part(notebook: C
 
 
 @pytest.mark.parametrize(("label", "name"), [("Retry now", "woken"), ("Stop", "stopped")])
-def test_a_button_works_within_a_third_of_a_second_while_the_cell_runs(notebook: Callable[..., Any], label: str, name: str) -> None:
-    nb = notebook(SCRIPT, f"t = Script(); t.fail(20); print(t.pressed.{name}.wait(15)); t.end()")
+def test_a_button_works_while_the_cell_runs(notebook: Callable[..., Any], label: str, name: str) -> None:
+    nb = notebook(SCRIPT, f"t = Script(); t.fail(60); print(t.pressed.{name}.wait(30)); t.end()")
     nb.run(0)
     nb.run(1, wait=False)
-    button = nb.output(1).get_by_role("button", name=label)
-    button.wait_for()
-    clicked = nb.page.evaluate("(b) => { b.click(); return Date.now() / 1000; }", button.element_handle())
-    nb.output(1).get_by_text("True").wait_for()
-    assert float(nb.execute("print(*t.pressed.at.values())")) - clicked < 0.3
+    nb.output(1).get_by_role("button", name=label).click()
+    nb.output(1).get_by_text("True").wait_for()  # heard by the cell that was waiting for it
 
 
 def test_a_stop_while_the_text_streams_says_so_at_once_and_keeps_what_was_said(notebook: Callable[..., Any]) -> None:
-    nb = notebook(SCRIPT, "t = Script(); t.say('half a ', 0.05); t.pressed.stopped.wait(10); time.sleep(0.5); t.texts.clear(); t.end()")
+    nb = notebook(SCRIPT, "t = Script(); t.say('half a ')")
     nb.run(0)
-    nb.run(1, wait=False)
+    nb.run(1)
     nb.output(1).get_by_text("half a").wait_for()
     nb.output(1).get_by_role("button", name="Stop").click()
     nb.output(1).get_by_text("stopping…", exact=True).wait_for()
+    nb.execute("t.pressed.stopped.wait(10); t.texts.clear(); t.end()")
     nb.output(1).get_by_text("Stopped: this is what was said until then.").wait_for()
     assert "half a" in nb.output(1).inner_text()
 
 
 def test_where_a_click_does_not_get_through_the_view_says_how_to_stop(notebook: Callable[..., Any]) -> None:
     # without chatkit's routing ipykernel 7.4 keeps a click waiting for the cell, as 6.x and VS Code do
-    nb = notebook(SCRIPT, "t = Script(); del t.display._view.comm._reply_subshell_for; t.say('busy'); time.sleep(4); t.end()")
+    nb = notebook(SCRIPT, "t = Script(); del t.display._view.comm._reply_subshell_for; t.say('busy'); t.pressed.stopped.wait(4); t.end()")
     nb.run(0)
     nb.run(1, wait=False)
     nb.output(1).get_by_text("busy").wait_for()
@@ -89,7 +88,7 @@ def test_where_a_click_does_not_get_through_the_view_says_how_to_stop(notebook: 
 
 
 def test_the_saved_notebook_holds_static_output_and_no_widget(notebook: Callable[..., Any]) -> None:
-    nb = notebook(SCRIPT, "t = Script(); t.say('**bold**'); t.fail(0.2); time.sleep(0.3); t.say('some *more*'); time.sleep(0.2); t.end()")
+    nb = notebook(SCRIPT, "t = Script(); t.say('**bold**'); t.fail(0.2); t.say('some *more*'); t.end()")
     nb.run(0)
     nb.run(1)
     (bundle,) = nb.bundles(1)
@@ -106,7 +105,7 @@ def test_a_notebook_saved_in_the_middle_is_readable_without_its_kernel(notebook:
     nb = notebook(
         SCRIPT,
         live + "p = Pressed(); d = LiveChat(p, model='demo', question='Why?', keep_every=0.1); t = Script.__new__(Script); t.display = d\n"
-        "t.attempt, t.seq, t.texts = 1, 0, []; t.say('What was said so far. ', 0.1); p.stopped.wait(15); t.end()",
+        "t.attempt, t.seq, t.texts = 1, 0, []; t.say('What was said '); p.woken.wait(0.3); t.say('so far.'); p.stopped.wait(15); t.end()",
     )
     nb.run(0)
     nb.run(1, wait=False)
@@ -125,16 +124,22 @@ def test_hostile_text_stays_text_while_it_streams_when_it_is_frozen_and_when_it_
         f"HOSTILE = {HOSTILE!r}\n"
         "t = Script(question=HOSTILE, model=HOSTILE); t.part(Reasoning(text=HOSTILE, title=HOSTILE), 0); t.part(Text(text=HOSTILE), 1)\n"
         "t.part(Source(url='javascript:alert(1)', title=HOSTILE), 2); t.part(Source(url='https://example.org/', title=HOSTILE), 3)\n"
-        "t.part(ToolCall(tool_call_id='1', tool_name=HOSTILE, args={HOSTILE: HOSTILE}), 4); time.sleep(1); t.display.close()",
-        "t = Script(question=HOSTILE, model=HOSTILE); t.fail(1, error=HOSTILE); time.sleep(1); t.error(HOSTILE, detail=HOSTILE); t.display.close()",
+        "t.part(ToolCall(tool_call_id='1', tool_name=HOSTILE, args={HOSTILE: HOSTILE}), 4)",
+        "t = Script(question=HOSTILE, model=HOSTILE); t.fail(60, error=HOSTILE)",
     )
     nb.run(0)
-    nb.run(1, wait=False)
+    nb.run(1)
     text = nb.output(1).locator(".ck-text").first
     text.wait_for()
     assert "<script>alert('script')</script>" in text.inner_text()
+    assert nb.page.evaluate(ACTIVE) == []
+    nb.execute("t.display.close()")
     nb.output(1).locator(".chatkit-reply").wait_for()
     nb.run(2)
+    nb.output(2).locator(".ck-waiting").wait_for()
+    assert nb.page.evaluate(ACTIVE) == []
+    nb.execute("t.error(HOSTILE, detail=HOSTILE); t.display.close()")
+    nb.output(2).locator(".chatkit-reply").wait_for()
     assert nb.page.evaluate(ACTIVE) == []
     assert "\u202e" not in nb.output(1).inner_text() + nb.output(2).inner_text()
     for trusted, leave in ((True, nb.save), (False, nb.change_on_disk)):
@@ -185,7 +190,7 @@ def test_a_burst_that_comes_before_the_view_loses_nothing(notebook: Callable[...
 def test_a_view_that_mounts_late_shows_what_an_early_one_shows(notebook: Callable[..., Any]) -> None:
     nb = notebook(
         SCRIPT,
-        "t = Script(); t.part(Reasoning(text='Let me think.', title='Thinking'), 0); t.part(Text(text='naïve 🙂 wo'), 1); time.sleep(0.2)\n"
+        "t = Script(); t.part(Reasoning(text='Let me think.', title='Thinking'), 0); t.part(Text(text='naïve 🙂 wo'), 1)\n"
         "t.part(Text(text='rds 🙂'), 1); t.part(Source(url='https://example.org/docs', title='Docs'), 2)",
         "display(t.display._view)",
     )
@@ -209,7 +214,8 @@ def test_the_page_can_be_loaded_again_in_the_middle(notebook: Callable[..., Any]
     nb.save()
     nb.open()
     nb.output(1).locator(".ck-text").get_by_text("kept in the kernel").wait_for()
-    nb.execute("t.fail(30, attempt=2); time.sleep(0.2)")
+    nb.execute("t.fail(30, attempt=2)")
+    nb.output(1).locator(".ck-waiting").wait_for()
     nb.save()
     nb.open()
     nb.output(1).locator(".ck-waiting").wait_for()

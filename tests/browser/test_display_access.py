@@ -28,9 +28,7 @@ CONTRAST = """(el) => {
 
 
 def test_a_screen_reader_hears_coarse_events_alone(notebook: Callable[..., Any]) -> None:
-    nb = notebook(
-        SCRIPT, "t = Script(); t.say('word ' * 20, 0.02); t.fail(2.5); time.sleep(2.6); t.say('word ' * 20, 0.02); time.sleep(0.2); t.end()"
-    )
+    nb = notebook(SCRIPT, "t = Script(); t.say('word ')")
     nb.run(0)
     nb.page.evaluate("""() => {
       window.said = [];
@@ -39,12 +37,17 @@ def test_a_screen_reader_hears_coarse_events_alone(notebook: Callable[..., Any])
         if (text && text !== window.said.at(-1)) window.said.push(text);
       }).observe(document.querySelector('.jp-Notebook'), { childList: true, subtree: true, characterData: true });
     }""")
-    nb.run(1, wait=False)
+    nb.run(1)
+    nb.output(1).get_by_text("word").wait_for()
+    nb.execute("t.fail(2.5)")
     nb.output(1).locator(".ck-waiting").wait_for()
     assert nb.output(1).locator(".ck-wait").get_attribute("aria-hidden") == "true"
     body = nb.output(1).locator(".ck-body")
     assert body.get_attribute("aria-busy") == "true"
     assert body.locator("[aria-live], [role=status], [role=log]").count() == 0
+    nb.execute("t.say('word ')")
+    nb.output(1).get_by_text("word").wait_for()
+    nb.execute("t.end()")
     nb.output(1).locator(".chatkit-reply").wait_for()
     assert nb.page.evaluate("() => window.said") == [
         "demo is answering.",
@@ -55,25 +58,24 @@ def test_a_screen_reader_hears_coarse_events_alone(notebook: Callable[..., Any])
 
 
 def test_the_focus_is_never_lost(notebook: Callable[..., Any]) -> None:
-    nb = notebook(
-        SCRIPT,
-        "t = Script(); t.say('one'); t.pressed.stopped.wait(1); t.fail(1); t.pressed.woken.wait(5); t.say('two')\n"
-        "t.pressed.stopped.wait(5); time.sleep(0.3); t.end()",
-    )
+    nb = notebook(SCRIPT, "t = Script(); t.say('one')")
     nb.run(0)
-    nb.run(1, wait=False)
+    nb.run(1)
     focused = "() => document.activeElement.textContent"
     stop = nb.output(1).get_by_role("button", name="Stop")
     stop.focus()
+    nb.execute("t.fail(60)")
     retry = nb.output(1).get_by_role("button", name="Retry now")
     retry.wait_for()
     assert nb.page.evaluate(focused) == "Stop"
     nb.page.keyboard.press("Shift+Tab")
     assert nb.page.evaluate(focused) == "Retry now"
     nb.page.keyboard.press("Enter")
+    assert nb.execute("print(t.pressed.woken.wait(5)); t.say('two')") == "True"
     retry.wait_for(state="hidden")
     assert nb.page.evaluate(focused) == "Stop"  # the wait is over, and its button with it
     nb.page.keyboard.press("Space")
+    assert nb.execute("print(t.pressed.stopped.wait(5)); t.end()") == "True"
     nb.output(1).locator(".chatkit-reply").wait_for()
     assert nb.page.evaluate("() => Boolean(document.activeElement.closest('.jp-Notebook'))")
 
@@ -116,14 +118,9 @@ def test_nothing_moves_for_those_who_asked_for_it(notebook: Callable[..., Any]) 
 
 
 def test_nothing_below_jumps_when_a_callout_comes_or_goes(notebook: Callable[..., Any]) -> None:
-    nb = notebook(
-        SCRIPT,
-        "t = Script(); t.say('one\\n' * 6); time.sleep(0.3); t.fail(1); time.sleep(0.8); t.say('one\\n'); time.sleep(0.4); t.say('one\\n' * 5)\n"
-        "time.sleep(0.3); t.pressed.stopped.wait(9); t.end()",
-        "'below'",
-    )
+    nb = notebook(SCRIPT, "t = Script(); t.say('one\\n' * 6)", "'below'")
     nb.run(0)
-    nb.run(1, wait=False)
+    nb.run(1)
     nb.page.wait_for_function("() => document.querySelector('.ck-text')?.textContent.length === 24")
     top = nb.page.evaluate("() => document.querySelectorAll('.jp-CodeCell')[2].getBoundingClientRect().top")
     nb.page.evaluate("""() => {
@@ -131,9 +128,12 @@ def test_nothing_below_jumps_when_a_callout_comes_or_goes(notebook: Callable[...
       const look = () => { window.tops.add(document.querySelectorAll('.jp-CodeCell')[2].getBoundingClientRect().top); requestAnimationFrame(look); };
       look();
     }""")
+    nb.execute("t.fail(1)")
     nb.output(1).locator(".ck-waiting").wait_for()
+    nb.execute("t.say('one\\n')")
     nb.output(1).locator(".ck-waiting").wait_for(state="detached")
+    nb.execute("t.say('one\\n' * 5)")
     nb.page.wait_for_function("() => document.querySelector('.ck-text')?.textContent.length === 24")
     assert nb.page.evaluate("() => [...window.tops]") == [top]
-    nb.output(1).get_by_role("button", name="Stop").click()
+    nb.execute("t.end()")
     nb.output(1).locator(".chatkit-reply").wait_for()
