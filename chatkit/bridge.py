@@ -22,7 +22,19 @@ from typing import Any, Protocol, TypeVar
 from chatkit.clock import POLL
 from chatkit.errors import ChatkitError, UsageError
 
-__all__ = ["Awaiter", "Caller", "Waiter", "Worker", "enable_nested_asyncio", "heartbeat", "ignore_interrupt", "loop", "new_loop", "spawn"]
+__all__ = [
+    "Awaiter",
+    "Caller",
+    "Waiter",
+    "Worker",
+    "at_end",
+    "enable_nested_asyncio",
+    "heartbeat",
+    "ignore_interrupt",
+    "loop",
+    "new_loop",
+    "spawn",
+]
 
 T = TypeVar("T")
 GRACE = 2.0
@@ -35,6 +47,7 @@ class _Bridge:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = new_loop()
+        self.endings: list[Callable[[], Coroutine[Any, Any, object]]] = []
         self.thread = threading.Thread(target=self._run, daemon=True, name="chatkit-io")
         self.thread.start()
 
@@ -53,6 +66,10 @@ class _Bridge:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=GRACE)
+            for ending in self.endings:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(GRACE):
+                        await ending()
 
         with contextlib.suppress(TimeoutError, RuntimeError):
             asyncio.run_coroutine_threadsafe(wind_down(), self.loop).result(GRACE + 1)
@@ -90,6 +107,12 @@ def loop() -> asyncio.AbstractEventLoop:
                 atexit.register(_bridge.close)
             current = _bridge
     return current.loop
+
+
+def at_end(ending: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Have `ending` awaited on the running loop when the process ends, where that is the bridge's."""
+    if _bridge is not None and _bridge.loop is asyncio.get_running_loop():
+        _bridge.endings.append(ending)
 
 
 def spawn(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -492,3 +494,15 @@ def test_one_question_needs_no_chat() -> None:
 def test_a_dropped_chat_finishes_what_it_submitted(fake_provider: Make) -> None:
     run = open_chat(fake_provider([reply(WORDS)])).submit("Hi")
     assert run.result(10).text == WORDS
+
+
+def test_a_process_that_chatted_ends_without_a_word() -> None:
+    program = """
+import asyncio, chatkit
+async def main():
+    await asyncio.gather(*(chatkit.Chat("demo:steady", title=None).send("Hello") for _ in range(4)))
+asyncio.run(main())
+chatkit.chat("Hello", "demo:steady")
+"""
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
+from chatkit.bridge import at_end
 from chatkit.clock import Clock
 from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.providers.endpoint import endpoint
@@ -53,6 +54,7 @@ def _client(*, direct: bool) -> httpx.AsyncClient:
             follow_redirects=False,
             trust_env=not direct,
         )
+        at_end(clients[direct].aclose)
     return clients[direct]
 
 
