@@ -104,6 +104,21 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 class ChatkitError(Exception):
     """The root of everything that chatkit raises."""
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook: your own lines down to the call, without chatkit's inside; `__traceback__` has it all."""
+        import traceback
+        from pathlib import Path
+
+        ours, shell = str(Path(__file__).parent), str(Path("IPython", "core"))
+        lines = []
+        for frame in traceback.extract_tb(self.__traceback__):
+            if frame.filename.startswith(ours):
+                break
+            if shell not in frame.filename:
+                file = "Cell" if "ipykernel_" in frame.filename else Path(frame.filename).name
+                lines.append(f"{file}, line {frame.lineno}, in {frame.name}\n    {frame.line}")
+        return [*lines, "", f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
+
 
 class UsageError(ChatkitError, ValueError):
     """What was given can't work; the message says what to give instead."""

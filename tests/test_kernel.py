@@ -139,6 +139,9 @@ def test_a_failed_question_shows_the_question_and_the_error(kernel: Kernel) -> N
     cell = kernel.run('bad = chat_with(anthropic_error_response(401, "invalid x-api-key"))\nbad.ask("Anyone there?")')
     assert cell.status == "error"
     assert cell.reply["ename"] == "AuthError"
+    (error,) = cell.of_type("error")
+    assert error["traceback"][0] == 'Cell, line 2, in <module>\n    bad.ask("Anyone there?")'
+    assert not any("bridge.py" in line for line in error["traceback"])  # the inside of chatkit helps nobody here
     (bundle,) = cell.outputs
     assert set(bundle) >= BUNDLE
     assert "Anyone there?" in bundle["text/plain"]

@@ -283,5 +283,5 @@ class Worker:
 
 def _stop_words(said: Answer | None) -> str:
     if said is None:
-        return "stopped before anything was said; the next question replaces this one"
-    return "stopped; what was said until then is kept (in .reply, and in the chat's messages)"
+        return "nothing was said yet; the next question replaces this one"
+    return "what was said until then is kept, in .reply and in the chat's messages"
