@@ -14,7 +14,8 @@ from typing import Protocol
 from chatkit.clock import POLL, Clock
 from chatkit.events import Event, MessagePart
 from chatkit.fold import Transcript, merge
-from chatkit.parts import Message, Part, Role, StopReason, Usage
+from chatkit.parts import Message, Part, Role
+from chatkit.providers.wire import Finish
 
 __all__ = ["Hub", "Listener", "Subscription"]
 
@@ -86,17 +87,8 @@ class Hub:
             for listener in tuple(self._listeners):
                 listener.push(batch)
 
-    def commit(
-        self,
-        role: Role,
-        parts: tuple[Part, ...],
-        *,
-        model: str | None = None,
-        usage: Usage | None = None,
-        stop_reason: StopReason | None = None,
-        provider_stop_reason: str | None = None,
-    ) -> Message:
-        """Store one message under the next id."""
+    def commit(self, role: Role, parts: tuple[Part, ...], *, model: str | None = None, finish: Finish | None = None) -> Message:
+        """Store one message under the next id; `finish` is how a reply ended, absent where it was interrupted."""
         self._last_id += 1
         message = Message(
             id=self._last_id,
@@ -105,9 +97,9 @@ class Hub:
             parts=parts,
             created_at=self._clock.now(),
             model=model,
-            usage=usage,
-            stop_reason=stop_reason,
-            provider_stop_reason=provider_stop_reason,
+            usage=finish.usage if finish else None,
+            stop_reason=finish.stop_reason if finish else None,
+            provider_stop_reason=finish.provider_stop_reason if finish else None,
         )
         self.publish((message,))
         return message

@@ -14,7 +14,7 @@ import msgspec
 
 from chatkit.clock import Clock
 from chatkit.events import ErrorEvent, Event, MessagePart
-from chatkit.parts import Message, Part, Role, StopReason, Usage
+from chatkit.parts import Message, Part, Role
 from chatkit.providers.http import Provider
 from chatkit.providers.wire import Finish, Piece, Request
 from chatkit.retries.backoff import RetryPolicy
@@ -37,17 +37,8 @@ class Sink(Protocol):
     def parts(self) -> tuple[Part, ...]:
         """What is in flight, joined."""
 
-    def commit(
-        self,
-        role: Role,
-        parts: tuple[Part, ...],
-        *,
-        model: str | None = None,
-        usage: Usage | None = None,
-        stop_reason: StopReason | None = None,
-        provider_stop_reason: str | None = None,
-    ) -> Message:
-        """Store one message, and tell whoever listens."""
+    def commit(self, role: Role, parts: tuple[Part, ...], *, model: str | None = None, finish: Finish | None = None) -> Message:
+        """Store one message, and tell whoever listens; `finish` is how a reply ended, absent where it was interrupted."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,12 +157,5 @@ async def run_turn(
     except Exception as error:
         sink.publish((ErrorEvent.of(classify(error, provider=provider.name), chat_id),))
         raise
-    message = sink.commit(
-        "assistant",
-        sink.parts(),
-        model=finish.model or provider.model,
-        usage=finish.usage,
-        stop_reason=finish.stop_reason,
-        provider_stop_reason=finish.provider_stop_reason,
-    )
+    message = sink.commit("assistant", sink.parts(), model=finish.model or provider.model, finish=finish)
     return message, loop.request_id
