@@ -154,7 +154,7 @@ def test_every_kind_has_a_sentence_of_its_own_that_names_who_failed() -> None:
     nameless = {"context_exceeded", "canceled", "program"}
     assert {kind for kind, text in sentences.items() if "openai" not in text} == nameless
     assert not any(text.endswith(".") for text in sentences.values())
-    assert classified("network").message == "the connection to the provider broke"
+    assert classified("network").message == "the connection to the server broke"
 
 
 @pytest.mark.parametrize(

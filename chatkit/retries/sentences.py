@@ -45,9 +45,9 @@ def sentence(
     >>> sentence("overloaded", "anthropic")
     'anthropic is overloaded'
     >>> sentence("network", unreached=True)
-    "the provider can't be reached"
+    "the server can't be reached"
     """
-    who = redact(provider, 60) if provider else "the provider"
+    who = redact(provider, 60) if provider else "the server"
     match kind:
         case "rate_limit":
             return f"{who} limits the rate of requests"
