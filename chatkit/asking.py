@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Question"]
 
+_logger = logging.getLogger("chatkit")
+
 
 class _Shown:
     """A display as a listener of the hub."""
@@ -35,7 +38,7 @@ class _Shown:
 
 
 class Question:
-    """One question of a chat, asked at once.
+    """One question of a chat: shown at once, asked by `start` or by waiting for it.
 
     Parameters
     ----------
@@ -61,6 +64,7 @@ class Question:
     Attributes
     ----------
     future : concurrent.futures.Future of Reply
+        There once it is started.
     """
 
     def __init__(
@@ -90,7 +94,12 @@ class Question:
 
             self._display = open_chat_display(turn, model=model, question=text_of(parts))
             self._listeners.append(_Shown(self._display))
-        self.future: concurrent.futures.Future[Reply] = spawn(self._work())
+        self.future: concurrent.futures.Future[Reply]
+
+    def start(self) -> concurrent.futures.Future[Reply]:
+        """Begin; the future has the reply."""
+        self.future = spawn(self._work())
+        return self.future
 
     async def _work(self) -> Reply:
         try:
@@ -100,8 +109,16 @@ class Question:
                 stopped.reply = self._reply(stopped.reply)
             raise
         finally:
-            if self._detached and self._display and (shown := self._display.close()):
+            if self._detached and (shown := self._close()):
                 await asyncio.wrap_future(shown)  # the reply is there when it can be seen
+
+    def _close(self) -> concurrent.futures.Future[None] | None:
+        """End the display; one that fails costs nobody a reply."""
+        try:
+            return self._display.close() if self._display else None
+        except Exception:
+            _logger.exception("the display failed at the end of a turn")
+            return None
 
     async def _notify(self, notice: RetryNotice) -> None:
         if self._on_retry:
@@ -111,17 +128,18 @@ class Question:
         return Reply(answer, tuple(self.turn.records), shown_in=self._cell)
 
     def wait(self, waiter: Waiter) -> Reply:
-        """Wait plainly; an interrupt stops the turn."""
+        """Start, and wait plainly; an interrupt stops the turn."""
         try:
-            return waiter.wait(self.future, interrupt=self.turn.stop)
+            return waiter.wait(self.start(), interrupt=self.turn.stop)
+        except BaseException:
+            self.turn.stop()  # wherever the interrupt came
+            raise
         finally:
-            if self._display:
-                self._display.close()
+            self._close()
 
     async def wait_async(self, awaiter: Awaiter) -> Reply:
-        """Wait awaiting; cancelling stops the turn."""
+        """Start, and wait awaiting; cancelling stops the turn."""
         try:
-            return await awaiter.wait(self.future, interrupt=self.turn.stop)
+            return await awaiter.wait(self.start(), interrupt=self.turn.stop)
         finally:
-            if self._display:
-                self._display.close()
+            self._close()

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import logging
 import os
 import queue
 import sys
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_logger = logging.getLogger("chatkit")
 GRACE = 2.0
 """Seconds that an interrupted caller gives the work to wind down."""
 
@@ -53,7 +55,12 @@ class _Bridge:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of a task through: they are not this thread's
+                _logger.exception("something on chatkit's own thread asked for the end; it goes on")
 
     def close(self) -> None:
         """Cancel what runs and stop: the process ends."""
@@ -213,7 +220,9 @@ class Worker:
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         if self._pool is None:
             self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chatkit-worker")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._pool.submit(_run_into, answer, function, *args)
+        return await asyncio.wrap_future(answer)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -228,8 +237,8 @@ def _run_into(answer: concurrent.futures.Future[Any], function: Callable[..., An
         answer.set_result(function(*args))
     except Exception as error:
         answer.set_exception(error)
-    except BaseException as error:
-        answer.set_exception(ChatkitError(f"interrupted: {type(error).__name__}"))
+    except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: the work gets an error, and this thread its own
+        answer.set_exception(ChatkitError(f"the callback ended with {type(error).__name__}"))
         raise
 
 

@@ -21,7 +21,7 @@ from chatkit.questions import as_parts
 from chatkit.replies import Reply, Run, Stream
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.notice import RetryNotice
+from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.service.hub import Hub, Listener, Subscription
 from chatkit.service.worker import Worker
 from chatkit.turn.run import Settings
@@ -119,13 +119,20 @@ class Chat:
             raise unknown_option("Chat()", unknown, _CHAT_OPTIONS)
         if not isinstance(system, str):
             raise UsageError(f"system={system!r}: give a text")
+        if not (title is None or isinstance(title, str)):
+            raise UsageError(f"title={title!r}: give a text, or None for none")
         if not (isinstance(silence_timeout, int | float) and silence_timeout >= 0):
             raise UsageError(f"silence_timeout={silence_timeout!r}: give seconds, or 0 for no guard")
+        if not (policy is None or isinstance(policy, RetryPolicy)):
+            raise UsageError(f"policy={policy!r}: give a chatkit.RetryPolicy(...)")
+        if not (clock is None or hasattr(clock, "monotonic")):
+            raise UsageError(f"clock={clock!r}: give a clock, such as chatkit.chattest.FakeClock()")
+        check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url)
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
         self.instructions = instructions
-        self.options = dict(options or {})
+        self.options = _checked_options(options)
         self.policy = policy or RetryPolicy()
         self.silence_timeout = float(silence_timeout)
         self.on_retry = on_retry
@@ -151,8 +158,10 @@ class Chat:
 
     @title.setter
     def title(self, title: str) -> None:
+        if not isinstance(title, str):
+            raise UsageError(f"title={title!r}: give a text")
         self._worker.title = title
-        bridge_loop().call_soon_threadsafe(self._worker.rename, title)
+        bridge_loop().call_soon_threadsafe(self._worker.announce_title)
 
     @property
     def status(self) -> StatusWord:
@@ -221,8 +230,9 @@ class Chat:
         _check("submit()", unknown)
         worker = WorkerThread()
         asked = self._begin(prompt, show, options, worker, detached=True)
-        asked.future.add_done_callback(lambda _: worker.close())
-        return Run(asked.turn, asked.future)
+        future = asked.start()
+        future.add_done_callback(lambda _: worker.close())
+        return Run(asked.turn, future)
 
     def stream(self, prompt: Any, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
         """Ask, and get every event as it comes, in a plain or an asynchronous loop. Nothing is shown.
@@ -235,8 +245,9 @@ class Chat:
         _check("stream()", unknown, ("options",))
         worker, events = WorkerThread(), Subscription()
         asked = self._begin(prompt, False, options, worker, listeners=[events])
-        asked.future.add_done_callback(lambda _: worker.close())
-        return Stream(asked.turn, asked.future, events)
+        future = asked.start()
+        future.add_done_callback(lambda _: worker.close())
+        return Stream(asked.turn, future, events)
 
     def stop(self) -> bool:
         """Stop the turn that runs; what was said is kept. Returns at once; False where none runs."""
@@ -275,6 +286,8 @@ class Chat:
         self.close()
 
     def __repr__(self) -> str:
+        if "_worker" not in vars(self):
+            return "<Chat: not opened>"  # its settings were refused
         count = len(self.messages)
         name = f" {self.title!r}" if self.title else ""
         return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
@@ -283,7 +296,7 @@ class Chat:
         return Settings(
             provider=self._provider,
             system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),
-            options={**self.options, **(options or {})},
+            options={**self.options, **_checked_options(options)},
             policy=self.policy,
             limit=self.policy.elapsed_limit(attended()),
             silence_timeout=self.silence_timeout,
@@ -327,6 +340,12 @@ class Chat:
 def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = _ASK_OPTIONS) -> None:
     if unknown:
         raise unknown_option(where, unknown, known)
+
+
+def _checked_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise UsageError(f"options={options!r}: give a dictionary of the provider's parameters, such as {{'temperature': 0}}")
+    return dict(options or {})
 
 
 async def _later(function: Callable[[], T]) -> T:

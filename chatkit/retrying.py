@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from msgspec.structs import replace
+import msgspec
 
 from chatkit.bridge import heartbeat
 from chatkit.clock import Clock, SystemClock
@@ -17,7 +19,7 @@ from chatkit.events import ErrorEvent
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.classification import classify
 from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
-from chatkit.retries.notice import RetryNotice
+from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.retries.wake import Wake
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["retry"]
 
 T = TypeVar("T")
+_logger = logging.getLogger("chatkit")
 _OPTIONS = ("clock", "max_attempts", "max_elapsed", "name", "on_retry", "policy", "provider", "show")
 
 
@@ -47,7 +50,9 @@ class _Retrying:
         self._show = show
         self._name = name
         self._display: Display | None = None
-        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cancelled = False
 
     def retry_now(self) -> None:
         """From any thread: end the wait."""
@@ -55,26 +60,46 @@ class _Retrying:
 
     def stop(self) -> None:
         """From any thread: end the wait, or the attempt where it can be cancelled, and the loop."""
+        if self._loop is None:
+            self.wake.stop()
+        else:
+            with contextlib.suppress(RuntimeError):  # the person's loop has ended
+                self._loop.call_soon_threadsafe(self._stop_awaited)
+
+    def _stop_awaited(self) -> None:
+        """On the person's loop. A wait ends by itself; only an attempt has to be cancelled, and nothing after it."""
+        if self._task is None or self.wake.stopped:
+            return
+        waiting = self.wake.waiting
         self.wake.stop()
-        if self._task:
-            running, task = self._task
-            running.call_soon_threadsafe(task.cancel)
+        if not waiting:
+            self._cancelled = True
+            self._task.cancel()
 
     def _notice(self, notice: RetryNotice) -> object:
         if self._show:
-            if self._display is None:
-                from chatkit.display.opening import open_retry_display
+            try:
+                if self._display is None:
+                    from chatkit.display.opening import open_retry_display
 
-                self._display = open_retry_display(self, name=self._name)
-            self._display.apply(notice.event())
+                    self._display = open_retry_display(self, name=self._name)
+                self._display.apply(notice.event())
+            except UsageError:
+                raise
+            except Exception:
+                self._show, self._display = False, None
+                _logger.exception("the display failed; the retry goes on without it")
         return self._on_retry(notice) if self._on_retry else None
 
     def _end(self, error: BaseException | None = None) -> None:
         if self._display is None:
             return
-        if error is not None:
-            self._display.apply(ErrorEvent.of(classify(error, provider=self.loop.call.provider)))
-        self._display.close()
+        try:
+            if error is not None:
+                self._display.apply(ErrorEvent.of(classify(error, provider=self.loop.call.provider)))
+            self._display.close()
+        except Exception:
+            _logger.exception("the display failed at the end")
 
     def run(self) -> Any:
         """Block until there is a value; an awaitable one is handed on to `run_async`."""
@@ -90,24 +115,37 @@ class _Retrying:
 
     async def run_async(self, begun: Awaitable[Any] | None = None) -> Any:
         """The same on the caller's own loop."""
-        task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
         assert task is not None
-        self._task = (asyncio.get_running_loop(), task)
+        self._loop = asyncio.get_running_loop()
         try:
             async with heartbeat():
                 value = await drive_async(self.loop, self.fn, self.wake, begun=begun)
+            self._task = None
+            await self._settled(task)
         except asyncio.CancelledError as error:
-            if not self.wake.stopped or task.uncancel() > 0:
+            self._task = None
+            if not self._cancelled or task.uncancel() > 0:
                 self._end(error)
                 raise
             stopped = Stopped("stopped while an attempt was under way")
             self._end(stopped)
             raise stopped from None
         except BaseException as error:
+            self._task = None
+            await self._settled(task)
             self._end(error)
             raise
         self._end()
         return value
+
+    async def _settled(self, task: asyncio.Task[Any]) -> None:
+        """Take back a cancellation that came too late: it must not hit what the person does next."""
+        if self._cancelled and task.cancelling():
+            self._cancelled = False
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            task.uncancel()
 
 
 @overload
@@ -180,11 +218,19 @@ def retry(
     if not callable(fn):
         hint = ": it was called already; give the function itself, such as retry(lambda: f(x))" if inspect.isawaitable(fn) else ""
         raise UsageError(f"retry() needs a function that takes nothing, not a {type(fn).__name__}{hint}")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise UsageError("retry() can't try a generator again: give a function that returns what it yields, such as lambda: list(f())")
+    if not (policy is None or isinstance(policy, RetryPolicy)):
+        raise UsageError(f"policy={policy!r}: give a chatkit.RetryPolicy(...)")
+    is_async = inspect.iscoroutinefunction(fn) or (
+        not isinstance(fn, type) and inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004 - an object whose call is async
+    )
+    check_observer(on_retry, awaited=is_async)
     rules = policy or RetryPolicy()
     if max_attempts is not None:
-        rules = replace(rules, max_attempts=max_attempts)
+        rules = msgspec.structs.replace(rules, max_attempts=max_attempts)
     if max_elapsed != "auto":
-        rules = replace(rules, max_elapsed=max_elapsed)
+        rules = msgspec.structs.replace(rules, max_elapsed=max_elapsed)
     limit = rules.elapsed_limit(attended())
 
     def loop(observe: Callable[[RetryNotice], object]) -> RetryLoop:
@@ -194,6 +240,6 @@ def retry(
 
     label = name or getattr(fn, "__qualname__", "") or type(fn).__name__
     call = _Retrying(fn, loop, on_retry, shows_by_default() if show is None else show, label)
-    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004 - an object whose call is async
+    if is_async:
         return call.run_async()
     return call.run()

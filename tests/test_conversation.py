@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import os
 import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 
 import chatkit
 from chatkit import Busy, Chat, ChatClosed, ProviderError, Reply, RetryNotice, RetryPolicy, Stopped, UnknownOption, UsageError
+from chatkit.bridge import Waiter, spawn
 from chatkit.chattest import (
     FakeClock,
     FakeProvider,
@@ -506,3 +511,170 @@ chatkit.chat("Hello", "demo:steady")
 """
     run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("last_word", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_a_callback_that_ends_its_thread_takes_no_other_chat_along(fake_provider: Make, last_word: type[BaseException]) -> None:
+    def ends(_: RetryNotice) -> None:
+        raise last_word
+
+    slow = fake_provider([reply("Fine.").stall(0)])
+    innocent = open_chat(slow).submit("Hi")
+    slow.wait_for(stalled=1)
+    run = open_chat(fake_provider([anthropic_overloaded_response(), reply("Never mind.")]), on_retry=ends).submit("Hi")
+    assert run.result(10).text == "Never mind."
+    slow.release()
+    assert innocent.result(10).text == "Fine."
+
+
+@pytest.mark.parametrize("how", ["break", "raise", "timeout"])
+def test_an_asynchronous_reader_whose_loop_ends_interrupts_the_turn(fake_provider: Make, how: str) -> None:
+    fake = fake_provider([reply(WORDS).stall(3), reply("Next.")])
+    chat = open_chat(fake)
+
+    async def read() -> None:
+        async for event in chat.stream("Hi"):
+            if isinstance(event, MessagePart) and how == "break":
+                break
+            if isinstance(event, MessagePart) and how == "raise":
+                raise LookupError
+            if isinstance(event, MessagePart):
+                asyncio.current_task().cancel()  # type: ignore[union-attr] - as a timeout does
+
+    with contextlib.suppress(LookupError, asyncio.CancelledError):
+        asyncio.run(read())
+    fake.wait_for(hang_ups=1)
+    with watching(chat) as seen:
+        seen.wait_for(lambda events: any(isinstance(e, Status) and e.status == "waiting" for e in events))
+    assert [m.role for m in chat.messages] == ["user", "assistant"]
+    assert chat.ask("And?").text == "Next."
+
+
+def test_stopping_a_run_that_is_over_changes_nothing(fake_provider: Make) -> None:
+    fake = fake_provider([reply("One."), reply("Two.").stall(0)])
+    chat = open_chat(fake)
+    first = chat.submit("Hi")
+    first.result(10)
+    first.stop()
+    second = chat.submit("Hi")
+    fake.wait_for(stalled=1)
+    first.stop()
+    with watching(chat) as seen:
+        assert seen.events[0] == Status(chat_id=chat.id, status="running")
+    fake.release()
+    assert second.result(10).text == "Two."
+    assert first.result(10).text == "One."
+
+
+def test_a_stop_right_after_the_commit_keeps_the_reply(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply(WORDS)]))
+    runs = []
+
+    class Stopper:
+        def push(self, events: Any) -> None:
+            if any(isinstance(e, Status) and e.status == "waiting" for e in events):
+                runs[0]._turn._stop()  # on the loop, at the very moment
+
+    async def join() -> None:
+        chat._hub.listen(Stopper())
+
+    Waiter().wait(spawn(join()))
+    runs.append(chat.submit("Hi"))
+    assert runs[0].result(10).text == WORDS
+    assert chat.status == "waiting"
+
+
+def test_an_interrupted_attempt_says_which_request_it_was(fake_provider: Make) -> None:
+    fake = fake_provider([reply(WORDS).stall(3)])
+    chat = open_chat(fake)
+    run = chat.submit("Hi")
+    with watching(chat) as seen:
+        seen.wait_for_text("word2")
+    run.stop()
+    with pytest.raises(Stopped) as caught:
+        run.result(10)
+    assert chat.attempts[-1].request_id == caught.value.reply.request_id == "req_fake0001"
+
+
+async def _async_observer(_: RetryNotice) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"options": [1]},
+        {"options": "x"},
+        {"policy": "x"},
+        {"clock": 5},
+        {"title": 5},
+        {"on_retry": "x"},
+        {"on_retry": _async_observer},
+        {"silence_timeout": -1},
+    ],
+)
+def test_settings_of_the_wrong_type_are_clear_errors_also_in_a_traceback_with_locals(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="give") as caught:
+        Chat("anthropic:x", api_key="sk-ant-secret-key", **wrong)
+    text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "give" in text
+
+
+def test_options_of_the_wrong_type_and_titles_that_are_none_leave_the_chat_usable(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("Hello.")]))
+    with pytest.raises(UsageError, match="give a dictionary"):
+        chat.ask("Hi", options=[1])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="take it out of options"):
+        chat.ask("Hi", options={"model": None})
+    with pytest.raises(UsageError, match="give a text"):
+        chat.title = 5  # type: ignore[assignment]
+    assert chat.ask("Hi").text == "Hello."
+
+
+def test_the_key_is_not_in_what_a_debugger_prints(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("Hello.")]))
+    chat.ask("Hi")
+    assert "sk-test" not in repr(vars(chat._provider))
+
+
+def test_undo_after_a_failure_leaves_a_chat_that_waits(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([openai_error_response(400)]), "openai")
+    with pytest.raises(ProviderError):
+        chat.ask("Hi")
+    chat.undo()
+    assert (chat.messages, chat.status) == ((), "waiting")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_forked_child_is_not_kept_busy_by_its_parents_turn(fake_provider: Make) -> None:
+    program = """
+import os, sys
+from chatkit import Chat
+from chatkit.chattest import FakeProvider, reply
+fake = FakeProvider([reply("a").stall(0), reply("b")]).start()
+chat = Chat("anthropic:x", base_url=fake.anthropic_url, api_key="k", title=None)
+run = chat.submit("Hi")
+fake.wait_for(stalled=1)
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if chat.ask("Again").text == "b" else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+fake.release()
+assert run.result(10).text == "a"
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+
+
+def test_a_display_that_fails_costs_nobody_a_reply(
+    fake_provider: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, _: str) -> int:
+            raise RuntimeError("odd")
+
+    monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
+    monkeypatch.setattr("sys.stderr", Broken())
+    chat = open_chat(fake_provider([anthropic_overloaded_response(), reply("Hello.")]))
+    assert chat.ask("Hi", show=True).text == "Hello."

@@ -100,7 +100,11 @@ def test_an_interrupt_during_a_wait_ends_the_cell_and_leaves_the_chat_usable(ker
 @pytest.mark.parametrize("call", ['stuck.ask("Hi")', 'await stuck.send("Hi")'], ids=["plain", "awaited"])
 def test_an_interrupt_during_a_stream_cancels_the_request_and_keeps_what_was_said(kernel: Kernel, call: str) -> None:
     kernel.run('stuck = chat_with(reply(WORDS).stall(3), reply("Next."))')
-    watch = "import threading\nthreading.Thread(target=lambda: (fake.wait_for(stalled=1), print('began', flush=True))).start()\n"
+    watch = (
+        "import threading\nfrom tests.watching import watching\n"
+        "def watch():\n    with watching(stuck) as seen: seen.wait_for_text('word2')\n    print('began', flush=True)\n"
+        "threading.Thread(target=watch).start()\n"
+    )
     cell = kernel.interrupt_when(watch + call, started)
     assert cell.status == "error"
     assert cell.reply["ename"] in ("KeyboardInterrupt", "CancelledError")

@@ -159,3 +159,10 @@ raise SystemExit(0)
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}, timeout=30)
     (line,) = lines(path)
     assert (line["outcome"], line["attempt"]) == ("abandoned", 3)
+
+
+def test_a_home_that_nobody_has_stops_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "~nobody-is-called-this/log.jsonl")
+    with caplog.at_level(logging.WARNING, "chatkit"):
+        write_record(START)
+    assert "CHATKIT_RETRY_LOG" in caplog.text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import chatkit
 from chatkit import RetryNotice, RetryPolicy, UnknownOption, UsageError
 from chatkit.chattest import FakeClock
+from chatkit.retries.loop import Call, RetryLoop
+from chatkit.retrying import _Retrying
 
 
 class Flaky:
@@ -168,3 +171,81 @@ def test_a_coroutine_is_told_apart_from_its_function() -> None:
 def test_an_unknown_keyword_is_a_clear_error() -> None:
     with pytest.raises(UnknownOption, match="did you mean 'max_attempts'"):
         chatkit.retry(Flaky(0), max_attempt=3)
+
+
+def test_a_stop_that_comes_too_late_hits_nothing_that_follows(fake_clock: FakeClock) -> None:
+    calls: list[_Retrying] = []
+
+    async def done() -> int:
+        calls[0]._stop_awaited()  # at the very moment in which the value is there
+        return 1
+
+    async def main() -> int:
+        def loop(observe: Any) -> RetryLoop:
+            return RetryLoop(Call(operation="retry"), policy=RetryPolicy(), limit=None, clock=fake_clock, observe=observe)
+
+        calls.append(_Retrying(done, loop, None, False, "done"))
+        value = await calls[0].run_async()
+        calls[0].stop()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return int(value)
+
+    assert asyncio.run(main()) == 1
+
+
+def test_a_plain_function_may_have_its_value_at_hand_later(fake_clock: FakeClock) -> None:
+    first = [True]
+
+    async def broken() -> int:
+        raise ConnectionResetError
+
+    def cached() -> Any:
+        return broken() if first and first.pop() else 42
+
+    async def main() -> Any:
+        return await chatkit.retry(cached, clock=fake_clock)
+
+    assert asyncio.run(main()) == 42
+
+
+def test_a_class_is_called_not_awaited(fake_clock: FakeClock) -> None:
+    class Client:
+        async def __call__(self) -> str:
+            return "done"
+
+    assert isinstance(chatkit.retry(Client, clock=fake_clock), Client)
+
+
+def test_what_would_never_be_tried_again_is_a_clear_error() -> None:
+    def pages() -> Any:
+        yield 1
+
+    async def hear(_: RetryNotice) -> None: ...
+
+    with pytest.raises(UsageError, match="can't try a generator again"):
+        chatkit.retry(pages)
+    with pytest.raises(UsageError, match="nobody awaits it here"):
+        chatkit.retry(Flaky(0), on_retry=hear)
+    with pytest.raises(UsageError, match="takes a RetryNotice"):
+        chatkit.retry(Flaky(0), on_retry=5)  # type: ignore[call-overload]
+    for wrong in ({"policy": 5}, {"max_attempts": "x"}, {"max_attempts": 1.5}, {"max_elapsed": "x"}):
+        with pytest.raises(UsageError, match="give"):
+            chatkit.retry(Flaky(0), **wrong)
+
+
+def test_a_display_that_fails_loses_neither_the_value_nor_the_callback(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, _: str) -> int:
+            raise RuntimeError("odd")
+
+    heard: list[int] = []
+    monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
+    monkeypatch.setattr("sys.stderr", Broken())
+    assert chatkit.retry(Flaky(2), show=True, on_retry=lambda n: heard.append(n.attempt), clock=fake_clock) == "done"
+    assert heard == [1, 2]

@@ -58,6 +58,13 @@ def _client(*, direct: bool) -> httpx.AsyncClient:
     return clients[direct]
 
 
+class _Secret(str):
+    """A header that no traceback and no `vars` shows."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 class Provider:
     """A model of a provider, ready to be asked.
 
@@ -98,12 +105,21 @@ class Provider:
         self.label = f"{name}:{model}"
         self.endpoint = endpoint(base_url)
         self._wire = wire
-        self._headers = {"content-type": "application/json", **wire.headers(api_key), **(headers or {})}
+        secret = {name: _Secret(value) for name, value in wire.headers(api_key).items()}
+        self._headers = {"content-type": "application/json", **secret, **(headers or {})}
 
     def __repr__(self) -> str:
         return f"<Provider {self.label} at {self.endpoint.origin}>"
 
-    async def stream(self, request: Request, sink: Callable[[list[Piece]], None], *, clock: Clock, silence_timeout: float) -> Finish:
+    async def stream(
+        self,
+        request: Request,
+        sink: Callable[[list[Piece]], None],
+        *,
+        clock: Clock,
+        silence_timeout: float,
+        opened: Callable[[str | None], object] = lambda request_id: None,
+    ) -> Finish:
         """Make one attempt: send the request, and hand on the pieces of the reply as they come.
 
         Parameters
@@ -115,6 +131,8 @@ class Provider:
             Drives the silence guard.
         silence_timeout : float
             Seconds without a piece after which the attempt counts as dead; 0 for never.
+        opened : callable
+            Gets the provider's name for the request, or None, when the headers have come.
 
         Returns
         -------
@@ -130,7 +148,7 @@ class Provider:
             The caller cancelled.
         """
         body = self._wire.encode(request)
-        attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock)
+        attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock, opened)
         try:
             await self._make(attempt, body, silence_timeout)
             finish = attempt.decoder.close()
@@ -174,7 +192,10 @@ class _Attempt:
 
     guard: SilenceGuard
 
-    def __init__(self, provider: str, decoder: Decoder, sink: Callable[[list[Piece]], None], clock: Clock) -> None:
+    def __init__(
+        self, provider: str, decoder: Decoder, sink: Callable[[list[Piece]], None], clock: Clock, opened: Callable[[str | None], object]
+    ) -> None:
+        self.opened = opened
         self.provider = provider
         self.decoder = decoder
         self.sink = sink
@@ -185,6 +206,7 @@ class _Attempt:
         response = await client.send(request, stream=True)
         try:
             self.request_id = next((v for name in REQUEST_ID if (v := response.headers.get(name))), None)
+            self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._refusal(response)
             plain = response.headers.get("content-encoding", "identity").lower() in ("", "identity")

@@ -172,7 +172,7 @@ def body_of(body: dict[str, Any], options: Mapping[str, Any]) -> bytes:
     """
     for key in OURS:
         harmless = {"stream": True, "n": 1}.get(key)
-        if key in options and options[key] != harmless:
+        if key in options and (harmless is None or options[key] != harmless):
             raise UsageError(f"options can't set {key!r}: chatkit streams one reply to the chat's own messages; take it out of options")
     merged = {k: v for k, v in {**body, **options}.items() if v is not None}
     try:

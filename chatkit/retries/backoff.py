@@ -77,15 +77,13 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     jitter: Literal["none", "full", "equal"] = "none"
 
     def __post_init__(self) -> None:
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise UsageError(f"max_attempts={self.max_attempts}: give 1 or more, or None for no limit")
-        if isinstance(self.max_elapsed, int | float) and not self.max_elapsed >= 0:
-            raise UsageError(f"max_elapsed={self.max_elapsed}: give seconds, or None for no limit")
-        if isinstance(self.max_elapsed, str) and self.max_elapsed != "auto":
+        if self.max_attempts is not None and (not isinstance(self.max_attempts, int) or self.max_attempts < 1):
+            raise UsageError(f"max_attempts={self.max_attempts!r}: give 1 or more, or None for no limit")
+        if self.max_elapsed not in (None, "auto") and not (isinstance(self.max_elapsed, int | float) and self.max_elapsed >= 0):
             raise UsageError(f"max_elapsed={self.max_elapsed!r}: give seconds, None for no limit, or 'auto'")
-        if self.max_paid_failures < 1:
+        if not isinstance(self.max_paid_failures, int) or self.max_paid_failures < 1:
             raise UsageError(f"max_paid_failures={self.max_paid_failures}: give 1 or more")
-        if not self.hint_ceiling >= 0:
+        if not (isinstance(self.hint_ceiling, int | float) and self.hint_ceiling >= 0):
             raise UsageError(f"hint_ceiling={self.hint_ceiling}: give seconds")
         if self.jitter not in ("none", "full", "equal"):
             raise UsageError(f"jitter={self.jitter!r}: give 'none', 'full' or 'equal'")

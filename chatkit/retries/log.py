@@ -113,17 +113,17 @@ def default_log_path(month: datetime) -> Path | None:
 
 _lock = threading.Lock()
 _torn: set[Path] = set()
-_unwritable: set[Path] = set()
+_unwritable: set[Path | None] = set()
 
 
 def write_record(record: AttemptRecord) -> None:
     """Append one line. A log that can't be written is said once, and never stops a call."""
-    path = default_log_path(record.ts)
-    if path is None:
-        return
     line = msgspec.json.encode(record) + b"\n"
+    path: Path | None = None
     with _lock:
         try:
+            if (path := default_log_path(record.ts)) is None:
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
@@ -134,10 +134,12 @@ def write_record(record: AttemptRecord) -> None:
                     raise OSError("no space left for the whole line")
             finally:
                 os.close(handle)
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a home folder that nobody has
             if path not in _unwritable:
                 _unwritable.add(path)
-                _logger.warning("the retry log %s can't be written (%s); set CHATKIT_RETRY_LOG to another path, or to off", path, error)
+                _logger.warning(
+                    "the retry log %s can't be written (%s); set CHATKIT_RETRY_LOG to another path, or to off", path or "", error
+                )
 
 
 _in_flight: dict[int, InFlight] = {}
@@ -184,7 +186,7 @@ class InFlight:
             hint_ms=None if failure is None or failure.retry_after is None else milliseconds(failure.retry_after),
             kind=failure.kind if failure else None,
             status_code=failure.status_code if failure else None,
-            request_id=failure.request_id if failure else self.start.request_id,
+            request_id=(failure.request_id if failure else None) or self.start.request_id,
             error=failure.message if failure else None,
         )
         write_record(record)

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -95,6 +95,10 @@ class RetryLoop:
         self.paid = False
         self.request_id = None
         self._in_flight = InFlight(self._start(), self.clock)
+
+    def opened(self, request_id: str | None) -> None:
+        """The attempt is answered, under this name of the provider's."""
+        self.request_id = request_id
 
     def succeeded(self) -> None:
         """The attempt gave its value."""
@@ -253,7 +257,8 @@ async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake
         if begun is None:
             loop.begin()
         try:
-            value = await (begun if begun is not None else attempt())
+            given: Any = begun if begun is not None else attempt()
+            value: T = await given if inspect.isawaitable(given) else given  # a plain function may have it at hand now
         except Exception as error:
             notice = loop.failed(error)
         except asyncio.CancelledError as error:

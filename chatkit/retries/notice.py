@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import datetime
 
 import msgspec
 
-from chatkit.errors import Classification, Kind
+from chatkit.errors import Classification, Kind, UsageError
 from chatkit.events import Retry
 from chatkit.retries.log import milliseconds
 
-__all__ = ["RetryNotice"]
+__all__ = ["RetryNotice", "check_observer"]
 
 
 class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,3 +73,26 @@ class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
             provider=c.provider,
             status_code=c.status_code,
         )
+
+
+def check_observer(on_retry: object, *, awaited: bool = False) -> None:
+    """Refuse an ``on_retry`` that would never be called.
+
+    Parameters
+    ----------
+    on_retry : object
+        What the person gave.
+    awaited : bool
+        Whether an asynchronous one can be awaited there.
+
+    Raises
+    ------
+    UsageError
+        It isn't callable, or asynchronous where nobody awaits it.
+    """
+    if on_retry is None:
+        return
+    if not callable(on_retry):
+        raise UsageError(f"on_retry={on_retry!r}: give a function that takes a RetryNotice")
+    if not awaited and inspect.iscoroutinefunction(on_retry):
+        raise UsageError("on_retry is asynchronous, and nobody awaits it here: give a plain function")

@@ -42,6 +42,11 @@ class Wake:
                 loop, event = self._async
                 loop.call_soon_threadsafe(event.set)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a coroutine waits on it now."""
+        return self._async is not None
+
     def stop(self) -> None:
         """End the wait that lasts, and the loop with it."""
         self.stopped = True

@@ -7,6 +7,8 @@ of the loop brought goes over at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Protocol
@@ -18,6 +20,8 @@ from chatkit.parts import Message, Part, Role
 from chatkit.providers.wire import Finish
 
 __all__ = ["Hub", "Listener", "Subscription"]
+
+_logger = logging.getLogger("chatkit")
 
 SLOW = 1000
 """Events that may wait for a reader before its deltas are merged."""
@@ -85,7 +89,11 @@ class Hub:
         if self._pending:
             batch, self._pending = self._pending, []
             for listener in tuple(self._listeners):
-                listener.push(batch)
+                try:
+                    listener.push(batch)
+                except Exception:
+                    self._listeners.remove(listener)
+                    _logger.exception("a listener of %s failed, and hears no more; the turn goes on", self.chat_id)
 
     def commit(self, role: Role, parts: tuple[Part, ...], *, model: str | None = None, finish: Finish | None = None) -> Message:
         """Store one message under the next id; `finish` is how a reply ended, absent where it was interrupted."""
@@ -163,7 +171,8 @@ class Subscription:
         if self._reader:
             loop, event = self._reader
             if not event.is_set():
-                loop.call_soon_threadsafe(event.set)
+                with contextlib.suppress(RuntimeError):  # the reader's loop has ended, and the reader with it
+                    loop.call_soon_threadsafe(event.set)
 
     def _take(self) -> list[Event]:
         batch, self._waiting = self._waiting, []

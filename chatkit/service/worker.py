@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -54,6 +55,8 @@ class Turn:
         self._task: asyncio.Task[object] | None = None
         self._began = settings.clock.monotonic()
         self.stopping = False
+        self._over = False
+        self._pid = os.getpid()
         self._on_stop: Callable[[], None] | None = None
 
     @property
@@ -68,22 +71,31 @@ class Turn:
         """End the turn; what was said is kept. From any thread; returns at once."""
         bridge_loop().call_soon_threadsafe(self._stop)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it may still say something: not over, and not left behind by a fork."""
+        return not self._over and self._pid == os.getpid()
+
+    def end(self) -> None:
+        """It is over: stopping it does nothing from now on."""
+        self._over = True
+
     def _stop(self) -> None:
-        if self.stopping:
+        if self.stopping or self._over:
             return
         self.stopping = True
-        if self._on_stop:
-            self._on_stop()
         if self._task:
             self._task.cancel()
+        if self._on_stop:
+            self._on_stop()
 
     def running(self, on_stop: Callable[[], None]) -> None:
         """The current task does the turn."""
         self._task = asyncio.current_task()
         self._on_stop = on_stop
         if self.stopping and self._task:
-            on_stop()
             self._task.cancel()
+            on_stop()
 
     def answer(self, message: Message, request_id: str | None) -> Answer:
         return Answer(
@@ -121,7 +133,8 @@ class Worker:
     @property
     def turn(self) -> Turn | None:
         """The turn that runs."""
-        return self._turn
+        turn = self._turn
+        return turn if turn is not None and turn.alive else None
 
     def claim(self, settings: Settings) -> Turn:
         """Begin a turn, from any thread.
@@ -136,13 +149,14 @@ class Worker:
         with self._claim:
             if self._closed:
                 raise ChatClosed("this chat is closed: open a new one with chatkit.Chat(...)")
-            if self._turn is not None:
+            if self.turn is not None:
                 raise Busy("a turn is running in this chat: wait for it, stop it (chat.stop()), or ask in another chat")
             self._turn = Turn(settings)
             return self._turn
 
     def release(self, turn: Turn) -> None:
         """The turn is over, or never ran."""
+        turn.end()
         with self._claim:
             if self._turn is turn:
                 self._turn = None
@@ -191,7 +205,8 @@ class Worker:
             titling = self._titled and wants_title(hub.messages, "" if self.title == self._fallback else self.title)
             if titling:
                 self.title = self._fallback = fallback_title(hub.messages[-1].text)
-            self._status("running")
+            if not turn.stopping:
+                self._status("running")
             try:
                 message, request_id = await run_turn(
                     hub.messages,
@@ -247,7 +262,7 @@ class Worker:
         if said is None:
             self._unanswered = before
         self._end(turn, "waiting")
-        return turn.answer(said, None) if said else None
+        return turn.answer(said, turn.records[-1].request_id if turn.records else None) if said else None
 
     def undo(self) -> tuple[Message, ...]:
         """Remove the last question and what followed it; what was removed is returned. On the bridge's loop."""
@@ -257,13 +272,12 @@ class Worker:
             return ()
         after = messages[at - 1].id if at else 0
         self._unanswered = None
-        self.hub.publish((Reset(chat_id=self.hub.chat_id, after_id=after),))
+        self.hub.publish((Reset(chat_id=self.hub.chat_id, after_id=after), Status(chat_id=self.hub.chat_id, status="waiting")))
         return messages[at:]
 
-    def rename(self, title: str) -> None:
-        """Set the title; one that is being made will not replace it."""
-        self.title = title
-        self.hub.publish((TitleEvent(chat_id=self.hub.chat_id, title=title),))
+    def announce_title(self) -> None:
+        """Tell whoever listens what the chat is called now."""
+        self.hub.publish((TitleEvent(chat_id=self.hub.chat_id, title=self.title),))
 
     def _start_title(self, settings: Settings) -> None:
         expected = self.title
@@ -276,7 +290,8 @@ class Worker:
                 _logger.debug("no title: %s", error)
                 return
             if self.title == expected:  # a rename made meanwhile wins
-                self.rename(title)
+                self.title = title
+                self.announce_title()
 
         self._title_task = asyncio.create_task(make())
 

@@ -144,9 +144,7 @@ async def run_turn(
                 events.append(MessagePart(chat_id=chat_id, role="assistant", part=part, step=step, attempt=number, index=index, seq=seq))
             sink.publish(events)
 
-        finish = await provider.stream(request, take, clock=settings.clock, silence_timeout=settings.silence_timeout)
-        loop.request_id = finish.request_id
-        return finish
+        return await provider.stream(request, take, clock=settings.clock, silence_timeout=settings.silence_timeout, opened=loop.opened)
 
     try:
         finish = await drive_async(loop, attempt, wake)

@@ -117,8 +117,7 @@ async def generate_title(text: str, provider: Provider, *, clock: Clock, chat_id
             loop.paid = True
             said.extend(part for _, part in pieces)
 
-        finish = await provider.stream(request, take, clock=clock, silence_timeout=0)
-        loop.request_id = finish.request_id
+        await provider.stream(request, take, clock=clock, silence_timeout=0, opened=loop.opened)
         return "".join(p.text for p in said if isinstance(p, Text) and not p.refusal)
 
     try:
