@@ -77,7 +77,7 @@ class Chat:
     silence_timeout : float
         Seconds without a part after which an attempt counts as dead; 0 for never.
     on_retry : callable, optional
-        Gets a `RetryNotice` before every wait, on the thread that waits for the reply.
+        Gets a `RetryNotice` before every wait, on the thread that waits for the reply. A Stop takes effect when it returns.
     show : bool, optional
         Whether turns are shown; where there is a display (a notebook, a terminal) unless given.
     clock : Clock, optional
