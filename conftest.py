@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -34,3 +35,20 @@ def data() -> Path:
     if not path.is_dir():
         pytest.fail(f"CHATKIT_DATA={folder} is no folder")
     return path
+
+
+class _BrokenTerminal(io.StringIO):
+    """A terminal that can't be written to."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _: str) -> int:
+        raise RuntimeError("odd")
+
+
+@pytest.fixture
+def broken_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shows go to a terminal, and every write to it fails."""
+    monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
+    monkeypatch.setattr("sys.stderr", _BrokenTerminal())

@@ -34,6 +34,7 @@ __all__ = [
     "ignore_interrupt",
     "loop",
     "new_loop",
+    "on_loop",
     "spawn",
 ]
 
@@ -116,9 +117,14 @@ def loop() -> asyncio.AbstractEventLoop:
     return current.loop
 
 
+def on_loop() -> bool:
+    """Whether this is the loop's own thread, which must not wait."""
+    return _bridge is not None and asyncio._get_running_loop() is _bridge.loop
+
+
 def at_end(ending: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Have `ending` awaited on the running loop when the process ends, where that is the bridge's."""
-    if _bridge is not None and _bridge.loop is asyncio.get_running_loop():
+    if _bridge is not None and on_loop():
         _bridge.endings.append(ending)
 
 
@@ -141,9 +147,7 @@ class Waiter:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._calls.put(lambda: _run_into(answer, function, *args))
-        return await asyncio.wrap_future(answer)
+        return await _answer(self._calls.put, function, *args)
 
     def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
         """Wait for `future`, serving calls.
@@ -158,7 +162,7 @@ class Waiter:
         UsageError
             The calling thread is the loop's own, which would wait for itself.
         """
-        if threading.current_thread().name == "chatkit-io" and asyncio._get_running_loop() is not None:
+        if on_loop():
             future.cancel()
             raise UsageError("a blocking call from chatkit's own thread would wait for itself: use the awaitable form here")
         future.add_done_callback(lambda _: self._calls.put(None))
@@ -188,9 +192,7 @@ class Awaiter:
         self._loop = asyncio.get_running_loop()
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(lambda: _run_into(answer, function, *args))
-        return await asyncio.wrap_future(answer)
+        return await _answer(self._loop.call_soon_threadsafe, function, *args)
 
     async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
         """The awaitable twin of `Waiter.wait`; cancelling takes the place of Ctrl-C."""
@@ -212,7 +214,7 @@ def ignore_interrupt() -> None:
 
 
 class Worker:
-    """Nobody waits: calls run one after another on a thread of their own, which ends when it is idle."""
+    """Nobody waits: calls run one after another on a thread of their own, which begins with the first and ends by `close`."""
 
     def __init__(self) -> None:
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
@@ -220,13 +222,18 @@ class Worker:
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         if self._pool is None:
             self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chatkit-worker")
-        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._pool.submit(_run_into, answer, function, *args)
-        return await asyncio.wrap_future(answer)
+        return await _answer(self._pool.submit, function, *args)
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False)
+
+
+async def _answer(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
+    """Have `post` bring a call of `function` to where it is run, and await what it gives."""
+    answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+    post(lambda: _run_into(answer, function, *args))
+    return await asyncio.wrap_future(answer)
 
 
 def _run_into(answer: concurrent.futures.Future[Any], function: Callable[..., Any], *args: Any) -> None:

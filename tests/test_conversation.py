@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import signal
 import subprocess
@@ -664,17 +663,7 @@ assert run.result(10).text == "a"
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
-def test_a_display_that_fails_costs_nobody_a_reply(
-    fake_provider: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-        def write(self, _: str) -> int:
-            raise RuntimeError("odd")
-
-    monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
-    monkeypatch.setattr("sys.stderr", Broken())
+@pytest.mark.usefixtures("broken_terminal")
+def test_a_display_that_fails_costs_nobody_a_reply(fake_provider: Make) -> None:
     chat = open_chat(fake_provider([anthropic_overloaded_response(), reply("Hello.")]))
     assert chat.ask("Hi", show=True).text == "Hello."

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -234,18 +233,8 @@ def test_what_would_never_be_tried_again_is_a_clear_error() -> None:
             chatkit.retry(Flaky(0), **wrong)
 
 
-def test_a_display_that_fails_loses_neither_the_value_nor_the_callback(
-    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-        def write(self, _: str) -> int:
-            raise RuntimeError("odd")
-
+@pytest.mark.usefixtures("broken_terminal")
+def test_a_display_that_fails_loses_neither_the_value_nor_the_callback(fake_clock: FakeClock) -> None:
     heard: list[int] = []
-    monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
-    monkeypatch.setattr("sys.stderr", Broken())
     assert chatkit.retry(Flaky(2), show=True, on_retry=lambda n: heard.append(n.attempt), clock=fake_clock) == "done"
     assert heard == [1, 2]

@@ -44,6 +44,6 @@ def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, freeze: Callab
             _logger.warning("the display failed, and the output of this turn may be incomplete", exc_info=True)
 
     future = bridge.spawn(work())
-    if asyncio._get_running_loop() is not bridge.loop():
+    if not bridge.on_loop():
         concurrent.futures.wait([future], PATIENCE)
     return future

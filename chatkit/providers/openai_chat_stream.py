@@ -11,7 +11,7 @@ import msgspec
 from chatkit.errors import Kind
 from chatkit.parts import File, Reasoning, Source, StopReason, Text
 from chatkit.providers.calls import CallList
-from chatkit.providers.reading import apart, count, error_in, objects, read_json, word
+from chatkit.providers.reading import apart, count, error_in, frames, objects, word
 from chatkit.providers.usage import openai_usage
 from chatkit.providers.wire import Finish, Piece, cut_off, failure, refused, settle
 from chatkit.sse import ServerSentEvent
@@ -144,17 +144,17 @@ class ChatDecoder:
         if data.strip(b'"') == b"[DONE]":
             self.done = self.complete = True
             return self._settle()
-        if event.event == "error" and data[:1] not in (b"{", b"["):
-            raise refused(self._provider, data.decode("utf-8", "replace"))
         pieces: list[Piece] = []
-        for frame in objects(read_json(data, self._provider)):
-            pieces += self._frame(frame, event.event)
+        for frame in frames(data, event.event, self._provider):
+            pieces += self._frame(frame)
         return pieces
 
     def whole(self, body: Any) -> list[Piece]:
         pieces: list[Piece] = []
         for frame in objects(body):
-            pieces += self._frame(frame, "")
+            if error_in(frame):
+                raise refused(self._provider, frame)
+            pieces += self._frame(frame)
         if not any(objects(f.get("choices")) for f in objects(body)):
             raise failure("server_error", self._provider, f"{self._provider} answered with JSON that is no reply", str(body))
         self.done = self.complete = True
@@ -176,9 +176,7 @@ class ChatDecoder:
             model=self._model or None,
         )
 
-    def _frame(self, frame: dict[str, Any], event: str) -> list[Piece]:
-        if error_in(frame, event):
-            raise refused(self._provider, frame)
+    def _frame(self, frame: dict[str, Any]) -> list[Piece]:
         self._model = self._model or word(frame.get("model"))
         self._calls.seed = self._calls.seed or f"{word(frame.get('id'))}{frame.get('created') or ''}"
         choices = objects(frame.get("choices"))

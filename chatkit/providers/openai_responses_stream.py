@@ -15,7 +15,7 @@ import msgspec
 
 from chatkit.parts import File, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
 from chatkit.providers.calls import CallDraft
-from chatkit.providers.reading import apart, count, error_in, objects, read_json, word
+from chatkit.providers.reading import apart, count, error_in, frames, objects, word
 from chatkit.providers.usage import openai_usage
 from chatkit.providers.wire import Finish, Piece, cut_off, failure, refused, settle
 from chatkit.sse import ServerSentEvent
@@ -115,12 +115,8 @@ class ResponsesDecoder:
             return []
         if b"\n" in data and len(single := apart(event)) > 1:
             return [piece for one in single for piece in self.feed(one)]
-        if event.event == "error" and data[:1] not in (b"{", b"["):
-            raise refused(self._provider, data.decode("utf-8", "replace"))
         pieces: list[Piece] = []
-        for frame in objects(read_json(data, self._provider)):
-            if error_in(frame, event.event):
-                raise refused(self._provider, frame)
+        for frame in frames(data, event.event, self._provider):
             pieces += self._frame(frame, word(frame.get("type")) or event.event)
         return pieces
 

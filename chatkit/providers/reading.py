@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from chatkit.providers.wire import failure
+from chatkit.providers.wire import failure, refused
 from chatkit.sse import ServerSentEvent
 
-__all__ = ["apart", "arguments", "count", "error_in", "objects", "own_data", "read_json", "word"]
+__all__ = ["apart", "arguments", "count", "error_in", "frames", "objects", "own_data", "read_json", "word"]
 
 _LONE = re.compile("[\ud800-\udfff]")
 _ONE_VALUE = json.JSONDecoder(strict=False)
@@ -38,6 +38,35 @@ def read_json(data: bytes, provider: str) -> Any:
         excerpt = data[:200].decode("utf-8", "replace")
         raise failure("network", provider, f"the stream of {provider} holds broken JSON", excerpt) from None
     return _whole_characters(value)
+
+
+def frames(data: bytes, event: str, provider: str) -> Iterator[dict[str, Any]]:
+    """The objects that one event carries.
+
+    Parameters
+    ----------
+    data : bytes
+        The event's data.
+    event : str
+        Its name.
+    provider : str
+        Who sent it.
+
+    Yields
+    ------
+    dict
+
+    Raises
+    ------
+    ProviderError
+        It is an error, in any of the shapes that servers give it, or broken JSON (kind ``network``).
+    """
+    if event == "error" and data[:1] not in (b"{", b"["):
+        raise refused(provider, data.decode("utf-8", "replace"))
+    for frame in objects(read_json(data, provider)):
+        if error_in(frame, event):
+            raise refused(provider, frame)
+        yield frame
 
 
 def apart(event: ServerSentEvent) -> list[ServerSentEvent]:

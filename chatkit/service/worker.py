@@ -51,7 +51,7 @@ class Turn:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.records: list[AttemptRecord] = []
-        self._wake = Wake()
+        self.wake = Wake()
         self._task: asyncio.Task[object] | None = None
         self._began = settings.clock.monotonic()
         self.stopping = False
@@ -59,13 +59,9 @@ class Turn:
         self._pid = os.getpid()
         self._on_stop: Callable[[], None] | None = None
 
-    @property
-    def wake(self) -> Wake:
-        return self._wake
-
     def retry_now(self) -> None:
         """End the wait that lasts. From any thread; returns at once."""
-        self._wake.set()
+        self.wake.set()
 
     def stop(self) -> None:
         """End the turn; what was said is kept. From any thread; returns at once."""
