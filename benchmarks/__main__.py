@@ -15,7 +15,7 @@ from benchmarks.peers import Peers, default_folder
 from benchmarks.processes import environment
 from benchmarks.table import Row, render
 
-PARTS = ("stream", "traffic", "import", "start", "interrupt", "faults", "backoff", "data")
+PARTS = ("stream", "traffic", "view", "import", "start", "interrupt", "faults", "backoff", "data")
 
 
 def main() -> int:
@@ -51,6 +51,10 @@ def _measure(part: str, rounds: int, peers: Peers, scratch: Path) -> Callable[[]
             from benchmarks.traffic import traffic_rows
 
             return lambda: traffic_rows(peers, env, scratch)
+        case "view":
+            from benchmarks.view import view_rows
+
+            return lambda: view_rows(rounds, env, scratch)
         case "import":
             from benchmarks.imports import import_rows
 

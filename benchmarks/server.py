@@ -1,8 +1,8 @@
 """The loopback server of the benchmarks: a process of its own, so that its work is in nobody's figures.
 
-``python -m benchmarks.server`` prints its port and serves until its standard input ends. The first segment of a path says how:
-``/flat`` sends a reply of 4,000 deltas flat out, ``/one`` a reply of one delta, ``/200`` 200 deltas a second. The rest
-of the path is the provider's own, and decides the format.
+``python -m benchmarks.server`` prints its port and serves until its standard input ends. The first segment of a path says what
+is replied: ``/words`` is a text of `benchmarks.texts`, flat out, and ``/words-200`` the same at 200 deltas a second. The
+rest of the path is the provider's own, and decides the format.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import threading
 import time
 from functools import cache
 
-from benchmarks.wire import DELTAS, PATHS, rendered
+from benchmarks.texts import TEXTS
+from benchmarks.wire import PATHS, rendered
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
-COUNTS = {"one": 1}
 
 
 class _Connection(socketserver.BaseRequestHandler):
@@ -40,13 +40,14 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _answer(self, path: str) -> None:
         mode, _, rest = path.removeprefix("/").partition("/")
+        text, _, rate = mode.partition("-")
         format = PATHS.get(f"/{rest}")
-        if format is None:
+        if format is None or text not in TEXTS:
             self.request.sendall(NOT_FOUND)
-        elif mode.isdigit():
-            self._paced(prepared(format, DELTAS)[0], int(mode))
+        elif rate:
+            self._paced(prepared(format, text)[0], int(rate))
         else:
-            self.request.sendall(prepared(format, COUNTS.get(mode, DELTAS))[1])
+            self.request.sendall(prepared(format, text)[1])
 
     def _paced(self, parts: list[bytes], rate: int) -> None:
         began = time.monotonic()
@@ -56,9 +57,9 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 @cache
-def prepared(format: str, count: int) -> tuple[list[bytes], bytes]:
+def prepared(format: str, text: str) -> tuple[list[bytes], bytes]:
     """A response in parts, and in one piece."""
-    parts = rendered(format, count)
+    parts = rendered(format, TEXTS[text]())
     return parts, b"".join(parts)
 
 
@@ -70,8 +71,8 @@ class _Server(socketserver.ThreadingTCPServer):
 def main() -> None:
     """Serve until standard input ends."""
     for format in PATHS.values():
-        for count in (1, DELTAS):
-            prepared(format, count)
+        for text in TEXTS:
+            prepared(format, text)
     with _Server(("127.0.0.1", 0), _Connection) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)

@@ -56,7 +56,7 @@ def start_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str], s
         Their working directory.
     """
     with Server() as server:
-        for name, mode, code in (("ask returns a reply of one delta", "one", ASK), ("the first part of stream", "flat", FIRST_PART)):
+        for name, mode, code in (("ask returns a reply of one delta", "one", ASK), ("the first part of stream", "words", FIRST_PART)):
             wall, cpu = _times(PYTHON, CHAT + code, rounds, env, scratch, f"{server.url}/{mode}")
             figure = f"{spread(wall, 's', 2)}, {statistics.median(cpu):.2f} s of CPU"
             yield Row(f"process start until {name}", figure, must=f"≤ {MOST} s", ok=statistics.median(wall) <= MOST)

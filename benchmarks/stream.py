@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.processes import PYTHON, Cost, Server, Worker
 from benchmarks.table import Row, spread
-from benchmarks.wire import DELTAS, text_of
+from benchmarks.texts import DELTAS, text_of
 
 __all__ = ["stream_rows"]
 
@@ -20,7 +20,7 @@ FLOOR = 2.0
 """What chatkit may cost, in floors."""
 FACTOR = 5.0
 """How much less than the openai SDK."""
-PATHS = {"Anthropic": "/flat/v1/messages", "Chat Completions": "/flat/v1/chat/completions"}
+PATHS = {"Anthropic": "/words/v1/messages", "Chat Completions": "/words/v1/chat/completions"}
 PEERS = {
     "openai": ("Chat Completions",),
     "anthropic": ("Anthropic",),
@@ -75,8 +75,8 @@ def _checked(key: Key, run: Callable[[], Cost], runs: dict[Key, Callable[[], Cos
         print(f"{key[1]}: {error}", file=sys.stderr)
         del runs[key]
         return None
-    if key[1] != "floor" and cost.characters != len(text_of(DELTAS)):
-        raise RuntimeError(f"{key[1]} saw {cost.characters} characters of {len(text_of(DELTAS))}")
+    if key[1] != "floor" and cost.characters != len(text_of()):
+        raise RuntimeError(f"{key[1]} saw {cost.characters} characters of {len(text_of())}")
     return cost
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 from benchmarks.kernels import Execution, Kernel
 from benchmarks.processes import PYTHON, Server
 from benchmarks.table import Row
-from benchmarks.wire import DELTAS, text_of
+from benchmarks.texts import DELTAS, MARKDOWN, text_of
 
-__all__ = ["traffic_rows"]
+__all__ = ["markdown_row", "traffic_rows"]
 
 RATE = 200
+STATIC = ("text/html", "text/markdown", "text/plain")
 PACED = (0.45, 420)
 FLAT_OUT = 0.25
+RENDERED = 0.5
 """What is allowed: MB, and messages."""
 
 CHATKIT = """
@@ -43,7 +46,7 @@ def traffic_rows(peers: Mapping[str, Path], env: Mapping[str, str], scratch: Pat
         Their working directory.
     """
     with Server() as server:
-        for mode in (str(RATE), "flat"):
+        for mode in (f"words-{RATE}", "words"):
             url = f"{server.url}/{mode}/v1"
             with Kernel(PYTHON, cwd=scratch, env=env) as kernel:
                 kernel.run(CHATKIT.format(url=url))
@@ -59,10 +62,35 @@ def traffic_rows(peers: Mapping[str, Path], env: Mapping[str, str], scratch: Pat
             yield _row(mode, ours, theirs)
 
 
+def markdown_row(server: Server, env: Mapping[str, str], scratch: Path) -> Row:
+    """Measure a reply that is Markdown with all that a model writes: what is published is rendered as it grows.
+
+    Parameters
+    ----------
+    server : Server
+        Running.
+    env : mapping of str to str
+        The kernel's variables.
+    scratch : Path
+        Its working directory.
+    """
+    with Kernel(PYTHON, cwd=scratch, env=env) as kernel:
+        kernel.run(CHATKIT.format(url=f"{server.url}/markdown-{RATE}/v1"))
+        ours = kernel.run(CHATKIT_CELL)
+    words = set(re.findall(r"\b[a-z]{5}\b", text_of("markdown")))
+    lost = max(len([word for word in words if word not in ours.shown(mime)]) for mime in STATIC)
+    return Row(
+        f"notebook traffic of {MARKDOWN // 1000} kB of Markdown, {RATE} deltas a second",
+        _words(ours) + (f", {lost} words lost" if lost else ""),
+        must=f"≤ {RENDERED} MB",
+        ok=ours.size / 1e6 <= RENDERED and not lost,
+    )
+
+
 def _row(mode: str, ours: Execution, theirs: Execution | None) -> Row:
     megabytes, messages = ours.size / 1e6, len(ours.messages)
-    whole = all(_whole(ours, mime) for mime in ("text/html", "text/markdown", "text/plain"))
-    paced = mode != "flat"
+    whole = all(_whole(ours, mime) for mime in STATIC)
+    paced = mode != "words"
     cost = megabytes <= PACED[0] and messages <= PACED[1] if paced else megabytes <= FLAT_OUT
     must = f"≤ {PACED[0]} MB, ≤ {PACED[1]} messages" if paced else f"≤ {FLAT_OUT} MB, nothing lost"
     return Row(

@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import json
-from string import ascii_lowercase
 
-__all__ = ["DELTAS", "PATHS", "pieces", "rendered", "text_of"]
+__all__ = ["PATHS", "rendered"]
 
-DELTAS = 4000
-PARAGRAPH = 40
-"""Pieces to a paragraph."""
 MODEL = "loopback-1"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 PATHS = {"/v1/messages": "anthropic", "/v1/chat/completions": "chat"}
 
 
-def pieces(count: int = DELTAS) -> list[str]:
-    """So many pieces of text, of five characters each, no two alike: a lost one shows.
-
-    >>> pieces(3)
-    ['baaa ', 'caaa ', 'daaa ']
-    >>> len("".join(pieces()))
-    20000
-    """
-    return [_word(i, 3) + "\n\n" if i % PARAGRAPH == 0 else _word(i, 4) + " " for i in range(1, count + 1)]
-
-
-def _word(number: int, letters: int) -> str:
-    word = ""
-    for _ in range(letters):
-        number, digit = divmod(number, 26)
-        word += ascii_lowercase[digit]
-    return word
-
-
-def text_of(count: int = DELTAS) -> str:
-    """The whole reply."""
-    return "".join(pieces(count))
-
-
-def rendered(format: str, count: int = DELTAS) -> list[bytes]:
+def rendered(format: str, words: list[str]) -> list[bytes]:
     """The response, piece by piece: headers and opening events, one item for each delta, the closing events.
 
     Parameters
     ----------
     format : str
         ``anthropic`` or ``chat``.
-    count : int
-        How many deltas.
+    words : list of str
+        The deltas.
     """
-    opening, deltas, closing = {"anthropic": _anthropic, "chat": _chat}[format](pieces(count))
+    opening, deltas, closing = {"anthropic": _anthropic, "chat": _chat}[format](words)
     head = HEAD + b"".join(_chunk(e) for e in opening)
     tail = b"".join(_chunk(e) for e in closing) + b"0\r\n\r\n"
     return [head, *(_chunk(e) for e in deltas), tail]

@@ -1,0 +1,220 @@
+"""The view in JupyterLab, in a real browser: how soon it is there, how soon a click takes effect, and how smooth it stays."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.browser import Front, Measured, Task
+from benchmarks.processes import Server
+from benchmarks.table import Row, spread
+from benchmarks.texts import LONG, TEXTS, text_of
+from benchmarks.traffic import markdown_row
+from chatkit.chattest import FakeProvider, RecordedRequest, Response, anthropic_overloaded_response, reply
+
+__all__ = ["view_rows"]
+
+WARM, COLD = 0.15, 0.6
+"""Seconds until the first frame with the view."""
+CLICKED = 0.3
+SMOOTH = 100
+"""Milliseconds of one task of the page."""
+KEPT = 5.0
+"""MB that may stay in the page's memory."""
+COLD_ROUNDS = 5
+LONG_ROUNDS = 3
+CLICKS = 8
+SETTLE, STEP = 0.15, 0.037
+"""Seconds from a view's begin to the click: one `STEP` more each time, so that no phase of a timer is missed."""
+CHATS = 10
+RATE = 200
+FAST = 1000
+"""Deltas a second of the long reply: five times what a fast model says, in deltas fifty times as long."""
+
+CHAT = """
+import chatkit as ck
+chat = ck.Chat("{provider}:loopback-1", api_key="none", base_url="{url}", title=None)
+"""
+MANY = """
+import chatkit as ck
+chats = [ck.Chat("openai-compat:loopback-1", api_key="none", base_url="{url}", title=None) for _ in range({count})]
+"""
+ASK = '_ = chat.ask("Count.")'
+FLOOR = """
+import ipywidgets
+from IPython.display import display
+display(ipywidgets.HTML("<b class=chatkit>Count.</b>"))
+"""
+STATIC = ".chatkit-reply:not(.chatkit-beside *)"
+"""What stays; not what is kept beside a view while it lives."""
+
+
+def view_rows(rounds: int, env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
+    """Measure.
+
+    Parameters
+    ----------
+    rounds : int
+        How often the first frame is waited for in a warm kernel.
+    env : mapping of str to str
+        The kernels' variables.
+    scratch : Path
+        Where everything's files go.
+    """
+    with Server() as server:
+        yield markdown_row(server, env, scratch)
+        with Front.started(env, scratch) as front:
+            yield _warm(front, server, rounds)
+            yield _cold(front, server)
+            yield _stop(front, server)
+            yield _retry_now(front)
+            yield from _long(front, server)
+            yield _many(front, server)
+
+
+def _chat(server: Server, mode: str) -> str:
+    return CHAT.format(provider="openai-compat", url=f"{server.url}/{mode}/v1")
+
+
+def _warm(front: Front, server: Server, rounds: int) -> Row:
+    """Both have been shown before in this page."""
+    with front.notebook(_chat(server, f"few-{RATE}"), ASK, FLOOR) as notebook:
+        taken = [(_frame(notebook, 1), _frame(notebook, 2)) for _ in range(rounds + 1)]
+    ours, floor = zip(*taken[1:], strict=True)
+    return _first_frame("a warm kernel", ours, floor, WARM)
+
+
+def _frame(notebook: Measured, index: int) -> float:
+    took = notebook.first_frame(index, ".chatkit")
+    notebook.clear(index)
+    return took
+
+
+def _cold(front: Front, server: Server) -> Row:
+    """A page and a kernel that have done nothing yet."""
+    ours: list[float] = []
+    floor: list[float] = []
+    for _ in range(COLD_ROUNDS):
+        for taken, cell in ((ours, _chat(server, f"few-{RATE}") + ASK), (floor, FLOOR)):
+            with front.notebook("", cell) as notebook:
+                taken.append(notebook.first_frame(1, ".chatkit"))
+    return _first_frame("a cold kernel, import included", ours, floor, COLD)
+
+
+def _first_frame(name: str, ours: Sequence[float], floor: Sequence[float], most: float) -> Row:
+    return Row(
+        f"from a cell's start to the first frame with the view, {name}",
+        spread(ours, "s", 2),
+        f"an ipywidgets.HTML {spread(floor, 's', 2)}",
+        f"{statistics.median(ours) / statistics.median(floor):.1f} ×",
+        f"≤ {most} s",
+        statistics.median(ours) <= most,
+    )
+
+
+def _stop(front: Front, server: Server) -> Row:
+    """From the click to the frame with the static output."""
+    took = []
+    with front.notebook(_chat(server, f"words-{RATE}"), ASK) as notebook:
+        for number in range(CLICKS):
+            notebook.run(1, wait=False)
+            notebook.output(1).get_by_text("baaa").first.wait_for()
+            notebook.page.wait_for_timeout((SETTLE + STEP * number) * 1000)
+            took.append(notebook.click(1, "Stop", STATIC)[1])
+            notebook.output(1).get_by_text("Stopped").last.wait_for()
+            notebook.clear(1)
+    return _clicked("Stop: from the click to what stays", took)
+
+
+def _retry_now(front: Front) -> Row:
+    """From the click to the next request's arrival."""
+    arrivals: list[float] = []
+    took = []
+
+    def answer(_: RecordedRequest) -> Response:
+        arrivals.append(time.time())
+        return anthropic_overloaded_response(retry_after=60) if len(arrivals) % 2 else reply("Back again.")
+
+    with FakeProvider(answer) as fake, front.notebook(CHAT.format(provider="anthropic", url=fake.anthropic_url), ASK) as notebook:
+        for number in range(CLICKS):
+            notebook.run(1, wait=False)
+            notebook.output(1).get_by_role("button", name="Retry now").wait_for()
+            notebook.page.wait_for_timeout((SETTLE + STEP * number) * 1000)
+            at, _ = notebook.click(1, "Retry now")
+            notebook.output(1).locator(STATIC).wait_for()
+            took.append(arrivals[2 * number + 1] - at)
+            notebook.clear(1)
+    return _clicked("Retry now: from the click to the next request", took)
+
+
+def _clicked(name: str, took: list[float]) -> Row:
+    figure = f"{max(took):.2f} s ({min(took):.2f}–{max(took):.2f})"
+    return Row(f"{name}, while the cell runs, worst of {CLICKS}", figure, must=f"≤ {CLICKED} s", ok=max(took) <= CLICKED)
+
+
+def _long(front: Front, server: Server) -> Iterator[Row]:
+    """A reply of 1 MB, first as from a provider that is very fast, then flat out; and what is left of it in the page."""
+    for mode, name in ((f"long-{FAST}", f"{FAST:,} deltas a second"), ("long", "flat out")):
+        longest: list[Task] = []
+        lost = 0
+        with front.notebook(_chat(server, mode), ASK, _chat(server, "few") + ASK) as notebook:
+            notebook.run(2)  # what the page loads for the first view, and keeps, isn't the long reply's
+            notebook.clear(2)
+            notebook.run(0)
+            before = notebook.heap()
+            for _ in range(LONG_ROUNDS):
+                longest.append(max(notebook.tasks(1)))
+                lost += _lost(notebook.output(1).locator(STATIC).text_content(), "long")
+                notebook.clear(1)
+            after = notebook.heap()
+        yield _smooth(name, longest, lost)
+        yield Row(
+            f"… memory of the page, when {LONG_ROUNDS} of them have been shown and cleared",
+            f"{after - before:+.1f} MB",
+            f"{before:.0f} MB before",
+            must=f"≤ +{KEPT:g} MB",
+            ok=after - before <= KEPT,
+        )
+
+
+def _smooth(name: str, longest: list[Task], lost: int) -> Row:
+    """The longest task of each run: the calmest run counts, for other work on the machine can only make it longer."""
+    calm, rough = min(longest), max(longest)
+    figure = f"{calm.wall:.0f} ms, {calm.cpu:.0f} ms of CPU (at worst {rough.wall:.0f} and {rough.cpu:.0f})"
+    return Row(
+        f"a reply of {LONG / 1e6:.0f} MB, {name}: the page's longest task, calmest of {LONG_ROUNDS} runs",
+        figure + (f", {lost:,} words lost" if lost else ""),
+        must=f"≤ {SMOOTH} ms",
+        ok=calm.wall <= SMOOTH and not lost,
+    )
+
+
+def _many(front: Front, server: Server) -> Row:
+    """Ten chats at once in one page."""
+    chats = MANY.format(url=f"{server.url}/many-{RATE}/v1", count=CHATS)
+    cells = [f'turn{n} = chats[{n}].submit("Count.")' for n in range(CHATS)]
+    with front.notebook(chats, *cells) as notebook:
+        for index in range(1, CHATS + 1):
+            notebook.run(index, wait=False)
+        notebook.page.wait_for_function(f"() => document.querySelectorAll('.jp-CodeCell {STATIC}').length === {CHATS}")
+        shown = [notebook.output(index).text_content() for index in range(1, CHATS + 1)]
+    lost = sum(_lost(text, "many") for text in shown)
+    limited = "IOPub" in front.log.read_text("utf-8") or any("IOPub" in text for text in shown)
+    return Row(
+        f"{CHATS} chats of {len(TEXTS['many']()):,} deltas at once in one page",
+        f"{lost:,} words lost" + (", the server dropped messages" if limited else ""),
+        must="0 lost, no limit reached",
+        ok=not lost and not limited,
+    )
+
+
+def _lost(shown: str, text: str) -> int:
+    """How many words of a text aren't shown."""
+    return len(_words(text_of(text)) - _words(shown))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\b[a-z]{4,5}\b", text))
