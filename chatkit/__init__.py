@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UnknownOption,
         UsageError,
     )
+    from chatkit.magics import load_ipython_extension, unload_ipython_extension
     from chatkit.parts import File, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
     from chatkit.replies import Reply, Run, Stream
     from chatkit.retries.backoff import RetryPolicy, delay
@@ -76,9 +77,11 @@ __all__ = [
     "enable_nested_asyncio",
     "fallback_title",
     "is_retryable",
+    "load_ipython_extension",
     "retry",
     "status_code_retryable",
     "title",
+    "unload_ipython_extension",
 ]
 
 _HOMES = {
@@ -86,6 +89,7 @@ _HOMES = {
     "conversation": "Chat chat",
     "errors": "AuthError Busy ChatClosed ChatkitError Classification ContextExceeded MissingKey ProviderError QuotaError "
     "RequestRejected Stopped TransientError UnknownOption UsageError",
+    "magics": "load_ipython_extension unload_ipython_extension",
     "parts": "File Message Reasoning Source Text ToolCall ToolResult Usage",
     "replies": "Reply Run Stream",
     "retries.backoff": "RetryPolicy delay",

@@ -114,7 +114,7 @@ class ChatkitError(Exception):
         for frame in traceback.extract_tb(self.__traceback__):
             if frame.filename.startswith(ours):
                 break
-            if shell not in frame.filename:
+            if shell not in frame.filename and not (frame.line or "").startswith("get_ipython().run_"):  # a magic's own call
                 file = "Cell" if "ipykernel_" in frame.filename else Path(frame.filename).name
                 lines.append(f"{file}, line {frame.lineno}, in {frame.name}\n    {frame.line}")
         return [*lines, "", f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]

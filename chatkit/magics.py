@@ -1,0 +1,249 @@
+"""``%load_ext chatkit``: ``%%chat`` sends its cell to a model, ``%chat_retries`` is the table of the attempts."""
+
+from __future__ import annotations
+
+import functools
+import keyword
+import re
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.core import magic_arguments
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from chatkit.conversation import Chat
+from chatkit.errors import ChatClosed, unknown_option
+from chatkit.providers.demo import VARIANTS
+from chatkit.providers.registry import FORMS
+from chatkit.replies import Reply
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+
+CHAT, REPLY = "chat", "reply"  # the variables of the conversation and its last reply
+OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}
+MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in FORMS if name != "demo")]
+LINE = re.compile(r"(?:^|=)\s*(%%chat|%?chat_retries)\s+(.*)$")
+F = TypeVar("F", bound=Callable[..., Any])
+ipython: Any = magic_arguments
+
+
+def decorated(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """IPython's decorators, the first outermost, which take a function's types away and here don't."""
+    return lambda function: functools.reduce(lambda inner, decorator: decorator(inner), reversed(decorators), function)
+
+
+@magics_class
+class ChatMagics(Magics):
+    """The magics of one shell, and the conversations that they go on with."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._user = shell
+        self._own: dict[str, Chat] = {}
+        self._addresses: dict[str, str | None] = {}
+        self._went_to: list[Chat] = []
+        self._put: dict[str, object] = {}
+        self._told: set[str] = set()
+
+    @decorated(
+        ipython.magic_arguments("%chat"),  # its help puts one more % before it
+        ipython.argument("model", nargs="?", help="such as demo or anthropic:NAME; the last one unless given, at first CHATKIT_MODEL"),
+        ipython.argument("--new", action="store_true", help="begin a new conversation, with the model and system prompt of the last"),
+        ipython.argument("--system", metavar="TEXT", help="the system prompt, in quotes"),
+        ipython.argument("--base-url", metavar="URL", help="the address of the model's server, where it isn't the vendor's own"),
+        ipython.argument("--name", metavar="NAME", help="the conversation's variable: a Chat of yours, or a name for one of its own"),
+        cell_magic,
+    )
+    def chat(self, line: str, cell: str) -> Reply:
+        """Send the cell to a model; the reply streams below it, and every retry is seen.
+
+        One conversation goes on from cell to cell, until --new, another model, another system prompt or another
+        address begins a new one. Afterwards `chat` is the conversation, `reply` the last reply (and `_`, as ever): where
+        these are variables of yours, they stay as they are.
+
+        In the line, IPython puts in $name and {expression}. The cell is sent as it is written, as code and formulas are
+        full of both: chat.ask(f"...") puts values in.
+
+        Examples::
+
+            %%chat
+            Why do clients back off?
+
+            %%chat anthropic:claude-sonnet-4-5 --system "Be brief."
+            And without jitter?
+
+            %%chat openai-compat:llama3 --base-url http://127.0.0.1:11434/v1
+            To a server of my own.
+
+            %%chat --name mine
+            To the chat that I made: mine = chatkit.Chat("demo", options={"temperature": 0})
+        """
+        given = _parsed("%%chat", self.chat, line)
+        if not (message := cell.strip()):
+            raise UsageError("%%chat has nothing to send: write the message below it, in the same cell. %%chat? shows examples.")
+        chat = self._conversation(given)
+        self._went_to = [other for other in self._went_to if other is not chat] + [chat]
+        try:
+            reply = chat.ask(message)
+        except ChatClosed as error:
+            error.add_note("Or begin another with %%chat --new.")
+            raise
+        self._keep(REPLY, reply, "this reply is in _, and in the chat's messages")
+        return reply
+
+    @decorated(
+        ipython.magic_arguments(),
+        ipython.argument("name", nargs="?", help="a variable that holds a Chat; the conversation of the last %%%%chat cell unless given"),
+        ipython.argument("--all", action="store_true", help="all conversations that %%%%chat cells went to since the extension was loaded"),
+        line_magic,
+    )
+    def chat_retries(self, line: str) -> pd.DataFrame:
+        """The attempts of a conversation as a DataFrame, one row each; empty where there were none.
+
+        The columns are those of chat.retries, which chatkit.analysis.attempts_frame explains.
+
+        Examples::
+
+            %chat_retries mine
+            attempts = %chat_retries --all
+        """
+        given = _parsed("%chat_retries", self.chat_retries, line)
+        if given.all and given.name:
+            raise UsageError(f"%chat_retries shows {given.name} or --all: leave one of them out")
+        chats = [self._chat_of(given.name)] if given.name else self._went_to if given.all else self._went_to[-1:]
+        from chatkit.analysis.frames import attempts_frame
+
+        return attempts_frame([record for chat in chats for record in chat.attempts])
+
+    def _conversation(self, given: Any) -> Chat:
+        """The chat that a cell goes to, begun where it has to be."""
+        name = given.name or CHAT
+        if not name.isidentifier() or keyword.iskeyword(name) or name == REPLY:
+            raise UsageError(f"--name {name} can't be: give the name of a variable, other than {REPLY}, which holds the last reply")
+        changes = given.new or any(value is not None for value in (given.model, given.system, given.base_url))
+        if given.name and not self._is_free(name):
+            chat = self._chat_of(name)
+            if changes and (given.new or (given.model, given.system, given.base_url) != (chat.model, None, None)):
+                raise UsageError(f"{name} is a Chat of yours, with {chat.model}: leave the model and the options out, or give another name")
+            return chat
+        if changes or name not in self._own:
+            self._begin(name, given)
+        theirs = isinstance(self._user.user_ns.get(name), Chat)
+        self._keep(name, self._own[name], f"%%chat --name {name if theirs else 'NAME'} {'sends to it' if theirs else 'uses another'}")
+        return self._own[name]
+
+    def _begin(self, name: str, given: Any) -> None:
+        """Begin a conversation, unless the one before is what was asked for."""
+        before, model, system, base_url = self._own.get(name), given.model, given.system, given.base_url
+        if before:
+            model, system = model or before.model, before.system if system is None else system
+            if base_url is None and model == before.model:
+                base_url = self._addresses[name]  # an address belongs to its model
+        chat = Chat(model, system=system or "", base_url=base_url)
+        if before:
+            if not given.new and (chat.model, chat.system, base_url) == (before.model, before.system, self._addresses[name]):
+                return
+            print(f"New chat with {chat.model}.")
+        self._own[name], self._addresses[name] = chat, base_url
+
+    def _chat_of(self, name: str) -> Chat:
+        """The Chat in a variable."""
+        value = self._user.user_ns.get(name)
+        if isinstance(value, Chat):
+            return value
+        found = f"is no Chat (its type is {type(value).__name__})" if name in self._user.user_ns else "isn't defined"
+        raise UsageError(f"{name} {found}. Variables that hold a Chat: {', '.join(self._variables()) or 'none yet'}.")
+
+    def _variables(self) -> list[str]:
+        """The names of the variables that hold a Chat."""
+        names = dict(self._user.user_ns)  # another thread may add one
+        return sorted(name for name, value in names.items() if isinstance(value, Chat) and not name.startswith("_"))
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a variable is nobody's, or still holds what was put there from here."""
+        variables = self._user.user_ns
+        return name not in variables or variables[name] is self._put.get(name, self)
+
+    def _keep(self, name: str, value: object, advice: str) -> None:
+        """Put a value into a variable; one of the person's stays, and that is said once."""
+        if self._is_free(name):
+            self._put[name] = value
+            self._user.push({name: value})  # type: ignore[no-untyped-call]
+        elif name not in self._told:
+            self._told.add(name)
+            print(f"{name} is a variable of yours and stays as it is: {advice}.")
+
+    @decorated(context_matcher())
+    def complete(self, context: CompletionContext) -> SimpleMatcherResult:
+        """What the word before the cursor may become in the line of a magic: a matcher of IPython's completer."""
+        if not (line := LINE.search(context.text_until_cursor)):
+            return {"completions": []}
+        before, word = ["", *str(line[2]).split(" ")][-2:]
+        if before == "--name" or (line[1] != "%%chat" and not word.startswith("-")):
+            choices = self._variables()
+        elif line[1] == "%%chat":
+            choices = [] if before in ("--system", "--base-url") else [*MODELS, *OPTIONS["%%chat"]]
+        else:
+            choices = [*OPTIONS["%chat_retries"]]
+        found = [SimpleCompletion(choice) for choice in choices if choice.startswith(word)]
+        return {"completions": found, "matched_fragment": word, "suppress": bool(found), "ordered": True}
+
+
+def _parsed(name: str, function: Any, line: str) -> Any:
+    """The arguments of a magic's line."""
+    try:
+        given, extra = function.parser.parse_known_args(shlex.split(line))
+    except ValueError:
+        raise UsageError(f'{name}: a quotation mark stands alone. Put the whole text in quotes, like --system "Don\'t hedge."') from None
+    if wrong := [word for word in extra if word.startswith("-")]:
+        raise UsageError(f"{unknown_option(name, wrong, OPTIONS[name])} {name}? explains them.")
+    if extra:
+        raise UsageError(f'{name} has {" ".join(extra)!r} too much. A text of several words goes in quotes, like --system "Be brief."')
+    return given
+
+
+def _with_a_body(lines: list[str]) -> list[str]:
+    """IPython turns ``%%chat`` alone away with no word on what to do: a blank line lets it come here."""
+    return [lines[0].rstrip("\n") + "\n", "\n"] if len(lines) == 1 and lines[0].split()[:1] == ["%%chat"] else lines
+
+
+_with_a_body.has_side_effects = True  # type: ignore[attr-defined] # IPython's word for: not while a cell is being typed
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """``%load_ext chatkit``: add ``%%chat`` and ``%chat_retries`` to a shell.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        IPython's, as it hands it over.
+    """
+    unload_ipython_extension(shell)
+    magics = ChatMagics(shell)
+    shell.register_magics(magics)
+    shell.input_transformers_cleanup.append(_with_a_body)
+    shell.Completer.custom_matchers.append(magics.complete)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """``%unload_ext chatkit``: take them away again; the variables stay.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The one that they were added to.
+    """
+    manager = shell.magics_manager
+    if (magics := manager.registry.pop(ChatMagics.__name__, None)) is None:
+        return
+    manager.magics["cell"].pop("chat", None)
+    manager.magics["line"].pop("chat_retries", None)
+    shell.input_transformers_cleanup.remove(_with_a_body)
+    shell.Completer.custom_matchers.remove(magics.complete)
