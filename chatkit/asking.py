@@ -11,30 +11,52 @@ from typing import TYPE_CHECKING
 from chatkit.bridge import Awaiter, Caller, Waiter, spawn
 from chatkit.display.environment import current_cell
 from chatkit.errors import Stopped
-from chatkit.events import Event
-from chatkit.parts import Part, text_of
+from chatkit.parts import Part
 from chatkit.replies import Reply
 from chatkit.retries.notice import RetryNotice
-from chatkit.service.hub import Listener
+from chatkit.service.hub import Each, Listener
 from chatkit.service.worker import Answer, Turn, Worker
 
 if TYPE_CHECKING:
-    from chatkit.display.protocol import Display
+    from chatkit.display.protocol import Display, TurnControls
 
-__all__ = ["Question"]
+__all__ = ["Opener", "Question", "display_opener"]
 
 _logger = logging.getLogger("chatkit")
 
 
-class _Shown:
-    """A display as a listener of the hub."""
+Opener = Callable[["TurnControls"], "Display"]
+"""Opens the display of a turn."""
 
-    def __init__(self, display: Display) -> None:
-        self._display = display
 
-    def push(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._display.apply(event)
+def display_opener(model: str, question: str) -> Opener:
+    """Opens the display that fits the place.
+
+    Parameters
+    ----------
+    model : str
+        The model's label.
+    question : str
+        What is asked.
+    """
+
+    def show(controls: TurnControls) -> Display:
+        from chatkit.display.opening import open_chat_display
+
+        return open_chat_display(controls, model=model, question=question)
+
+    return show
+
+
+class _Wishes:
+    """What a person can ask of a question's turn."""
+
+    def __init__(self, turn: Turn, again: Callable[[Opener], object]) -> None:
+        self.stop, self.retry_now = turn.stop, turn.retry_now
+        self._again = again
+
+    def try_again(self, show: Opener) -> None:
+        self._again(show)
 
 
 class Question:
@@ -45,17 +67,17 @@ class Question:
     worker : Worker
         The chat's.
     turn : Turn
-        Claimed from it; it is released when the turn ends.
+        Claimed from it; it is released when the turn ends, or the display can't be opened.
     parts : tuple of Part
         What is asked.
     caller : Caller
         Where callbacks run.
     on_retry : callable or None
         Hears of every wait.
-    model : str
-        The label for the display.
-    shown : bool
-        Whether it is shown.
+    show : callable, optional
+        Opens the display that shows it.
+    again : callable
+        Asks the same once more, in a display that its argument opens.
     listeners : sequence of Listener
         They hear this turn as well.
     detached : bool
@@ -75,8 +97,8 @@ class Question:
         caller: Caller,
         *,
         on_retry: Callable[[RetryNotice], object] | None,
-        model: str,
-        shown: bool,
+        show: Opener | None,
+        again: Callable[[Opener], object],
         listeners: Sequence[Listener] = (),
         detached: bool = False,
     ) -> None:
@@ -88,12 +110,14 @@ class Question:
         self._listeners = list(listeners)
         self._detached = detached
         self._display: Display | None = None
-        self._cell = current_cell() if shown else None
-        if shown:
-            from chatkit.display.opening import open_chat_display
-
-            self._display = open_chat_display(turn, model=model, question=text_of(parts))
-            self._listeners.append(_Shown(self._display))
+        self._cell = current_cell() if show else None
+        if show:
+            try:
+                self._display = show(_Wishes(turn, again))
+            except BaseException:
+                worker.release(turn)
+                raise
+            self._listeners.append(Each(self._display.apply))
         self.future: concurrent.futures.Future[Reply]
 
     def start(self) -> concurrent.futures.Future[Reply]:

@@ -29,6 +29,7 @@ __all__ = [
     "Waiter",
     "Worker",
     "at_end",
+    "call_soon",
     "enable_nested_asyncio",
     "heartbeat",
     "ignore_interrupt",
@@ -131,6 +132,15 @@ def at_end(ending: Callable[[], Coroutine[Any, Any, object]]) -> None:
 def spawn(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     """Start a coroutine on the loop; the future can be waited for and cancelled from any thread."""
     return asyncio.run_coroutine_threadsafe(work, loop())
+
+
+def call_soon(function: Callable[[], T]) -> concurrent.futures.Future[T]:
+    """Have `function` called on the loop's thread."""
+
+    async def work() -> T:
+        return function()
+
+    return spawn(work())
 
 
 class Caller(Protocol):

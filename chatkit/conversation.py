@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from chatkit.asking import Question
-from chatkit.bridge import Awaiter, Caller, Waiter, spawn
+from chatkit.asking import Opener, Question, display_opener
+from chatkit.bridge import Awaiter, Caller, Waiter, call_soon
 from chatkit.bridge import Worker as WorkerThread
 from chatkit.bridge import loop as bridge_loop
 from chatkit.clock import Clock, SystemClock
@@ -15,7 +16,7 @@ from chatkit.display.environment import attended, shows_by_default
 from chatkit.errors import UsageError, unknown_option
 from chatkit.events import StatusWord
 from chatkit.instructions import instruction_files, read_instructions
-from chatkit.parts import Message
+from chatkit.parts import Message, Part, text_of
 from chatkit.providers.registry import connect
 from chatkit.questions import as_parts
 from chatkit.replies import Reply, Run, Stream
@@ -25,30 +26,17 @@ from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.service.hub import Hub, Listener, Subscription
 from chatkit.service.worker import Worker
 from chatkit.turn.run import Settings
+from chatkit.viewing import Viewer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Chat", "chat"]
+    from chatkit.display.whole_chat import ShownChat
 
-T = TypeVar("T")
+__all__ = ["Chat", "chat"]
 
 AUTO: Final = ""
 """The title that asks for one to be made."""
-_CHAT_OPTIONS = (
-    "api_key",
-    "base_url",
-    "clock",
-    "instructions",
-    "model",
-    "on_retry",
-    "options",
-    "policy",
-    "show",
-    "silence_timeout",
-    "system",
-    "title",
-)
 _ASK_OPTIONS = ("options", "show")
 
 
@@ -74,6 +62,8 @@ class Chat:
         Passed through to the provider with every request, such as ``{"temperature": 0}``.
     policy : RetryPolicy, optional
         The numbers of the retries.
+    context_limit : int, optional
+        The model's context window in tokens, of which `view` shows how much is used; only ``demo`` knows its own.
     silence_timeout : float
         Seconds without a part after which an attempt counts as dead; 0 for never.
     on_retry : callable, optional
@@ -109,6 +99,7 @@ class Chat:
         instructions: bool = True,
         options: Mapping[str, Any] | None = None,
         policy: RetryPolicy | None = None,
+        context_limit: int | None = None,
         silence_timeout: float = 600.0,
         on_retry: Callable[[RetryNotice], object] | None = None,
         show: bool | None = None,
@@ -116,7 +107,7 @@ class Chat:
         **unknown: object,
     ) -> None:
         if unknown:
-            raise unknown_option("Chat()", unknown, _CHAT_OPTIONS)
+            raise unknown_option("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
         if not isinstance(system, str):
             raise UsageError(f"system={system!r}: give a text")
         if not (title is None or isinstance(title, str)):
@@ -127,6 +118,8 @@ class Chat:
             raise UsageError(f"policy={policy!r}: give a chatkit.RetryPolicy(...)")
         if not (clock is None or hasattr(clock, "monotonic")):
             raise UsageError(f"clock={clock!r}: give a clock, such as chatkit.chattest.FakeClock()")
+        if not (context_limit is None or (isinstance(context_limit, int) and context_limit > 0)):
+            raise UsageError(f"context_limit={context_limit!r}: give a number of tokens, or leave it out")
         check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url)
         self.id = "chat-" + secrets.token_hex(4)
@@ -134,12 +127,14 @@ class Chat:
         self.instructions = instructions
         self.options = _checked_options(options)
         self.policy = policy or RetryPolicy()
+        self.context_limit = context_limit or self._provider.context_limit
         self.silence_timeout = float(silence_timeout)
         self.on_retry = on_retry
         self.show = show
         self._clock = clock or SystemClock()
         self._hub = Hub(self.id, self._clock)
         self._worker = Worker(self._hub, title)
+        self._viewer: Viewer | None = None
 
     @property
     def model(self) -> str:
@@ -228,11 +223,8 @@ class Chat:
             ``run.result()`` waits for the `Reply`.
         """
         _check("submit()", unknown)
-        worker = WorkerThread()
-        asked = self._begin(prompt, show, options, worker, detached=True)
-        future = asked.start()
-        future.add_done_callback(lambda _: worker.close())
-        return Run(asked.turn, future)
+        asked = self._start(prompt, show, options)
+        return Run(asked.turn, asked.future)
 
     def stream(self, prompt: Any, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
         """Ask, and get every event as it comes, in a plain or an asynchronous loop. Nothing is shown.
@@ -243,11 +235,25 @@ class Chat:
             To be used in a ``with`` block: leaving it interrupts the turn.
         """
         _check("stream()", unknown, ("options",))
-        worker, events = WorkerThread(), Subscription()
-        asked = self._begin(prompt, False, options, worker, listeners=[events])
-        future = asked.start()
-        future.add_done_callback(lambda _: worker.close())
-        return Stream(asked.turn, future, events)
+        events = Subscription()
+        asked = self._start(prompt, False, options, listeners=[events])
+        return Stream(asked.turn, asked.future, events)
+
+    def view(self) -> ShownChat:
+        """The whole chat as a living widget: what is said as it is said, a field to write in, Stop, Retry now and Try again.
+
+        One chat can be shown in any number of cells, which all stay in step: every call gives the same widget, until
+        that is closed (``view.close()``). A turn shown here needn't be shown in its own cell: ``show=False``. A `Chat` as
+        the last line of a cell is its static transcript.
+
+        Returns
+        -------
+        ipywidgets.DOMWidget
+            To be the last line of a cell, displayed, or put into a layout of widgets.
+        """
+        if self._viewer is None:
+            self._viewer = Viewer(self._worker, self.model, lambda prompt, **how: self._start(prompt, False, None, **how))
+        return self._viewer.widget()
 
     def stop(self) -> bool:
         """Stop the turn that runs; what was said is kept. Returns at once; False where none runs."""
@@ -271,19 +277,27 @@ class Chat:
         """
         turn = self._worker.claim(self._settings(None))
         try:
-            return Waiter().wait(spawn(_later(self._worker.undo)))
+            return Waiter().wait(call_soon(self._worker.undo))
         finally:
             self._worker.release(turn)
 
     def close(self) -> None:
         """Stop what runs, and take no more questions; what was said can still be read."""
         self._worker.close()
+        if self._viewer is not None:
+            self._viewer.end("This chat is closed.")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from chatkit.display.frozen import transcript_bundle
+
+        error = self._hub.transcript.error
+        return {**transcript_bundle(self.messages, title=self.title, model=self.model, error=error), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         if "_worker" not in vars(self):
@@ -301,7 +315,15 @@ class Chat:
             limit=self.policy.elapsed_limit(attended()),
             silence_timeout=self.silence_timeout,
             clock=self._clock,
+            context_limit=self.context_limit,
         )
+
+    def _start(self, prompt: Any, show: bool | None, options: Mapping[str, Any] | None, **how: Any) -> Question:
+        """Ask with nobody waiting: callbacks have a thread of their own."""
+        worker = WorkerThread()
+        asked = self._begin(prompt, show, options, worker, detached=True, **how)
+        asked.start().add_done_callback(lambda _: worker.close())
+        return asked
 
     def _begin(
         self,
@@ -311,26 +333,21 @@ class Chat:
         caller: Caller,
         *,
         detached: bool = False,
+        instead: bool = False,
+        opener: Opener | None = None,
         listeners: Sequence[Listener] = (),
     ) -> Question:
         parts = as_parts(prompt)
-        shown = self._shows(show)
-        turn = self._worker.claim(self._settings(options))
-        try:
-            return Question(
-                self._worker,
-                turn,
-                parts,
-                caller,
-                on_retry=self.on_retry,
-                model=self.model,
-                shown=shown,
-                listeners=listeners,
-                detached=detached,
-            )
-        except BaseException:
-            self._worker.release(turn)
-            raise
+        if opener is None and self._shows(show):
+            opener = display_opener(self.model, text_of(parts))
+        turn = self._worker.claim(self._settings(options), instead=instead)
+        again = partial(self._again, parts, options)
+        return Question(
+            self._worker, turn, parts, caller, on_retry=self.on_retry, show=opener, again=again, listeners=listeners, detached=detached
+        )
+
+    def _again(self, parts: tuple[Part, ...], options: Mapping[str, Any] | None, opener: Opener) -> None:
+        self._start(list(parts), True, options, opener=opener)
 
     def _shows(self, show: bool | None) -> bool:
         choice = self.show if show is None else show
@@ -346,10 +363,6 @@ def _checked_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if options is not None and not isinstance(options, Mapping):
         raise UsageError(f"options={options!r}: give a dictionary of the provider's parameters, such as {{'temperature': 0}}")
     return dict(options or {})
-
-
-async def _later(function: Callable[[], T]) -> T:
-    return function()
 
 
 def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
@@ -378,5 +391,7 @@ def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
     >>> chat("Hello", "demo:steady", show=False).stop_reason
     'end'
     """
-    with Chat(model, **{"title": None, **options}) as one:
-        return one.ask(prompt)
+    one = Chat(model, **{"title": None, **options})
+    reply = one.ask(prompt)  # where it fails the chat stays open: its view offers to try again
+    one.close()
+    return reply

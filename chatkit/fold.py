@@ -26,7 +26,7 @@ from chatkit.events import (
     StatusWord,
     TitleEvent,
 )
-from chatkit.parts import Message, Part, Reasoning, Text, ToolCall, ToolResult
+from chatkit.parts import Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
 __all__ = ["Transcript", "merge"]
 
@@ -156,7 +156,12 @@ class Transcript:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts in flight of the assistant, joined, in their order."""
-        return tuple(part for event, part in self._flight.parts() if event.role == "assistant")
+        return tuple(part for role, part in self.flight if role == "assistant")
+
+    @property
+    def flight(self) -> tuple[tuple[Role, Part], ...]:
+        """All parts in flight, joined, in their order, each with whose it is."""
+        return tuple((event.role, part) for event, part in self._flight.parts())
 
     def apply(self, event: Event) -> None:
         """Take in one event, in the order in which they came."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any, get_args
 
 import pytest
 
 from chatkit.display.account import Account
-from chatkit.display.frozen import Finished, frozen_bundle, retry_bundle, unfinished_bundle
-from chatkit.display.wording import Wait, retries_line
+from chatkit.display.frozen import Finished, frozen_bundle, retry_bundle, transcript_bundle, unfinished_bundle
+from chatkit.display.wording import Wait, about, advice, cause, retries_line, status_words
 from chatkit.errors import KINDS
-from chatkit.events import ErrorEvent, MessagePart, Retry, Status
-from chatkit.parts import File, Message, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
-from tests.test_display_markdown import ATTRIBUTES, HOSTILE, TAGS, assert_html_is_harmless, assert_markdown_is_harmless
+from chatkit.events import ErrorEvent, MessagePart, Retry, Status, StatusWord
+from chatkit.parts import File, Message, Part, Reasoning, Role, Source, StopReason, Text, ToolCall, ToolResult
+from tests.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, assert_visible, every_part, large
+from tests.test_display_markdown import assert_markdown_is_harmless
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
@@ -127,7 +129,7 @@ def test_an_error_withdraws_the_text_of_its_attempt_and_keeps_the_waits() -> Non
     assert "Retried once, after 1 s" in plain
 
 
-def test_reasoning_is_folded_and_tools_sources_and_files_are_lines() -> None:
+def test_reasoning_and_tools_are_folded_and_sources_and_files_are_lines() -> None:
     parts: tuple[Part, ...] = (
         Reasoning(text="Let me *think*.", title="Plan"),
         Text(text="Clients "),
@@ -136,6 +138,7 @@ def test_reasoning_is_folded_and_tools_sources_and_files_are_lines() -> None:
         ToolCall(tool_call_id="1", tool_name="read_file", args={"path": "a.py"}),
         ToolResult(tool_call_id="1", tool_name="read_file", result={"lines": 3}),
         ToolResult(tool_call_id="2", tool_name="execute", result="no such command", is_error=True),
+        ToolCall(tool_call_id="3", tool_name="write_file", args={}),
         File(media_type="image/png", data=b"..."),
         Source(url="https://example.org/a", title="Docs"),
         Source(url="javascript:alert(1)", title="Trap"),
@@ -147,31 +150,135 @@ def test_reasoning_is_folded_and_tools_sources_and_files_are_lines() -> None:
     assert html.count(">Docs</a>") == 1
     assert "javascript" not in html
     for text in bundle.values():
-        for words in ("Plan", "read_file(path=", "read_file gave: ", "execute failed: no such command", "File: image/png", "Trap"):
+        for words in (
+            "Plan",
+            "read_file",
+            "a.py",
+            "lines",
+            "execute",
+            "failed",
+            "no such command",
+            "write_file",
+            "File: image/png",
+            "Trap",
+        ):
             assert words in text
+    assert [html.count(f"· {state}") for state in ("done", "failed", "not run", "running")] == [1, 1, 1, 0]
+    assert bundle["text/plain"].count('Called read_file(path="a.py"), which gave: {"lines":3}') == 1
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+def test_a_picture_is_in_the_html_where_it_is_small_and_a_line_elsewhere() -> None:
+    small, large = (File(media_type="image/png", title="plot", data=PIXEL + b"\0" * more) for more in (0, 1_000_000))
+    bundle = frozen_bundle(Finished(parts=(small,)))
+    assert '<img src="data:image/png;base64,' in bundle["text/html"]
+    assert "File: plot" in bundle["text/markdown"]
+    assert "<img" not in frozen_bundle(Finished(parts=(large,)))["text/html"]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_words_in_any_place_are_harmless(text: str) -> None:
-    turn = Finished(
-        parts=(
-            Text(text=text),
-            Reasoning(text=text, title=text),
-            Source(url=text, title=text),
-            Source(url="https://example.org/" + text, title=text),
-            ToolCall(tool_call_id=text, tool_name=text, args={text: text}),
-            ToolResult(tool_call_id=text, tool_name=text, result={text: [text]}),
-            File(media_type=text, title=text),
-        ),
-        model=text,
-        question=text,
-        waits=((1.0, text),),
-        error=ErrorEvent(message=text, detail=text),
-    )
-    for bundle in (frozen_bundle(turn), unfinished_bundle(turn), retry_bundle(text, [(1.0, text)], text)):
-        assert_html_is_harmless(bundle["text/html"], tags=TAGS | {"details", "summary"}, attributes=ATTRIBUTES | {"class"})
+    error = ErrorEvent(message=text, detail=text, provider=text)
+    turn = Finished(parts=every_part(text), model=text, question=text, waits=((1.0, text),), error=error)
+    messages = [said("user", *every_part(text)), said("assistant", *every_part(text))]
+    for bundle in (
+        frozen_bundle(turn),
+        unfinished_bundle(turn),
+        retry_bundle(text, [(1.0, text)], text),
+        transcript_bundle(messages, title=text, model=text, error=error, note=text),
+    ):
+        assert_harmless_html(bundle["text/html"])
         assert_markdown_is_harmless(bundle["text/markdown"])
-        assert "\u202e" not in str(bundle)
+        assert_visible(bundle["text/plain"])
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in large()])
+def test_no_size_makes_the_output_unbounded(text: str) -> None:
+    parts = (Text(text=text), Reasoning(text="", title=text), ToolCall(tool_call_id=text, tool_name=text, args={"a": text}))
+    for bundle in (
+        frozen_bundle(Finished(parts=parts, model=text, question=text, error=ErrorEvent(message=text, detail=text))),
+        transcript_bundle([said("user", *parts), said("assistant", *parts)], title=text, model=text, note=text),
+    ):
+        assert sum(map(len, bundle.values())) < 60_000_000
+        assert_harmless_html(bundle["text/html"])
+
+
+def said(role: Role, *parts: Part, stop_reason: StopReason | None = "end", **more: Any) -> Message:
+    return Message(id=1, chat_id="c", role=role, parts=parts, created_at=NOW, stop_reason=stop_reason, **more)
+
+
+def test_a_chat_is_shown_whole_with_its_questions_set_off() -> None:
+    messages = [
+        said("system", Text(text="Be brief.")),
+        said("user", Text(text="Why *this*?\nAnd <that>?"), File(media_type="image/png", title="plot", data=PIXEL)),
+        said("assistant", Text(text="Let me *look*."), ToolCall(tool_call_id="1", tool_name="read_file", args={"path": "a.py"})),
+        said("tool", ToolResult(tool_call_id="1", tool_name="read_file", result={"lines": 3})),
+        said("assistant", Text(text="So."), stop_reason="length"),
+        said("user", Text(text="the summary for the model"), visibility="model"),
+        said("assistant", ToolCall(tool_call_id="2", tool_name="chat_summarized", args={}), stop_reason="tool_calls", visibility="user"),
+        said("tool", ToolResult(tool_call_id="2", tool_name="chat_summarized", result={"summary": "They *talked*."})),
+        said("user", Text(text="And now?")),
+        said("assistant", Text(text="half"), stop_reason=None),
+    ]
+    error = ErrorEvent(message="demo is overloaded", kind="overloaded", detail="Overloaded")
+    bundle = transcript_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
+    texts = {"html": "".join(Seen(bundle["text/html"]).text), "markdown": bundle["text/markdown"], "plain": bundle["text/plain"]}
+    for text in texts.values():
+        for words in (
+            "title",
+            "demo",
+            "You",
+            "Why",
+            "read_file",
+            "So.",
+            "talked",
+            "And now?",
+            "half",
+            "demo is overloaded",
+            "Saved in between.",
+        ):
+            assert words in text or (words == "talked" and text is texts["plain"])
+        assert "Be brief" not in text
+        assert "for the model" not in text
+    assert "Why *this*?\nAnd <that>?" in texts["html"]
+    assert "<em>look</em>" in bundle["text/html"]
+    assert "<em>talked</em>" in bundle["text/html"]
+    assert '<img src="data:image/png' in bundle["text/html"]
+    assert texts["plain"].index("Stopped: this is what was said until then.") > texts["plain"].index("half")
+    assert bundle == transcript_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
+
+
+def test_a_chat_without_messages_says_so() -> None:
+    for text in transcript_bundle([], title="", model="demo").values():
+        assert "No messages yet." in text
+        assert "New Chat" in text
+
+
+def test_of_a_long_chat_the_last_messages_are_shown_and_the_others_are_counted() -> None:
+    messages = [said("user" if n % 2 == 0 else "assistant", Text(text=f"number {n}.")) for n in range(300)]
+    for text in transcript_bundle(messages, title="t", model="m").values():
+        assert "100 earlier messages are not shown." in text
+        assert "number 99." not in text
+        assert "number 100." in text
+    heavy = [said("user", Text(text="x" * 600_000)), said("assistant", Text(text="y" * 600_000))]
+    assert "1 earlier message is not shown." in transcript_bundle(heavy, title="t", model="m")["text/plain"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_its_cause_in_words_and_advice_for_a_button(kind: Any) -> None:
+    error = ErrorEvent(message="x", kind=kind, provider="anthropic", status_code=529)
+    assert about(error) == f"{cause(kind)} · anthropic · HTTP 529"
+    assert cause(kind)[0].isupper()
+    assert "the cell" in advice(error) or advice(error) == advice(error, button=True)
+    assert "the cell" not in advice(error, button=True)
+
+
+def test_what_is_not_known_of_a_failure_is_not_said() -> None:
+    assert about(ErrorEvent(message="x", kind="network")) == "The connection failed"
+    assert about(retry(1, 1)) == "Something failed, and nothing says why"
+
+
+def test_every_status_has_its_words() -> None:
+    assert [status_words(word) for word in get_args(StatusWord)] == ["ready", "waiting to start", "answering", "stopping…", "failed"]
 
 
 def test_what_is_saved_in_the_middle_says_that_it_is_not_the_end() -> None:

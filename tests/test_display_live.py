@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import comm
 import pytest
-from comm.base_comm import BaseComm
-from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from chatkit import bridge
+from chatkit.display.beside import Keeping
 from chatkit.display.live import LiveChat, LiveRetry
+from chatkit.display.protocol import Display, TurnControls
 from chatkit.display.static_output import StaticChat, StaticRetry
+from chatkit.errors import Busy
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Reasoning, Text, ToolCall
-from tests.test_display_view_state import FrontEnd
+from tests.comms import WIDGET, Wire, view_of, wait_for
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-class Wire(BaseComm):
-    """A comm that keeps what goes over it."""
-
-    opened: list[Wire]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        self.opened.append(self)
-        super().__init__(*args, **kwargs)
-
-    def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **keys: Any) -> None:
-        self.sent.append((msg_type, data))
-
-    @property
-    def front_end(self) -> FrontEnd:
-        """A front end that heard all of it; a gap fails the test."""
-        front: FrontEnd | None = None
-        for kind, data in self.sent:
-            if "snap" in (data or {}).get("state", {}):
-                front = FrontEnd(data["state"]["snap"])
-            elif kind == "comm_msg" and data["method"] == "custom" and "r" in data["content"]:
-                assert front is not None
-                assert front.hear(data["content"])
-        assert front is not None
-        return front
-
-    def click(self, what: str) -> None:
-        self.handle_msg({"content": {"data": {"method": "custom", "content": {"do": what}}}, "buffers": []})
 
 
 class Pressed:
-    def __init__(self) -> None:
+    """Controls that note what was pressed."""
+
+    def __init__(self, refusal: str = "") -> None:
         self.log: list[str] = []
+        self.shown: list[Display] = []
+        self._refusal = refusal
 
     def stop(self) -> None:
         self.log.append("stop")
@@ -65,39 +37,11 @@ class Pressed:
     def retry_now(self) -> None:
         self.log.append("retry")
 
-
-class Publisher(CapturingDisplayPublisher):  # type: ignore[misc] # traitlets has no types
-    """Keeps what is published, and says when there is more."""
-
-    more = threading.Condition()
-
-    def publish(self, *args: Any, **kwargs: Any) -> None:
-        super().publish(*args, **kwargs)
-        with self.more:
-            self.more.notify_all()
-
-
-def wait_for(outputs: list[dict[str, Any]], count: int) -> None:
-    """Until another thread has published so many."""
-    with Publisher.more:
-        assert Publisher.more.wait_for(lambda: len(outputs) >= count, 5)
-
-
-@pytest.fixture
-def wires(monkeypatch: pytest.MonkeyPatch) -> list[Wire]:
-    """Every comm that is opened."""
-    Wire.opened = []
-    monkeypatch.setattr(comm, "create_comm", Wire)
-    return Wire.opened
-
-
-@pytest.fixture
-def outputs() -> Iterator[list[dict[str, Any]]]:
-    """Every output that is published."""
-    config = Config()
-    config.HistoryManager.enabled = False
-    yield InteractiveShell.instance(display_pub_class=Publisher, config=config).display_pub.outputs
-    InteractiveShell.clear_instance()
+    def try_again(self, show: Callable[[TurnControls], Display]) -> None:
+        if self._refusal:
+            raise Busy(self._refusal)
+        self.log.append("again")
+        self.shown.append(show(self))
 
 
 def part(text: str, attempt: int = 1) -> MessagePart:
@@ -122,13 +66,9 @@ def live(model: str = "demo") -> tuple[LiveChat, Pressed]:
     return LiveChat(pressed, model=model, question="Why?"), pressed
 
 
-def view_of(wires: list[Wire]) -> Wire:
-    (view,) = [w for w in wires if "snap" in w.sent[0][1]["state"]]
-    return view
-
-
 def text_of(wires: list[Wire]) -> str:
-    return "".join(block["t"] for block in view_of(wires).front_end.state["blocks"])
+    """The text of all blocks, without their elements."""
+    return re.sub(r"<[^>]*>", "", "".join(block["t"] for block in view_of(wires).front_end.state["blocks"])).strip()
 
 
 def feed(display: LiveChat | LiveRetry | StaticChat | StaticRetry, *events: Event) -> None:
@@ -149,8 +89,8 @@ def test_text_reaches_the_front_end_whole_and_in_few_messages(wires: list[Wire],
     display, _ = live()
     feed(display, *[part("five ") for _ in range(4000)])
     settle(display)
-    assert text_of(wires) == "five " * 4000
-    assert len(view_of(wires).sent) < 20
+    assert text_of(wires).split() == ["five"] * 4000
+    assert len(view_of(wires).sent) < 40
     display.close()
 
 
@@ -173,12 +113,17 @@ def test_a_failed_attempt_is_withdrawn_and_the_wait_is_told_until_the_next_part(
 
 def test_the_whole_state_goes_out_each_time_that_the_text_has_doubled(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
     display, _ = live()
-    for _ in range(30):
-        feed(display, part("x" * 1000))
+    for _ in range(60):
+        feed(display, part("x" * 4000 + "\n\n"))
         settle(display)
-    whole = [len(d["state"]["snap"]["blocks"][0]["t"]) for kind, d in view_of(wires).sent if kind == "comm_msg" and d["method"] == "update"]
-    assert whole == [2000, 6000, 14000, 30000]
-    assert text_of(wires) == "x" * 30_000
+    whole = [
+        sum(len(b["t"]) for b in d["state"]["snap"]["blocks"])
+        for kind, d in view_of(wires).sent
+        if kind == "comm_msg" and d["method"] == "update"
+    ]
+    assert 2 <= len(whole) <= 4
+    assert all(later > 2 * before for before, later in itertools.pairwise(whole))
+    assert text_of(wires).count("x") == 240_000
     display.close()
 
 
@@ -189,7 +134,7 @@ def test_a_front_end_that_asks_gets_the_whole_state(wires: list[Wire], outputs: 
     view = view_of(wires)
     view.click("resync")
     _, data = view.sent[-1]
-    assert data["state"]["snap"]["blocks"] == [{"k": "text", "t": "Hello"}]
+    assert data["state"]["snap"]["blocks"] == ({"k": "html", "t": "<p>Hello</p>\n", "o": True},)
     display.close()
 
 
@@ -198,8 +143,7 @@ def test_buttons_call_the_controls_and_are_answered(wires: list[Wire], outputs: 
     for what in ("retry", "stop", "dance"):
         view_of(wires).click(what)
     assert pressed.log == ["retry", "stop"]
-    acks = [d["content"]["ack"] for _, d in view_of(wires).sent if d and "ack" in d.get("content", {})]
-    assert acks == ["retry", "stop"]
+    assert view_of(wires).answers == [{"ack": "retry"}, {"ack": "stop"}]
     display.close()
 
 
@@ -250,11 +194,11 @@ def test_static_output_is_byte_for_byte_what_the_live_display_freezes(
     feed(display, *events)
     feed(static, *events)
     display.close()
-    assert len(outputs) == 2
     static.close()
-    assert outputs[2]["data"] == outputs[1]["data"]
-    assert outputs[2]["metadata"] == outputs[1]["metadata"] == {}
-    assert outputs[2]["update"] is False
+    frozen, reference = outputs[1], outputs[-1]
+    assert reference["data"] == frozen["data"]
+    assert reference["metadata"] == frozen["metadata"] == {}
+    assert (frozen["update"], reference["update"]) == (True, False)
 
 
 def test_closing_on_the_bridges_loop_returns_at_once_and_freezes_soon(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
@@ -279,26 +223,66 @@ def test_a_page_that_was_loaded_again_keeps_the_view_with_the_end_in_it(wires: l
     display.close()
     view = view_of(wires)
     assert view.front_end.state["over"] is True
-    assert [b["t"] for b in view.front_end.state["blocks"]] == ["Hello", "Retried once, after 1 s: anthropic is overloaded"]
+    assert text_of(wires) == "Hello\nRetried once, after 1 s: anthropic is overloaded"
     assert view.sent[-1][0] == "comm_msg"
     display._view.close()
 
 
-def test_what_was_said_is_put_beside_the_widget_now_and_then_and_taken_away_when_it_is_withdrawn(
+def test_what_was_said_is_put_beside_the_widget_and_taken_away_when_it_is_withdrawn_and_when_all_is_over(
     wires: list[Wire], outputs: list[dict[str, Any]]
 ) -> None:
-    display = LiveChat(Pressed(), model="demo", question="Why?", keep_every=0.0)
-    feed(display, part("so far"))
+    display = LiveChat(Pressed(), model="demo", question="Why?", keeping=Keeping(soon=0, pause=0))
+    feed(display, part("not yet: no front end said that it hides it"))
+    settle(display)
+    view_of(wires).click("hides")
+    feed(display, part(" so far"), part(" and on" * 20))
     settle(display)
     wait_for(outputs, 2)
-    assert "so far" in outputs[1]["data"]["text/markdown"]
-    assert WIDGET in outputs[1]["data"]
+    assert set(outputs[1]["data"]) == {"text/html"}
+    assert outputs[1]["data"]["text/html"].startswith('<div class="chatkit-beside">')
+    assert "so far and on" in outputs[1]["data"]["text/html"]
+    assert outputs[1]["transient"] != outputs[0]["transient"]  # an output of its own
     feed(display, retry())
     settle(display)
     wait_for(outputs, 3)
     assert "so far" not in str(outputs[2]["data"])
     display.close()
-    assert WIDGET not in outputs[-1]["data"]
+    assert WIDGET not in outputs[-2]["data"]
+    assert (outputs[-1]["data"], outputs[-1]["transient"]) == ({}, outputs[1]["transient"])
+
+
+def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_its_place(
+    wires: list[Wire], outputs: list[dict[str, Any]]
+) -> None:
+    display, pressed = live()
+    feed(display, ErrorEvent(message="demo refused the key", kind="auth"))
+    display.close()
+    _, failed, offer = outputs
+    assert "demo refused the key" in failed["data"]["text/html"]
+    assert set(offer["data"]) == {WIDGET}
+    again = view_of(wires)
+    assert offer["data"][WIDGET]["model_id"] == again.comm_id
+    again.click("again")
+    assert pressed.log == ["again"]
+    assert again.sent[-1][0] == "comm_close"
+    emptied, shown = outputs[3:]
+    assert (emptied["data"], emptied["transient"]) == ({}, offer["transient"])
+    assert (set(shown["data"]) > {WIDGET}, shown["transient"]) == (True, failed["transient"])
+    (second,) = pressed.shown
+    assert isinstance(second, LiveChat)
+    feed(second, part("Now it works."), message("Now it works."))
+    second.close()
+    assert outputs[-1]["data"]["text/plain"] == "[demo]\n\nNow it works."
+    assert outputs[-1]["transient"] == failed["transient"]
+
+
+def test_a_try_again_that_is_refused_says_why_and_stays(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display = LiveChat(Pressed("a turn is running"), model="demo", question="Why?")
+    feed(display, ErrorEvent(message="demo is down", kind="server_error"))
+    display.close()
+    view_of(wires).click("again")
+    assert view_of(wires).answers == [{"ack": "again", "refused": "a turn is running"}]
+    assert len(outputs) == 3
 
 
 def test_retry_shows_nothing_before_the_first_wait_and_one_line_after_the_last(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:

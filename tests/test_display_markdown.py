@@ -3,89 +3,21 @@
 from __future__ import annotations
 
 import re
-import time
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from chatkit.display.highlight import HIGHLIGHTED, code_html, highlighted
 from chatkit.display.markdown import is_safe_url, parse, render_html
 from chatkit.display.markdown_source import escape_markdown, render_markdown
-
-TAGS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "s", "a", "br", "hr"}
-TAGS |= {"table", "thead", "tbody", "tr", "th", "td", "div", "span"}
-ATTRIBUTES = {"style", "href", "rel", "start"}
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg/onload=alert(1)>",
-    "<a href='javascript:alert(1)'>x</a>",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt&colon;alert(1))",
-    "[x](java\u200bscript:alert(1))",
-    "[x](data:text/html;base64,PHNjcmlwdD4=)",
-    "[x](vbscript:msgbox(1))",
-    "[x](//evil.example/x)",
-    "[x](/local/path)",
-    "[x](https:\\\\evil.example)",
-    "<javascript:alert(1)>",
-    "[x][y]\n\n[y]: javascript:alert(1)",
-    "![x](https://example.org/pixel.png)",
-    "![x](data:image/svg+xml,<svg/onload=alert(1)>)",
-    "[![x](javascript:alert(1))](https://example.org)",
-    '[x](https://example.org "onmouseover=alert(1)")',
-    "[a](https://example.org/'onclick='alert(1))",
-    "```<script>\n</code></pre><script>alert(1)</script>\n```",
-    "`</code><script>alert(1)</script>`",
-    "`` ` <b> ` ``\\`<img src=x onerror=alert(1)>\\`",
-    "\\`<img src=x onerror=alert(1)>`",
-    "    <b>indented</b>\n<i>not</i>",
-    "$<img src=x onerror=alert(1)>$ and $$<script>alert(1)</script>$$",
-    "\\(<img src=x onerror=alert(1)>\\)",
-    "\\[\n<script>alert(1)</script>\n\\]",
-    "| <b>x</b> |\n|---|\n| `<script>` \\| <i> |",
-    "\\![x](https://example.org/pixel.png)",
-    "$[x](javascript:alert(1))$ and \\([x](javascript:alert(1))\\)",
-    "<!-- comment --> <?php ?> <![CDATA[x]]> &lt;script&gt;alert(1)&lt;/script&gt;",
-    "- <details open ontoggle=alert(1)>\n  > <style>*{display:none}</style>",
-]
-
-
-class _Seen(HTMLParser):
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.links: list[str] = []
-        self.text: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        self.links += [value or "" for name, value in attrs if name == "href"]
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.tags.add("<!--")
-
-
-def assert_html_is_harmless(html: str, *, tags: set[str] = TAGS, attributes: set[str] = ATTRIBUTES) -> None:
-    seen = _Seen(html)
-    assert seen.tags <= tags
-    assert seen.attributes <= attributes
-    assert all(is_safe_url(link) for link in seen.links)
-    assert all("url(" not in style for style in re.findall(r'style="([^"]*)"', html))
+from tests.hostile import HOSTILE, Seen, assert_harmless_html, assert_visible, large
 
 
 def assert_markdown_is_harmless(source: str) -> None:
     """Read by a parser that lets everything through, as a trusted notebook's does."""
+    assert_visible(source)
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     reader.validateLink = lambda url: True  # type: ignore[method-assign]
     tokens = [t for token in reader.parse(source) for t in (token, *(token.children or ()))]
@@ -93,26 +25,28 @@ def assert_markdown_is_harmless(source: str) -> None:
     assert all(is_safe_url(str(t.attrGet("href"))) for t in tokens if t.type == "link_open")
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_markdown_executes_nothing_and_loads_nothing(text: str) -> None:
     for source in (text, f"Before.\n\n{text}\n\nAfter.", f"> - {text}", f"**a {text} b**"):
-        assert_html_is_harmless(render_html(source))
+        assert_harmless_html(render_html(source))
         assert_markdown_is_harmless(render_markdown(source))
 
 
 @given(st.text(st.sampled_from("ab <>[]()!`*_~#|-\\$&;:/\"'\n\t1.={}+") | st.characters(), max_size=80))
 def test_no_text_whatever_gives_html_or_markdown_that_acts(text: str) -> None:
-    assert_html_is_harmless(render_html(text))
+    assert_harmless_html(render_html(text))
     assert_markdown_is_harmless(render_markdown(text))
     assert_markdown_is_harmless(escape_markdown(text))
 
 
 @given(
-    st.lists(st.sampled_from([*HOSTILE, "\n\n", "text ", "`", "```\n", "> ", "- ", "<", "$", "\\", "*a*", "| a |\n|---|\n"]), max_size=8)
+    st.lists(
+        st.sampled_from([*HOSTILE.values(), "\n\n", "text ", "`", "```\n", "> ", "- ", "<", "$", "\\", "*a*", "| a |\n|---|\n"]), max_size=8
+    )
 )
 def test_no_mixture_of_hostile_pieces_gives_html_or_markdown_that_acts(pieces: list[str]) -> None:
     text = "".join(pieces)
-    assert_html_is_harmless(render_html(text))
+    assert_harmless_html(render_html(text))
     assert_markdown_is_harmless(render_markdown(text))
 
 
@@ -174,7 +108,7 @@ def test_a_reply_is_rendered_with_tables_code_lists_and_emphasis() -> None:
     ):
         assert piece in html
     assert 'href="https://example.org/a_(b)?c=d&amp;e"' in html
-    assert "    print(&quot;`&quot;)" in html
+    assert '    print("`")' in "".join(Seen(html).text)
 
 
 def test_formulas_keep_their_backslashes_and_prices_are_no_formulas() -> None:
@@ -192,35 +126,77 @@ def test_an_image_becomes_a_link_with_its_words() -> None:
     assert render_markdown("![the plan](https://example.org/plan.png)") == "[the plan](https://example.org/plan.png)"
 
 
-LONG = {
-    "one line": "x" * 10_000_000,
-    "quotes": ">" * 250_000,
-    "quotes with spaces": "> " * 90_000,
-    "brackets": "[" * 190_000,
-    "fewer brackets": "[" * 10_000,
+@pytest.mark.parametrize(("name", "text"), [pytest.param(n, t, id=n) for n, t in large()])
+def test_no_length_and_no_depth_grows_or_loses_the_text(name: str, text: str) -> None:
+    html, source = render_html(text), render_markdown(text)
+    assert len(html) < 30_000_000, name
+    assert_harmless_html(html)
+    letters = re.sub("[^ax]", "", text[:1_000_000])
+    assert letters in re.sub("[^ax]", "", "".join(Seen(html).text))
+    assert letters in re.sub("[^ax]", "", source)
+
+
+SLOW = {
+    "brackets": "[" * 10_000,
     "images": "![" * 10_000,
     "links": "[a](" * 10_000,
     "emphasis": "**a" * 10_000,
-    "lists": "\n".join(" " * (2 * n) + "- a" for n in range(400)),
     "cells": "a|b\n-|-\n" + "a|b\n" * 9_000,
     "formulas": "\\(" * 10_000,
     "dollars": "$$a" * 10_000,
-    "code": "`" * 190_000,
+    "ticks": "`" * 190_000,
     "entities": "&" * 190_000,
     "lines": "a\n" * 40_000,
 }
 
 
-@pytest.mark.parametrize("name", LONG)
-def test_no_length_and_no_depth_hangs_or_loses_the_text(name: str) -> None:
-    text = LONG[name]
-    begun = time.process_time()
-    html, source = render_html(text), render_markdown(text)
-    assert time.process_time() - begun < 10
-    assert_html_is_harmless(html)
-    letters = re.sub("[^ax]", "", text)[:1_000_000]
-    assert letters in re.sub("[^ax]", "", "".join(_Seen(html).text))
+@pytest.mark.parametrize("name", SLOW)
+def test_the_slowest_texts_that_are_parsed_at_all_are_parsed_whole(name: str) -> None:
+    html, source = render_html(SLOW[name]), render_markdown(SLOW[name])
+    assert_harmless_html(html)
+    letters = re.sub("[^ax]", "", SLOW[name])
+    assert letters in re.sub("[^ax]", "", "".join(Seen(html).text))
     assert letters in re.sub("[^ax]", "", source)
+
+
+def test_entities_bring_back_nothing_invisible() -> None:
+    assert render_html("pay&#8203;pal &#x202e;gpj.exe") == "<p>paypal gpj.exe</p>\n"
+    assert render_markdown("pay&#8203;pal &#x202e;gpj.exe") == "paypal gpj.exe"
+
+
+def test_code_of_a_known_language_is_coloured_with_the_theme_of_the_page() -> None:
+    html = render_html("```python\nif x: pass  # why\n```\n")
+    assert '<span style="color:var(--jp-mirror-editor-keyword-color,#070)">if </span>x: ' in html
+    assert "".join(Seen(html).text) == "if x: pass  # why\n\n"
+    assert_harmless_html(html)
+
+
+@pytest.mark.parametrize("word", ["", "klingon", "python3.99", "../etc", "text", "x" * 100, "\U0001f40d"])
+def test_code_of_no_known_language_stands_as_it_is(word: str) -> None:
+    assert "<span" not in code_html("if x: pass", word)
+
+
+@given(st.sampled_from(["python", "html", "js", "css", "json", "bash", "diff", "sql", "tex", "yaml", "php", "c", "pycon", "md"]), st.text())
+def test_colouring_changes_no_character(word: str, code: str) -> None:
+    coloured = highlighted(code, word)
+    assert coloured is None or "".join(Seen(coloured).text) == code
+
+
+def test_code_that_is_long_or_on_a_long_line_is_not_coloured() -> None:
+    assert highlighted("x = 1\n" * 100, "python") is not None
+    assert highlighted("x = 1\n" * (HIGHLIGHTED // 6 + 1), "python") is None
+    assert highlighted("x = [" + "1, " * 1_000 + "]", "python") is None
+    assert highlighted("x = 1" + "\n" * 1_000, "matlab") is None
+
+
+def test_long_code_stands_in_pieces_that_a_browser_lays_out_when_they_are_seen() -> None:
+    code = "".join(f"line {n}\n" for n in range(10_000))
+    html = render_html(f"```\n{code}```\n")
+    pieces = html.split("</pre>\n")[:-1]
+    assert len(pieces) == len(code) // 4_000 + 1
+    assert all("content-visibility:auto" in piece and len(piece) < 4_500 for piece in pieces)
+    assert "".join(text for text in Seen(html).text if text != "\n") == code
+    assert render_html("x" * 300_000).count("content-visibility:auto") == 75
 
 
 def test_what_lies_too_deep_for_the_parser_is_shown_as_it_stands() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.display.plain_text import cut_to_width, shown, single_line, width
+from chatkit.display.plain_text import ShownInPieces, as_json, cut_to_width, shown, single_line, width
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ def test_joiners_stay_where_they_join_and_go_where_they_hide() -> None:
     assert shown(family) == family
     assert shown(persian) == persian
     assert shown("pass\u200dword \u200c\u200c!") == "password !"
+    assert shown("a\u200d\u200dé\u200c\u200cb") == "aéb"
 
 
 def test_a_surrogate_pair_that_came_apart_is_joined_and_half_of_one_is_replaced() -> None:
@@ -50,3 +51,49 @@ def test_columns_are_counted_as_a_terminal_counts_them() -> None:
     assert width("日本語 ok") == 9
     assert cut_to_width("日本語 ok", 6) == "日本…"
     assert cut_to_width("abc", 0) == ""
+
+
+CHARACTERS = st.sampled_from("ab é\r\n\u200b\u200c\u200d\ud83d\ude42\u202e\t\x00日") | st.characters()
+
+
+@given(st.lists(st.text(CHARACTERS, max_size=6), max_size=12))
+def test_wherever_a_text_is_cut_the_same_is_shown(pieces: list[str]) -> None:
+    stream = ShownInPieces()
+    parts = [stream.feed(piece) for piece in pieces]
+    parts.append(stream.feed("", final=True))
+    assert "".join(parts) == shown("".join(pieces))
+
+
+def test_only_what_the_next_character_decides_on_waits_for_it() -> None:
+    stream = ShownInPieces()
+    assert [stream.feed(piece) for piece in ("a", "\r", "b", "é\u200d", "é", "\ud83d", "\ude42")] == [
+        "a",
+        "",
+        "\nb",
+        "é",
+        "\u200dé",
+        "",
+        "🙂",
+    ]
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [1, None]}, '{"a":[1,null]}'),
+        ("é", '"é"'),
+        ("half \ud83d", '"half \\ud83d"'),
+        ({1: (2, 3)}, '{"1":[2,3]}'),
+        (len, '"<built-in function len>"'),
+        ({(1, 2): 3}, '{"(1, 2)":3}'),
+        (Unspeakable(), "(Unspeakable: ArithmeticError when it was to be shown)"),
+        ({"a": "\ud83d", (1, 2): 3}, '{"a": "\\ud83d"}'),
+    ],
+)
+def test_any_value_stands_as_json(value: object, text: str) -> None:
+    assert as_json(value) == text

@@ -23,7 +23,7 @@ FLOORS = [
     ["turn"],
     ["service"],
     ["replies"],
-    ["asking"],
+    ["asking", "viewing"],
     ["conversation", "batch", "retrying", "titling"],
     ["magics", "server"],
     ["cli"],

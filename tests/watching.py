@@ -10,6 +10,7 @@ from chatkit import Chat
 from chatkit.bridge import Waiter, spawn
 from chatkit.events import Event, MessagePart, TitleEvent
 from chatkit.parts import Text
+from chatkit.turn.titles import fallback_title
 
 PATIENCE = 10.0
 
@@ -58,7 +59,8 @@ def watching(chat: Chat) -> Iterator[Watch]:
 
 
 def wait_for_title(chat: Chat) -> str:
-    """The title that its event brings, or the one that came before."""
+    """The title that takes the fallback's place."""
+    fallback = fallback_title(chat.messages[0].text)
     with watching(chat) as watch:
-        watch.wait_for(lambda events: any(isinstance(e, TitleEvent) for e in events))
-        return next(e.title for e in watch.events if isinstance(e, TitleEvent))
+        watch.wait_for(lambda events: any(isinstance(e, TitleEvent) and e.title != fallback for e in events))
+        return next(e.title for e in watch.events if isinstance(e, TitleEvent) and e.title != fallback)

@@ -58,8 +58,8 @@ class Account:
 
     def parts(self) -> tuple[Part, ...]:
         """What was said so far: what was committed, and what is in flight."""
-        committed = (part for m in self.transcript.messages if m.role in ("assistant", "tool") for part in m.parts)
-        return (*committed, *self.transcript.parts)
+        shown = (m for m in self.transcript.messages if m.role in ("assistant", "tool") and m.visibility != "model")
+        return (*(part for m in shown for part in m.parts), *(part for _, part in self.transcript.flight))
 
     def finished(self, *, model: str, question: str) -> Finished:
         """The turn, now that it is over.

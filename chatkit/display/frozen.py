@@ -7,25 +7,35 @@ that a notebook's saved output can be compared with the next run's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from typing import assert_never
 
 import msgspec
 
-from chatkit.display.blocks import Block, blocks_of
-from chatkit.display.markdown import is_safe_url, preformatted, render_html, shorten
-from chatkit.display.markdown_source import escape_markdown, render_markdown
+from chatkit.display.blocks import blocks_of, turns_of
+from chatkit.display.frozen_forms import FORMS, Form, HtmlForm
+from chatkit.display.markdown_source import escape_markdown
 from chatkit.display.plain_text import shown, single_line
-from chatkit.display.wording import Wait, advice, headline, retries_line, sentence, stop_line, stopped_line, tool_line
+from chatkit.display.wording import SUMMARIZED, Wait, retries_line, sentence, stop_line, stopped_line
 from chatkit.events import ErrorEvent
-from chatkit.parts import File, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
+from chatkit.parts import File, Message, Part, Reasoning, StopReason, Text, ToolCall, text_of
 
-__all__ = ["Finished", "footnotes", "frozen_bundle", "reply_html", "reply_markdown", "reply_plain", "retry_bundle", "unfinished_bundle"]
+__all__ = [
+    "Finished",
+    "ending_of",
+    "footnotes",
+    "frozen_bundle",
+    "reply_html",
+    "reply_markdown",
+    "reply_plain",
+    "retry_bundle",
+    "transcript_bundle",
+    "unfinished_bundle",
+]
 
-_SMALL = "font-size:88%;opacity:0.75;margin:4px 0"
-_LABEL = "font-size:88%;opacity:0.75;margin:8px 0"
-_WARNING = "border-left:3px solid #d84315;background-color:rgba(216, 67, 21, 0.08);padding:8px 12px;margin:4px 0"
 _UNFINISHED = "The reply was still being written when this was saved."
+_MOST_MESSAGES = 200
+_MOST_CHARACTERS = 1_000_000
+"""Text and image bytes of a transcript: what a notebook can hold and a browser can open."""
+_LONGEST_QUESTION = 20_000
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +79,7 @@ def frozen_bundle(turn: Finished) -> dict[str, str]:
     turn : Finished
         What was said, and how it ended.
     """
-    return {"text/html": reply_html(turn), "text/markdown": reply_markdown(turn), "text/plain": reply_plain(turn)}
+    return {mime: _written(form, turn, footnotes(turn)) for mime, form in FORMS.items()}
 
 
 def unfinished_bundle(turn: Finished) -> dict[str, str]:
@@ -80,26 +90,92 @@ def unfinished_bundle(turn: Finished) -> dict[str, str]:
     turn : Finished
         What was said until then.
     """
-    return {
-        "text/html": _html(turn, [_UNFINISHED]),
-        "text/markdown": _markdown(turn, [_UNFINISHED]),
-        "text/plain": _plain(turn, [_UNFINISHED]),
-    }
+    return {mime: _written(form, turn, [_UNFINISHED]) for mime, form in FORMS.items()}
 
 
 def reply_html(turn: Finished) -> str:
     """The turn as safe HTML, styled inline."""
-    return _html(turn, footnotes(turn))
+    return _written(FORMS["text/html"], turn, footnotes(turn))
 
 
 def reply_markdown(turn: Finished) -> str:
     """The turn as safe Markdown."""
-    return _markdown(turn, footnotes(turn))
+    return _written(FORMS["text/markdown"], turn, footnotes(turn))
 
 
 def reply_plain(turn: Finished) -> str:
     """The turn as plain text."""
-    return _plain(turn, footnotes(turn))
+    return _written(FORMS["text/plain"], turn, footnotes(turn))
+
+
+def transcript_bundle(
+    messages: Sequence[Message], *, title: str, model: str, error: ErrorEvent | None = None, note: str = ""
+) -> dict[str, str]:
+    """A whole chat as a MIME bundle.
+
+    Parameters
+    ----------
+    messages : sequence of Message
+        What was committed, in order. What only the model sees, and what the system says to it, is not shown.
+    title, model : str
+        The chat's title, and the model's label.
+    error : ErrorEvent, optional
+        Why the last turn gave no answer.
+    note : str
+        A last line.
+    """
+    seen = [m for m in messages if m.role != "system" and m.visibility != "model"]
+    kept = _newest(seen)
+    pieces = {mime: _transcript(form, kept, len(seen) - len(kept), title, model) for mime, form in FORMS.items()}
+    return {
+        mime: form.joined([*pieces[mime], form.error(error) if error else "", form.small(sentence(note)) if note else ""])
+        for mime, form in FORMS.items()
+    }
+
+
+def _newest(messages: Sequence[Message]) -> Sequence[Message]:
+    """As many of the last messages as a notebook can hold, and at least one."""
+    size = 0
+    for n, message in enumerate(reversed(messages)):
+        size += sum(len(p.text) if isinstance(p, Text | Reasoning) else len(p.data) if isinstance(p, File) else 0 for p in message.parts)
+        if n and (n == _MOST_MESSAGES or size > _MOST_CHARACTERS):
+            return messages[-n:]
+    return messages
+
+
+def _transcript(form: Form, messages: Sequence[Message], left_out: int, title: str, model: str) -> list[str]:
+    pieces = [form.title(single_line(title, 120) or "New Chat"), form.label(single_line(model, 120)) if model else ""]
+    if left_out:
+        pieces.append(form.small(f"{left_out:,} earlier message{'s are' if left_out > 1 else ' is'} not shown."))
+    for question, answer in turns_of(messages):
+        if question is not None:
+            text = shown(text_of(question.parts))
+            text = text if len(text) <= _LONGEST_QUESTION else f"{text[:_LONGEST_QUESTION]}…"
+            pieces.append(form.user(text, [p for p in question.parts if isinstance(p, File)]))
+        blocks, cited = blocks_of(p for m in answer for p in m.parts)
+        pieces += [*map(form.block, blocks), form.sources(cited), *map(form.small, ending_of(answer))]
+    return pieces if messages else [*pieces, form.small("No messages yet.")]
+
+
+def ending_of(answer: Sequence[Message]) -> list[str]:
+    """How an answer ended, where the reader should know of it: at most one line.
+
+    Parameters
+    ----------
+    answer : sequence of Message
+        The committed messages that followed a question.
+    """
+    last = next((m for m in reversed(answer) if m.role == "assistant" and not _is_summary(m)), None)
+    if last is None:
+        return []
+    if last.stop_reason is None and last.provider_stop_reason is None:
+        return [stopped_line(None, any(isinstance(p, Text) and p.text for m in answer for p in m.parts))]
+    return list(filter(None, [stop_line(last.stop_reason)]))
+
+
+def _is_summary(message: Message) -> bool:
+    """The call of a compaction, which nothing interrupted."""
+    return all(isinstance(p, ToolCall) and p.tool_name == SUMMARIZED for p in message.parts)
 
 
 def retry_bundle(name: str, waits: Sequence[Wait], ending: str = "") -> dict[str, str]:
@@ -115,7 +191,7 @@ def retry_bundle(name: str, waits: Sequence[Wait], ending: str = "") -> dict[str
         How it ended, where it did not end well.
     """
     line = f"{single_line(name, 120)}: " + ". ".join(filter(None, [retries_line(waits), sentence(ending)]))
-    return {"text/html": _small_html(line).rstrip("\n"), "text/markdown": f"*{escape_markdown(line)}*", "text/plain": line}
+    return {"text/html": HtmlForm().small(line).rstrip("\n"), "text/markdown": f"*{escape_markdown(line)}*", "text/plain": line}
 
 
 def footnotes(turn: Finished) -> list[str]:
@@ -129,119 +205,17 @@ def footnotes(turn: Finished) -> list[str]:
     return list(filter(None, [ending, retries_line(turn.waits)]))
 
 
-def _asked(turn: Finished, blocks: Sequence[Block]) -> str:
-    """The question, where it has to be said: the cell may hold no more than a variable's name."""
+def _written(form: Form, turn: Finished, notes: Sequence[str]) -> str:
+    blocks, cited = blocks_of(turn.parts)
+    # the question, where it has to be said: the cell may hold no more than a variable's name
     question = shown(turn.question).strip() if turn.error is not None or not blocks else ""
-    return question if len(question) <= 2000 else f"{question[:2000]}…"
-
-
-def _title(part: Reasoning) -> str:
-    return single_line(part.title, 120) or "Reasoning"
-
-
-def _html(turn: Finished, footnotes: Sequence[str]) -> str:
-    blocks, sources = blocks_of(turn.parts)
-    pieces = ['<div class="chatkit-reply">\n']
-    if turn.model:
-        pieces.append(f'<div style="{_LABEL}">{escape(single_line(turn.model, 120))}</div>\n')
-    if question := _asked(turn, blocks):
-        pieces.append(f'<div style="margin:4px 0;white-space:pre-wrap"><strong>You asked:</strong> {escape(question)}</div>\n')
-    pieces += map(_block_html, blocks)
-    if sources:
-        pieces.append(f'<div style="{_SMALL}">Sources: {", ".join(map(_source_html, sources))}</div>\n')
-    if turn.error is not None:
-        pieces.append(_error_html(turn.error))
-    return "".join([*pieces, *map(_small_html, footnotes), "</div>"])
-
-
-def _small_html(text: str) -> str:
-    return f'<div style="{_SMALL}">{escape(text)}</div>\n'
-
-
-def _block_html(part: Block) -> str:
-    match part:
-        case Text():
-            return render_html(part.text)
-        case Reasoning():
-            summary = f'<summary style="cursor:pointer">{escape(_title(part))}</summary>'
-            return f'<details style="{_SMALL}">{summary}\n{render_html(part.text)}</details>\n'
-        case ToolCall() | ToolResult() | File():
-            return _small_html(tool_line(part))
-        case _:
-            assert_never(part)
-
-
-def _source_html(source: Source) -> str:
-    label = escape(single_line(source.title or source.url, 120))
-    return f'<a href="{escape(source.url)}" rel="noopener noreferrer">{label}</a>' if is_safe_url(source.url) else label
-
-
-def _error_html(error: ErrorEvent) -> str:
-    lines = [f"<strong>{escape(headline(error))}</strong>", f"<div>{escape(advice(error))}</div>"]
-    if detail := shown(error.detail).strip():
-        lines.append(f'<details><summary style="cursor:pointer">What the provider said</summary>{preformatted(detail)}</details>')
-    return f'<div style="{_WARNING}">' + "\n".join(lines) + "</div>\n"
-
-
-def _markdown(turn: Finished, footnotes: Sequence[str]) -> str:
-    blocks, sources = blocks_of(turn.parts)
-    pieces = [_small_markdown(single_line(turn.model, 120))] if turn.model else []
-    if question := _asked(turn, blocks):
-        pieces.append(f"**You asked:** {escape_markdown(' '.join(question.split()))}")
-    pieces += map(_block_markdown, blocks)
-    if sources:
-        pieces.append(f"Sources: {', '.join(map(_source_markdown, sources))}")
-    if turn.error is not None:
-        pieces += [f"**{escape_markdown(headline(turn.error))}**", escape_markdown(advice(turn.error))]
-        if detail := single_line(turn.error.detail, 500):
-            pieces.append(f"> What the provider said: {escape_markdown(detail)}")
-    return "\n\n".join(filter(None, [*pieces, *map(_small_markdown, footnotes)]))
-
-
-def _small_markdown(text: str) -> str:
-    return f"*{escape_markdown(text)}*"
-
-
-def _block_markdown(part: Block) -> str:
-    match part:
-        case Text():
-            return render_markdown(part.text)
-        case Reasoning():
-            quoted = "\n".join(f"> {line}".rstrip() for line in render_markdown(part.text).split("\n"))
-            return f"> **{escape_markdown(_title(part))}**\n>\n{quoted}"
-        case ToolCall() | ToolResult() | File():
-            return _small_markdown(tool_line(part))
-        case _:
-            assert_never(part)
-
-
-def _source_markdown(source: Source) -> str:
-    label = escape_markdown(single_line(source.title or source.url, 120))
-    if not is_safe_url(source.url) or set("<>\n\\") & set(source.url):
-        return label
-    return render_markdown(f"[{label}](<{source.url}>)")
-
-
-def _plain(turn: Finished, footnotes: Sequence[str]) -> str:
-    blocks, sources = blocks_of(turn.parts)
-    pieces = [f"[{single_line(turn.model, 120)}]"] if turn.model else []
-    if question := _asked(turn, blocks):
-        pieces.append(f"You asked: {question}")
-    pieces += map(_block_plain, blocks)
-    if sources:
-        pieces.append(f"Sources: {', '.join(single_line(s.title or s.url, 120) for s in sources)}")
-    if turn.error is not None:
-        pieces.append(f"{headline(turn.error)}\n{advice(turn.error)}")
-    return "\n\n".join(filter(None, [*pieces, *footnotes]))
-
-
-def _block_plain(part: Block) -> str:
-    match part:
-        case Text():
-            return shown(shorten(part.text)).strip("\n")
-        case Reasoning():
-            return f"({_title(part)}) {single_line(part.text, 200)}"
-        case ToolCall() | ToolResult() | File():
-            return tool_line(part)
-        case _:
-            assert_never(part)
+    question = question if len(question) <= 2000 else f"{question[:2000]}…"
+    pieces = [
+        form.label(single_line(turn.model, 120)) if turn.model else "",
+        form.asked(question) if question else "",
+        *map(form.block, blocks),
+        form.sources(cited),
+        form.error(turn.error) if turn.error is not None else "",
+        *map(form.small, notes),
+    ]
+    return form.joined(pieces)

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chatkit.display.account import Account
+from chatkit.display.beside import BESIDE, Beside, Keeping
 from chatkit.display.cell_output import CellOutput
 from chatkit.display.closing import finish
+from chatkit.display.facts import countdown, turn_facts
 from chatkit.display.frozen import Finished, footnotes, frozen_bundle, retry_bundle, unfinished_bundle
 from chatkit.display.markdown import parse
-from chatkit.display.protocol import Controls
+from chatkit.display.protocol import Controls, TurnControls, obey
 from chatkit.display.pump import Pump
-from chatkit.display.view_state import blocks_shown
-from chatkit.display.wording import doing, failed_attempt, headline, news_of_wait
+from chatkit.display.timeline import Timeline
+from chatkit.display.wire import Command, Hides, TryAgain
+from chatkit.display.wording import news_of_wait
 from chatkit.events import Event, Retry
-from chatkit.parts import Part, Reasoning, Text
+from chatkit.parts import Part
 
 if TYPE_CHECKING:
-    from chatkit.display.retry_view import RetryView
-    from chatkit.display.widget import View
+    from chatkit.display.widget import AgainView, RetryView
 
 __all__ = ["LiveChat", "LiveRetry"]
 
@@ -34,29 +36,43 @@ class LiveChat:
 
     Parameters
     ----------
-    controls : Controls
+    controls : TurnControls
         What the buttons call.
     model : str
         The model's label.
     question : str
         What was asked: shown where no answer comes.
-    keep_every : float
-        Seconds after which what was said so far is put beside the widget, for a notebook whose kernel dies.
+    earlier : LiveChat, optional
+        The turn that failed, in whose place this one is shown; unless given, the running cell has a new output.
+    keeping : Keeping, optional
+        When what was said so far is put beside the view.
     """
 
-    def __init__(self, controls: Controls, *, model: str, question: str, keep_every: float = 15.0) -> None:
-        from chatkit.display.chat_view import ChatView
+    def __init__(
+        self,
+        controls: TurnControls,
+        *,
+        model: str,
+        question: str,
+        earlier: LiveChat | None = None,
+        keeping: Keeping | None = None,
+    ) -> None:
+        from chatkit.display.widget import TurnView
 
+        self._controls = controls
         self._asked = Finished(model=model, question=question)
         self._account = Account()
+        self._timeline = Timeline()
         self._until = 0.0
-        self._closed = self._over = False
-        self._keep_every = keep_every
-        self._kept, self._kept_at = 0, time.monotonic()
+        self._began = time.monotonic()
+        self._closed = self._over = self._hides = False
+        self._keeping = keeping or Keeping()
         self._showing = threading.Lock()
-        self._output = CellOutput()
-        self._view = ChatView(controls, self._facts(()))
-        _show_widget(self._output, self._view, unfinished_bundle(self._asked))
+        self._offer: AgainView | None = None
+        self._output: CellOutput = earlier._output if earlier else CellOutput()
+        self._beside: Beside = earlier._beside if earlier else Beside()
+        self._view = TurnView(self._command, self._facts(()))
+        self._output.show({**self._view.bundle(), **unfinished_bundle(self._asked)})
         self._pump = Pump(self._deliver)
         # the Markdown parser loads while the request is on its way, not when an interrupted cell waits for its end
         threading.Thread(target=parse, args=("*",), daemon=True, name="chatkit-warm").start()
@@ -72,59 +88,71 @@ class LiveChat:
         self._closed = True
         return finish(self._drain, self._freeze)
 
+    def _command(self, command: Command) -> None:
+        if isinstance(command, Hides):
+            self._hides = True
+        elif isinstance(command, TryAgain):
+            self._controls.try_again(self._again)
+        else:
+            obey(command, self._controls)
+
+    def _again(self, controls: TurnControls) -> LiveChat:
+        with self._showing:
+            self._beside.clear()
+        if self._offer:
+            self._offer.take_down()
+        return LiveChat(controls, model=self._asked.model, question=self._asked.question, earlier=self)
+
     def _deliver(self, batch: list[Event]) -> None:
+        if self._over:
+            return
         self._account.apply_all(batch)
         parts = self._account.parts()
-        self._view.show(blocks_shown(parts), self._facts(parts))
-        self._keep(parts)
-
-    def _keep(self, parts: tuple[Part, ...]) -> None:
-        """Now and then put what was said beside the widget, and take it away at once where it was withdrawn."""
-        size = sum(len(p.text) for p in parts if isinstance(p, Text | Reasoning))
-        now = time.monotonic()
-        if size < self._kept or (size > 1.25 * self._kept and now - self._kept_at >= self._keep_every):
-            self._kept, self._kept_at = size, now
-            asyncio.get_running_loop().run_in_executor(None, self._keep_now, parts, size)
+        self._view.show(self._timeline.of_turn(parts, running=True), self._facts(parts))
+        if self._timeline.behind:
+            self._pump.again()
+        if self._hides and self._keeping.due(parts):
+            asyncio.get_running_loop().run_in_executor(None, self._keep_now, parts, self._keeping.size)
 
     def _keep_now(self, parts: tuple[Part, ...], size: int) -> None:
-        bundle = unfinished_bundle(replace(self._asked, parts=parts))
+        html = unfinished_bundle(replace(self._asked, parts=parts))["text/html"]
         with self._showing:
-            if size == self._kept and not self._over:
-                _show_widget(self._output, self._view, bundle)
+            if size == self._keeping.size and not self._over:
+                self._beside.show({"text/html": f'<div class="{BESIDE}">{html}</div>'})
 
     async def _drain(self) -> None:
         await self._pump.drain()
         self._over = True
         parts = self._account.parts()
-        lines = footnotes(self._finished()) if self._view.reloaded else []
-        self._view.show(blocks_shown(parts) + [{"k": "line", "t": line} for line in lines], self._facts(parts))
+        blocks = self._timeline.of_turn(parts, running=True)
+        while self._view.reloaded and self._timeline.behind:
+            blocks = self._timeline.of_turn(parts, running=True)
+        if self._view.reloaded:  # it stays: nothing takes its place
+            blocks = self._timeline.of_turn(parts, running=False, notes=footnotes(self._finished()))
+        self._view.show(blocks, self._facts(parts))
 
     def _finished(self) -> Finished:
         return self._account.finished(model=self._asked.model, question=self._asked.question)
 
     def _freeze(self) -> None:
+        from chatkit.display.widget import AgainView
+
         try:
-            bundle = frozen_bundle(self._finished())
+            finished = self._finished()
+            bundle = frozen_bundle(finished)
             with self._showing:
                 self._output.show(bundle)
+                if finished.error is None:
+                    self._beside.clear()
+                else:
+                    self._offer = AgainView(self._command, {"label": self._asked.model, "over": True, "offers": ("again",)})
+                    self._beside.show(self._offer.bundle())
         finally:
             self._view.take_down()
 
     def _facts(self, parts: tuple[Part, ...]) -> dict[str, Any]:
-        fold, label = self._account.transcript, self._asked.model
-        retry = None if self._over else fold.retry
-        if fold.error is not None:
-            now = news = headline(fold.error)
-        elif self._over:
-            now, news = "", "The reply is complete." if parts else "Stopped."
-        elif retry is not None:
-            now, news = "", news_of_wait(retry)
-        elif fold.status_word == "interrupting":
-            now = news = "stopping…"
-        else:
-            now = doing(parts[-1] if parts else None)
-            news = "The reply goes on." if self._account.waits and parts else f"{label} is answering."
-        return {"label": label, "doing": now, "news": news, "over": self._over, "retry": _countdown(retry, self._until)}
+        label = self._asked.model
+        return turn_facts(self._account, parts, model=label, until=self._until, since=self._began, over=self._over)
 
 
 class LiveRetry:
@@ -158,10 +186,10 @@ class LiveRetry:
         self._pump.put(event)
 
     def _open(self) -> None:
-        from chatkit.display.retry_view import RetryView
+        from chatkit.display.widget import RetryView
 
-        self._view = RetryView(self._controls, self._facts())
-        _show_widget(self._output, self._view, retry_bundle(self._name, []))
+        self._view = RetryView(lambda command: obey(command, self._controls), self._facts())
+        self._output.show({**self._view.bundle(), **retry_bundle(self._name, [])})
 
     def close(self) -> Future[None] | None:
         if self._closed or self._view is None:
@@ -184,14 +212,4 @@ class LiveRetry:
     def _facts(self) -> dict[str, Any]:
         retry = self._account.transcript.retry
         news = "" if retry is None else news_of_wait(retry)
-        return {"label": self._name, "doing": "", "news": news, "over": False, "retry": _countdown(retry, self._until)}
-
-
-def _countdown(retry: Retry | None, until: float) -> dict[str, Any] | None:
-    return None if retry is None else {"until": until, "why": failed_attempt(retry)}
-
-
-def _show_widget(output: CellOutput, view: View, fallback: dict[str, str]) -> None:
-    """The widget, beside what stays readable where there is none: a notebook saved now, a kernel that died."""
-    data, metadata = view._repr_mimebundle_() or ({}, {})
-    output.show({**data, **fallback}, metadata)
+        return {"label": self._name, "news": news, "retry": countdown(retry, self._until), "offers": ("stop", "retry")}

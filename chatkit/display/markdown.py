@@ -13,6 +13,7 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from chatkit.display.highlight import code_html, in_pieces
 from chatkit.display.markdown_math import math_plugin
 from chatkit.display.plain_text import shown
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["LIMIT", "is_safe_url", "parse", "preformatted", "render_html", "shorten"]
+__all__ = ["LIMIT", "is_safe_url", "left_out", "parse", "preformatted", "render_html", "render_tokens", "shorten"]
 
 LIMIT = 1_000_000
 """Characters of one text that are shown; the reply itself keeps them all."""
@@ -30,16 +31,16 @@ _CROWD = 10_000
 """How many of one of Markdown's own characters make the parser slow, or its output many megabytes."""
 _DEEPEST = 60
 _URL = re.compile(r"(?:https?://[^\s/]|mailto:\S|#)", re.IGNORECASE)
-_LINE = "rgba(128, 128, 128, 0.4)"
-_FILL = "rgba(128, 128, 128, 0.12)"
+_LINE = "#8886"
+_FILL = "#8882"
 _STYLES = {
     "th": f"border:1px solid {_LINE};padding:3px 9px;background-color:{_FILL}",
     "td": f"border:1px solid {_LINE};padding:3px 9px",
     "table": "border-collapse:collapse;margin:0",
     "blockquote": f"border-left:3px solid {_LINE};margin-left:0;padding-left:12px",
 }
-_PRE = f"background-color:{_FILL};padding:8px 12px;margin:0 0 1em 0;border-radius:4px;overflow-x:auto"
-_IN_PRE = "background:none;padding:0"
+_PLAIN = "white-space:pre-wrap;overflow-wrap:break-word"
+_LAZY = "margin:0;content-visibility:auto;contain-intrinsic-size:auto 400px"
 _CODE = f"background-color:{_FILL};padding:1px 4px;border-radius:3px"
 
 
@@ -54,12 +55,20 @@ def is_safe_url(url: str) -> bool:
 
 def shorten(text: str) -> str:
     """`text`, cut at `LIMIT` characters, and then saying so."""
-    return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n… ({len(text) - LIMIT:,} more characters are in the reply's text)"
+    return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n{left_out(text)}"
+
+
+def left_out(text: str) -> str:
+    """How much of `text` lies beyond `LIMIT`."""
+    return f"… ({len(text) - LIMIT:,} more characters are in the reply's text)"
 
 
 def preformatted(text: str) -> str:
-    """`text` as it stands, in HTML."""
-    return f'<pre style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(shown(shorten(text)))}</pre>\n'
+    """`text` as it stands, in HTML; a long one in several elements, of which a browser lays out those that are seen."""
+    first, *rest = in_pieces(shown(shorten(text)))
+    if not rest:
+        return f'<pre style="{_PLAIN}">{escape(first)}</pre>\n'
+    return "".join(f'<pre style="{_PLAIN};{_LAZY}">{escape(piece)}</pre>\n' for piece in (first, *rest))
 
 
 def render_html(text: str) -> str:
@@ -81,10 +90,21 @@ def render_html(text: str) -> str:
     <p><em>Hi</em> &lt;img src=x onerror=alert(1)&gt; a</p>
     """
     tokens = parse(text)
-    if tokens is None:
-        return preformatted(text)
+    return preformatted(text) if tokens is None else render_tokens(tokens)
+
+
+def render_tokens(tokens: Sequence[Token], *, growing: bool = False) -> str:
+    """HTML for what `parse` gave.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Whole blocks.
+    growing : bool
+        More of the last one may come: code isn't coloured yet.
+    """
     md = _markdown()
-    return str(md.renderer.render(tokens, md.options, {}))
+    return str(md.renderer.render(tokens, md.options, {"growing": growing}))
 
 
 def parse(text: str) -> list[Token] | None:
@@ -117,6 +137,8 @@ def _disarm_all(state: Any) -> None:
     for token in state.tokens:
         if token.children:
             token.children = list(_disarm(token.children))
+            for child in token.children if "&" in token.content else ():
+                child.content = shown(child.content)  # an entity can name what `shown` took away
         elif token.type in _STYLED:
             aligned = str(token.attrGet("style") or "text-align:left") if token.tag in ("th", "td") else ""
             token.attrSet("style", ";".join(filter(None, (_STYLES[token.tag], aligned))))
@@ -171,8 +193,8 @@ def _code(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
     return f'<code style="{_CODE}">{escape(tokens[index].content)}</code>'
 
 
-def _block_of_code(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    return f'<pre style="{_PRE}"><code style="{_IN_PRE}">{escape(tokens[index].content)}</code></pre>\n'
+def _block_of_code(_: Any, tokens: Sequence[Token], index: int, __: Any, env: Any) -> str:
+    return code_html(tokens[index].content, tokens[index].info, growing=env["growing"])
 
 
 def _table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, _: Any) -> str:

@@ -24,6 +24,18 @@ _INLINE = re.compile(
 _FENCES = {"$$": "$$", "\\[": "\\]"}
 _LINK = "]("
 """What no formula holds: where formulas aren't known it would be read as a link."""
+_REACHING_OUT = re.compile(
+    r"""
+    \^\^ | \\begin (?!\s*\{[A-Za-z]+\*?\})  # other spellings of a name
+    | \\ (?: begin\s*\{\s* )? (?:
+        input | include | includegraphics | InputIfFileExists | IfFileExists | (?:verbatim|lst)input\w* | filecontents
+        | openin | openout | closeout | read | readline | write | immediate | special | directlua | scantokens
+        | csname | UseName | catcode | usepackage | RequirePackage
+    ) (?![A-Za-z])
+    """,
+    re.VERBOSE,
+)
+"""What no formula needs, and TeX reads files or runs programs for (nbconvert --to pdf): it is shown as text."""
 _LONGEST = 200
 """Lines of one displayed formula."""
 
@@ -38,7 +50,7 @@ def _math_inline(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] not in "$\\":
         return False
     match = _INLINE.match(state.src, state.pos)
-    if match is None or _LINK in match[0]:
+    if match is None or _LINK in match[0] or _REACHING_OUT.search(match[0]):
         return False
     if not silent:
         state.push("math_inline", "", 0).content = match[0]
@@ -61,7 +73,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             return False
         lines.append(_line(state, last))
     content = "\n".join(lines)
-    if "`" in content or _LINK in content or content.count(first[:2]) > (2 if first[:2] == close else 1):
+    if "`" in content or _LINK in content or _REACHING_OUT.search(content) or content.count(first[:2]) > (2 if first[:2] == close else 1):
         return False
     if not silent:
         token = state.push("math_block", "", 0)

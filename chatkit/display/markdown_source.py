@@ -145,7 +145,8 @@ def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
     for node in nodes:
         if node.type == "link" and text.endswith("!"):
             text = text[:-1] + "\\!"  # together they would be an image
-        text += _span(node)
+        span = _span(node)
+        text += f"\\{span}" if span.startswith("{") and text.endswith("`") else span  # to pandoc `code`{=latex} is LaTeX
     return text
 
 

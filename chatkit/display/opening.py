@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatkit.display.environment import display_mode
-from chatkit.display.protocol import Controls, Display
+from chatkit.display.protocol import Controls, Display, TurnControls
 from chatkit.events import Event
 
 __all__ = ["open_chat_display", "open_retry_display"]
@@ -19,12 +19,12 @@ class _Nothing:
         pass
 
 
-def open_chat_display(controls: Controls, *, model: str, question: str = "") -> Display:
+def open_chat_display(controls: TurnControls, *, model: str, question: str = "") -> Display:
     """Show one turn of a chat, in whatever way fits: call it in the cell that the output belongs to.
 
     Parameters
     ----------
-    controls : Controls
+    controls : TurnControls
         What the person's buttons call.
     model : str
         The model's label.

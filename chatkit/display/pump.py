@@ -45,7 +45,7 @@ class Pump:
         self._hurried = False
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
-        self._broken = False
+        self._broken = self._more = False
 
     def put(self, event: Event) -> None:
         """Take in an event, from any thread."""
@@ -60,6 +60,13 @@ class Pump:
         elif self._size >= FULL and not self._hurried:
             self._hurried = True
             self._loop.call_soon_threadsafe(self._arm)
+
+    def again(self) -> None:
+        """On the loop: deliver soon once more, also where nothing comes; there is work left."""
+        self._more = True
+        if not self._armed:
+            self._armed = True
+            self._timer = self._loop.call_later(self._interval, self._flush)
 
     def _arm(self) -> None:
         now = self._loop.time()
@@ -78,8 +85,9 @@ class Pump:
         batch = []
         while self._events:
             batch.append(self._events.popleft())
-        if not batch or self._broken:
+        if self._broken or not (batch or self._more):
             return
+        self._more = False
         try:
             self._deliver(batch)
         except Exception:

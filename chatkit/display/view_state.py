@@ -6,84 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chatkit.display.blocks import blocks_of
-from chatkit.display.markdown import LIMIT, is_safe_url
-from chatkit.display.plain_text import shown, single_line
-from chatkit.display.wording import tool_line
-from chatkit.parts import File, Part, Reasoning, Source, Text, ToolCall, ToolResult
+import msgspec
 
-__all__ = ["ViewState", "blocks_shown"]
+from chatkit.display.wire import Block, Changes, Countdown, Facts, Snapshot, Waiting
 
-Block = dict[str, str]
-"""``k`` says what it is (text, reasoning, line, source), ``t`` is its text; ``title`` and ``url`` where it has one."""
+__all__ = ["ViewState"]
 
-_REST = "\n… (the rest is in the reply's text)"
-
-
-def blocks_shown(parts: Sequence[Part]) -> list[Block]:
-    """Parts as blocks of a view. Their text is raw yet: `ViewState` cleans what it sends.
-
-    >>> blocks_shown([Text(text="Clients "), Source(url="https://example.org", title="Docs"), Text(text="wait.")])
-    [{'k': 'text', 't': 'Clients wait.'}, {'k': 'source', 't': 'Docs', 'url': 'https://example.org'}]
-    """
-    blocks, sources = blocks_of(parts)
-    seen: list[Block] = []
-    for part in blocks:
-        match part:
-            case Text():
-                seen.append({"k": "text", "t": _bounded(part.text)})
-            case Reasoning():
-                seen.append({"k": "reasoning", "t": _bounded(part.text), "title": single_line(part.title, 120) or "Reasoning"})
-            case ToolCall() | ToolResult() | File():
-                seen.append({"k": "line", "t": tool_line(part)})
-    return seen + [_source(s) for s in sources]
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= LIMIT else text[:LIMIT] + _REST
-
-
-def _source(source: Source) -> Block:
-    label = single_line(source.title or source.url, 120)
-    return {"k": "source", "t": label, "url": source.url} if is_safe_url(source.url) else {"k": "line", "t": label}
-
-
-class _Sent:
-    """A block as the front end has it; `raw` is the text that its own was made of."""
-
-    __slots__ = ("block", "raw", "text", "units")
-
-    def __init__(self, block: Block) -> None:
-        self.block = {k: v for k, v in block.items() if k != "t"}
-        self.raw = self.text = ""
-        self.units = 0
-        self.append(block["t"])
-
-    def grows_into(self, block: Block) -> bool:
-        return block["t"].startswith(self.raw) and {k: v for k, v in block.items() if k != "t"} == self.block
-
-    def append(self, raw: str) -> str:
-        """Go on to `raw`, which begins with what was there, and give the cleaned piece that is new."""
-        end = len(raw) - (raw[-1:] in _UNDECIDED)
-        piece = raw[len(self.raw) : end]
-        before = self.raw[-1:]
-        clean = shown(before + piece)[len(shown(before)) :]
-        self.raw += piece
-        self.text += clean
-        self.units += _utf16(clean)
-        return clean
-
-    def wire(self) -> Block:
-        return {**self.block, "t": self.text}
-
-
-_UNDECIDED = frozenset(["\r", "\u200c", "\u200d", *map(chr, range(0xD800, 0xDC00))])
-"""Characters that only the next one gives a meaning: they wait for it."""
-
-
-def _utf16(text: str) -> int:
-    """Length as JavaScript counts it."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+Known = dict[str, Any]
+"""Facts as the kernel knows them: `chatkit.display.wire.Facts`, but ``retry`` and ``waiting`` hold the moment of the
+kernel's clock at which the wait ends, or the waiting began, as ``until`` and ``since``."""
+_AT_FIRST: Known = {f: getattr(Facts(), f) for f in Facts.__struct_fields__}
 
 
 class ViewState:
@@ -92,68 +24,108 @@ class ViewState:
     Parameters
     ----------
     facts : dict
-        What is shown beside the blocks, by name.
+        What is shown beside the blocks, by name; what isn't given is at its default.
     now : callable
-        A monotonic clock, in seconds: the time that is left of a wait is reckoned when it is told.
+        A monotonic clock, in seconds: what is left of a wait is reckoned when it is told.
     """
 
-    def __init__(self, facts: dict[str, Any], now: Callable[[], float] = time.monotonic) -> None:
-        self._facts = facts
-        self._blocks: list[_Sent] = []
+    def __init__(self, facts: Known, now: Callable[[], float] = time.monotonic) -> None:
+        self._facts = {**_AT_FIRST, **facts}
+        self._blocks: list[Block] = []
+        self._sizes: list[int] = []
         self._revision = 0
         self._now = now
 
     @property
     def units(self) -> int:
-        """The length of all text, as JavaScript counts it."""
-        return sum(b.units for b in self._blocks)
+        """The length of all blocks' HTML, as JavaScript counts it."""
+        return sum(self._sizes)
 
-    def advance(self, blocks: Sequence[Block], facts: dict[str, Any]) -> dict[str, Any] | None:
+    def advance(self, blocks: Sequence[Block], facts: Known) -> dict[str, Any] | None:
         """Go on to these blocks and facts.
 
         Parameters
         ----------
-        blocks : sequence of dict
-            All blocks, in order.
+        blocks : sequence of Block
+            All blocks, in order. One that is the same object as before costs nothing.
         facts : dict
-            All facts. ``retry`` is None, or holds its deadline on this object's clock as ``until``.
+            The facts that may have changed.
 
         Returns
         -------
         dict or None
-            The message to send, None where nothing changed: ``r`` its number, ``set`` the facts that changed, ``cut``
-            the number of blocks that stay, ``put`` blocks by index, ``add`` pieces of text as [index, offset, text].
+            The message to send, a `chatkit.display.wire.Changes`; None where nothing changed.
         """
-        message: dict[str, Any] = {}
-        if changed := {k: v for k, v in facts.items() if self._facts.get(k) != v}:
-            self._facts = facts
-            message["set"] = self._told(changed)
-        if len(blocks) < len(self._blocks):
-            message["cut"] = len(blocks)
-            del self._blocks[len(blocks) :]
-        put, add = [], []
+        changed = {k: v for k, v in facts.items() if self._facts[k] != v}
+        self._facts |= changed
+        cut = len(blocks) if len(blocks) < len(self._blocks) else None
+        if cut is not None:
+            del self._blocks[cut:], self._sizes[cut:]
+        put: list[tuple[int, Block]] = []
+        edit: list[tuple[int, int, int, str]] = []
+        done: list[int] = []
         for i, block in enumerate(blocks):
-            if i < len(self._blocks) and self._blocks[i].grows_into(block):
-                offset = self._blocks[i].units
-                if piece := self._blocks[i].append(block["t"]):
-                    add.append([i, offset, piece])
+            before = self._blocks[i] if i < len(self._blocks) else None
+            if before is block or before == block:
+                continue
+            if before is not None and (before.k, before.d) == (block.k, block.d) and before.o:
+                if before.t != block.t:
+                    edit.append((i, *_splice(before.t, block.t)))
+                if not block.o:
+                    done.append(i)
             else:
-                self._blocks[i : i + 1] = [_Sent(block)]
-                put.append([i, self._blocks[i].wire()])
-        message |= {k: v for k, v in (("put", put), ("add", add)) if v}
-        if not message:
+                put.append((i, block))
+            self._blocks[i : i + 1] = [block]
+            self._sizes[i : i + 1] = [_utf16(block.t)]
+        if not (changed or put or edit or done or cut is not None):
             return None
         self._revision += 1
-        return {"r": self._revision, **message}
+        changes = Changes(r=self._revision, set=self._told(changed), cut=cut, put=tuple(put), edit=tuple(edit), done=tuple(done))
+        message: dict[str, Any] = msgspec.to_builtins(changes)
+        return message
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state, for a front end that missed something."""
-        return {"r": self._revision, **self._told(self._facts), "blocks": [b.wire() for b in self._blocks]}
+        """The whole state, a `chatkit.display.wire.Snapshot`, for a front end that has none or missed something."""
+        state: dict[str, Any] = msgspec.to_builtins(Snapshot(r=self._revision, blocks=tuple(self._blocks), **self._told(self._facts)))
+        return state
 
-    def _told(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """With the milliseconds that are left of the wait: the browser's clock and the kernel's differ."""
-        retry = facts.get("retry")
-        if not retry:
-            return facts
-        left = max(0, round((retry["until"] - self._now()) * 1000))
-        return {**facts, "retry": {"left": left, "why": retry["why"]}}
+    def _told(self, facts: Known) -> Known:
+        """With moments as the milliseconds to or since them: the browser's clock and the kernel's differ."""
+        facts = dict(facts)
+        if retry := facts.get("retry"):
+            left = max(0, round((retry["until"] - self._now()) * 1000))
+            facts["retry"] = Countdown(left=left, **{k: v for k, v in retry.items() if k != "until"})
+        if waiting := facts.get("waiting"):
+            facts["waiting"] = Waiting(age=max(0, round((self._now() - waiting["since"]) * 1000)))
+        return facts
+
+
+def _splice(before: str, after: str) -> tuple[int, int, str]:
+    """Where `after` differs: how much stays at the front, how much of `before` goes, and what comes in its place.
+
+    >>> _splice("<p>Hello wo</p>", "<p>Hello world</p>")
+    (11, 0, 'rld')
+    >>> _splice("🙂a", "🙂b")
+    (2, 1, 'b')
+    """
+    front = _shared(len(before), len(after), lambda n: before.startswith(after[:n]))
+    rest = min(len(before), len(after)) - front
+    back = _shared(rest, rest, lambda n: before.endswith(after[len(after) - n :]))
+    return _utf16(before[:front]), _utf16(before[front : len(before) - back]), after[front : len(after) - back]
+
+
+def _shared(one: int, other: int, agrees: Callable[[int], bool]) -> int:
+    """The greatest length that agrees: a search by halves, whose comparisons run at memory's speed."""
+    low, high = 0, min(one, other)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if agrees(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _utf16(text: str) -> int:
+    """Length as JavaScript counts it."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

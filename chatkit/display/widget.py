@@ -1,20 +1,26 @@
-"""What the views have in common: a model in the front end that is kept in step, and two buttons."""
+"""What the views have in common: a model in the front end that is kept in step, and commands that come back from it."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anywidget
+import msgspec
 import traitlets
 
-from chatkit.display.protocol import Controls
-from chatkit.display.view_state import Block, ViewState
+from chatkit.display.modules import module_text, style_text
+from chatkit.display.view_state import Known, ViewState
+from chatkit.display.wire import Ack, Block, Command, Resync
+from chatkit.errors import ChatkitError
 
-__all__ = ["View"]
+__all__ = ["AgainView", "ChatView", "RetryView", "TurnView", "View"]
 
-_CHECKPOINT = 2000
+_CHECKPOINT = 32_000
+"""Characters of HTML after which the whole state is told for the first time."""
+_logger = logging.getLogger("chatkit")
 
 
 class View(anywidget.AnyWidget):
@@ -26,9 +32,10 @@ class View(anywidget.AnyWidget):
 
     Parameters
     ----------
-    controls : Controls
-        What the buttons call, on whatever thread a message is handled.
-    facts : dict
+    command : callable
+        Takes what the person wants, on whatever thread a message is handled, and returns at once. A `ChatkitError` is a
+        refusal, and is said in the view.
+    facts, blocks
         What is shown at first.
 
     Attributes
@@ -41,9 +48,10 @@ class View(anywidget.AnyWidget):
     # told as it is at the moment of telling; the front end has no say in it
     snap = traitlets.Any().tag(sync=True, to_json=lambda _, view: view.state.snapshot(), from_json=lambda *_: None)
 
-    def __init__(self, controls: Controls, facts: dict[str, Any]) -> None:
+    def __init__(self, command: Callable[[Command], object], facts: Known, blocks: Sequence[Block] = ()) -> None:
         self.state = ViewState(facts)
-        self._controls = controls
+        self.state.advance(blocks, {})
+        self._command = command
         self._told = 0
         self._open = self.reloaded = False
         self._sending = threading.RLock()  # messages leave in the order of their numbers
@@ -60,7 +68,12 @@ class View(anywidget.AnyWidget):
         self.reloaded = self.reloaded or (self._open and key is None)
         return dict(super().get_state(key, drop_defaults))
 
-    def show(self, blocks: Sequence[Block], facts: dict[str, Any]) -> None:
+    def bundle(self) -> dict[str, Any]:
+        """The MIME bundle that shows this widget, and nothing where there is none."""
+        data, _ = self._repr_mimebundle_() or ({}, {})
+        return {mime: value for mime, value in data.items() if mime != "text/plain"}
+
+    def show(self, blocks: Sequence[Block], facts: Known) -> None:
         """Bring the front end to these blocks and facts."""
         with self._sending:
             message = self.state.advance(blocks, facts)
@@ -76,18 +89,23 @@ class View(anywidget.AnyWidget):
         self.send_state("snap")
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
-        match content:
-            case {"do": "stop"}:
-                self._controls.stop()
-                self.send({"ack": "stop"})
-            case {"do": "retry"}:
-                self._controls.retry_now()
-                self.send({"ack": "retry"})
-            case {"do": "resync"}:
-                with self._sending:
-                    self._tell_all()
-            case _:
-                pass  # a newer front end
+        try:
+            command = msgspec.convert(content, Command)
+        except msgspec.ValidationError:
+            return  # a newer front end
+        if isinstance(command, Resync):
+            with self._sending:
+                self._tell_all()
+            return
+        name, refused = content["do"], ""
+        try:
+            self._command(command)
+        except ChatkitError as error:
+            refused = str(error)
+        except Exception:
+            _logger.exception("the command %s of a view failed", name)
+            refused = "it failed; the kernel's log says why"
+        self.send(msgspec.to_builtins(Ack(ack=name, refused=refused)))
 
     def take_down(self) -> None:
         """Close the widget and its layout, in the kernel and in the front end; not where nothing else shows the end."""
@@ -96,3 +114,31 @@ class View(anywidget.AnyWidget):
         layout = self.layout
         self.close()
         layout.close()
+
+
+class TurnView(View):
+    """One turn: its text as it streams, and the bar above it."""
+
+    _esm = module_text("turn_view.js")
+    _css = style_text("turn_view.js")
+
+
+class ChatView(View):
+    """A whole chat."""
+
+    _esm = module_text("chat_view.js")
+    _css = style_text("chat_view.js")
+
+
+class RetryView(View):
+    """The wait of `chatkit.retry` before another attempt."""
+
+    _esm = module_text("retry_view.js")
+    _css = style_text("retry_view.js")
+
+
+class AgainView(View):
+    """The offer to ask once more, below what stays of a turn that failed."""
+
+    _esm = module_text("again_view.js")
+    _css = style_text("again_view.js")

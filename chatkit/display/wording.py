@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, assert_never
 
-import msgspec
-
-from chatkit.display.plain_text import single_line
+from chatkit.display.blocks import ToolUse
+from chatkit.display.plain_text import as_json, single_line
 from chatkit.errors import Kind
-from chatkit.events import ErrorEvent, Retry
+from chatkit.events import ErrorEvent, Retry, StatusWord
 from chatkit.parts import File, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
 
 __all__ = [
+    "SUMMARIZED",
+    "ToolState",
     "Wait",
+    "about",
     "advice",
+    "cause",
+    "context_line",
     "doing",
     "failed_attempt",
+    "file_words",
     "headline",
     "news_of_wait",
     "retries_line",
     "sentence",
+    "status_words",
     "stop_line",
     "stopped_line",
+    "summarizing",
+    "tool_arguments",
     "tool_line",
+    "tool_state",
     "wait_of",
 ]
 
@@ -35,6 +44,34 @@ _STOPS: dict[StopReason, str] = {
     "content_filter": "Cut off by the provider's content filter.",
     "refusal": "The model declined to answer.",
     "pause": "The model paused its turn.",
+}
+SUMMARIZED = "chat_summarized"
+"""The call that stands for a compaction."""
+
+ToolState = Literal["running", "done", "failed", "not run"]
+
+_CAUSES: dict[Kind, str] = {
+    "rate_limit": "Too many requests",
+    "overloaded": "The provider is overloaded",
+    "server_error": "The provider failed",
+    "network": "The connection failed",
+    "timeout": "No answer in time",
+    "unknown": "Something failed, and nothing says why",
+    "auth": "The API key was refused",
+    "quota": "The account's quota is used up",
+    "context_exceeded": "Longer than the model takes",
+    "model_not_found": "The provider does not have this model",
+    "invalid_request": "The request was refused as invalid",
+    "content_filter": "The content filter stopped it",
+    "canceled": "The call was canceled",
+    "program": "An error in the program",
+}
+_STATUS: dict[StatusWord, str] = {
+    "waiting": "ready",
+    "pending": "waiting to start",
+    "running": "answering",
+    "interrupting": "stopping…",
+    "error": "failed",
 }
 _TRY_AGAIN = "Run the cell again to ask once more."
 _ADVICE: dict[Kind, str] = {
@@ -87,9 +124,13 @@ def doing(part: Part | None) -> str:
             return "waiting for the first words…"
         case Reasoning():
             return "thinking…"
+        case ToolCall() if part.tool_name == SUMMARIZED:
+            return "summarizing…"
         case ToolCall():
             return f"calling {single_line(part.tool_name, 80)}…"
-        case Text() | ToolResult() | Source() | File():
+        case ToolResult():
+            return "reading the result…"
+        case Text() | Source() | File():
             return "writing…"
         case _:
             assert_never(part)
@@ -116,13 +157,53 @@ def headline(error: ErrorEvent) -> str:
     return sentence(error.message) + (f" (HTTP {error.status_code})" if error.status_code else "")
 
 
-def advice(error: ErrorEvent) -> str:
+def advice(error: ErrorEvent, *, button: bool = False) -> str:
     """What to do next.
 
+    Parameters
+    ----------
+    error : ErrorEvent
+        Why no answer came.
+    button : bool
+        Whether there is a Try again to press, in place of a cell to run.
+
+    Examples
+    --------
     >>> advice(ErrorEvent(message="openai refused the key", kind="auth"))
     "Check the API key (api_key=, or the provider's environment variable), then run the cell again."
+    >>> advice(ErrorEvent(message="demo is overloaded", kind="rate_limit"), button=True)
+    'Wait a little, then press Try again.'
     """
-    return _ADVICE.get(error.kind, _TRY_AGAIN)
+    words = _ADVICE.get(error.kind, _TRY_AGAIN)
+    return words.replace("run the cell again", "press Try again").replace("Run the cell again", "Press Try again") if button else words
+
+
+def cause(kind: Kind) -> str:
+    """What failed, in words.
+
+    >>> cause("rate_limit")
+    'Too many requests'
+    """
+    return _CAUSES[kind]
+
+
+def about(event: Retry | ErrorEvent) -> str:
+    """Cause, provider and status, as far as they are known.
+
+    >>> about(ErrorEvent(message="anthropic is overloaded", kind="overloaded", provider="anthropic", status_code=529))
+    'The provider is overloaded · anthropic · HTTP 529'
+    """
+    status = f"HTTP {event.status_code}" if event.status_code else ""
+    return " · ".join(filter(None, [cause(event.kind), single_line(event.provider or "", 60), status]))
+
+
+def status_words(word: StatusWord) -> str:
+    """A chat's status, as its header says it.
+
+    >>> status_words("running")
+    'answering'
+    """
+    return _STATUS[word]
 
 
 def retries_line(waits: Sequence[Wait]) -> str:
@@ -167,24 +248,98 @@ def _about(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
-def tool_line(part: ToolCall | ToolResult | File) -> str:
-    """A call, a result or a file in one readable line.
+def tool_state(use: ToolUse, *, running: bool) -> ToolState:
+    """What became of a call.
 
-    >>> tool_line(ToolCall(tool_call_id="1", tool_name="read_file", args={"path": "a.py"}))
-    'Called read_file(path="a.py")'
+    Parameters
+    ----------
+    use : ToolUse
+        The call with its result.
+    running : bool
+        Whether the turn still runs.
     """
-    match part:
-        case ToolCall():
-            name = single_line(part.tool_name, 80) or "a tool"
-            if part.args is None:
-                return f"Calling {name}…"
-            args = ", ".join(f"{key}={msgspec.json.encode(value).decode()}" for key, value in part.args.items())
-            return f"Called {name}({single_line(args, 160)})"
-        case ToolResult():
-            result = part.result if isinstance(part.result, str) else msgspec.json.encode(part.result, enc_hook=repr).decode()
-            outcome = "failed" if part.is_error else "gave"
-            return f"{single_line(part.tool_name, 80) or 'The tool'} {outcome}: {single_line(result, 160)}"
-        case File():
-            return f"File: {single_line(part.title or part.media_type, 160)}"
+    if use.result is not None:
+        return "failed" if use.result.is_error else "done"
+    return "running" if running else "not run"
+
+
+def tool_arguments(call: ToolCall | None) -> str:
+    """The arguments as they would stand between the parentheses of a call; raw.
+
+    >>> tool_arguments(ToolCall(tool_call_id="1", tool_name="read_file", args={"path": "a.py", "limit": 3}))
+    'path="a.py", limit=3'
+    """
+    if call is None:
+        return ""
+    return call.args_delta if call.args is None else ", ".join(f"{key}={as_json(value)}" for key, value in call.args.items())
+
+
+def summarizing(state: ToolState) -> str:
+    """What a compaction is called in this state."""
+    match state:
+        case "running":
+            return "Summarizing…"
+        case "done":
+            return "Summarized"
+        case "failed":
+            return "Summarizing failed"
+        case "not run":
+            return "Summarizing was stopped"
         case _:
-            assert_never(part)
+            assert_never(state)
+
+
+def context_line(facts: Mapping[str, Any]) -> str:
+    """How full the context was when it was summarized: as much as is known of it.
+
+    >>> context_line({"usage_percent": 71, "context_tokens": 142_000, "context_limit_tokens": 200_000, "threshold_percent": 70})
+    'Context was 71 % full (142,000 of 200,000 tokens); limit for summarizing 70 %.'
+    >>> context_line({"context_tokens": 142_000, "usage_percent": "<b>"})
+    'Context was 142,000 tokens.'
+    """
+    names = ("usage_percent", "context_tokens", "context_limit_tokens", "threshold_percent")
+    usage, tokens, limit, threshold = (_number(facts.get(name)) for name in names)
+    counted = tokens and (f"{tokens} of {limit} tokens" if limit else f"{tokens} tokens")
+    full = f"{usage} % full" + (f" ({counted})" if counted else "") if usage else counted
+    said = [f"context was {full}" if full else "", f"limit for summarizing {threshold} %" if threshold else ""]
+    line = "; ".join(filter(None, said))
+    return f"{line[0].upper()}{line[1:]}." if line else ""
+
+
+def _number(value: Any) -> str:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+    return f"{value:,.0f}" if known else ""
+
+
+def file_words(file: File) -> str:
+    """What a file is called, or what it claims to be."""
+    return single_line(file.title or file.media_type, 160) or "without a name"
+
+
+def tool_line(part: ToolUse | File) -> str:
+    """A call with its result, or a file, in one readable line.
+
+    >>> from chatkit.display.blocks import ToolUse
+    >>> call = ToolCall(tool_call_id="1", tool_name="read_file", args={"path": "a.py"})
+    >>> tool_line(ToolUse(call))
+    'Called read_file(path="a.py")'
+    >>> tool_line(ToolUse(call, ToolResult(tool_call_id="1", result={"lines": 3})))
+    'Called read_file(path="a.py"), which gave: {"lines":3}'
+    """
+    if isinstance(part, File):
+        return f"File: {file_words(part)}"
+    call, result = part.call, part.result
+    name = single_line(part.name, 80)
+    gave = ""
+    if result is not None:
+        words = result.result if isinstance(result.result, str) else as_json(result.result)
+        gave = f"{'failed' if result.is_error else 'gave'}: {single_line(words, 160)}"
+    if part.name == SUMMARIZED:
+        state = tool_state(part, running=False)
+        return summarizing(state) + (gave.removeprefix("failed") if state == "failed" else "")
+    if call is None:
+        return f"{name or 'The tool'} {gave}"
+    if call.args is None and result is None:
+        return f"Calling {name or 'a tool'}…"
+    called = f"Called {name or 'a tool'}({single_line(tool_arguments(call), 160)})"
+    return f"{called}, which {gave}" if gave else called

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatkit.errors import UsageError
+from chatkit.parts import Usage
 from chatkit.providers.anthropic import AnthropicMessages
 from chatkit.providers.demo_answers import answer, title
 from chatkit.providers.http import Provider
@@ -30,6 +31,8 @@ SPEED = 40.0
 """Words a second, unless ``CHATKIT_DEMO_SPEED`` says otherwise."""
 SLOW = 20.0
 """Seconds that a reply of ``demo:slow`` takes at that speed."""
+CONTEXT = 4096
+"""Tokens, words that is, of the demo's context window."""
 CUT_AFTER = 8
 """Words that ``demo:flaky`` says before it is cut off."""
 
@@ -97,7 +100,7 @@ def connect_demo(variant: str = "", *, speed: float | None = None) -> Provider:
     script = _Script(VARIANTS[name], _speed(speed))
     stage = _stage()
     prefix, url = stage.open(script)
-    provider = Provider("demo", name, AnthropicMessages(), url)
+    provider = Provider("demo", name, AnthropicMessages(), url, context_limit=CONTEXT)
     provider.label = f"demo:{variant}" if variant else "demo"
     weakref.finalize(provider, stage.scripts.pop, prefix, None).atexit = False
     return provider
@@ -136,12 +139,13 @@ class _Script:
         act = plan[self._attempt]
         self._attempt = (self._attempt + 1) % len(plan)
         self._last = request
-        return self._act(act, answer(request.text))
+        return self._act(act, answer(request.text), sum(len(text.split()) for _, text in conversation))
 
-    def _act(self, act: str, text: str) -> Response:
+    def _act(self, act: str, text: str, asked: int) -> Response:
         from chatkit.chattest import anthropic_overloaded_response, anthropic_rate_limit_response, reply
 
-        whole = reply(text, delay=self._delay)
+        usage = Usage(input_tokens=asked, output_tokens=len(text.split()))
+        whole = reply(text, delay=self._delay, usage=usage)
         match act:
             case "overloaded":
                 return anthropic_overloaded_response()
@@ -152,7 +156,7 @@ class _Script:
             case "cut":
                 return whole.half_close(after=whole.pieces // 2)
             case "slow reply":
-                return reply(text, delay=self._delay * SPEED * SLOW / whole.pieces)
+                return reply(text, delay=self._delay * SPEED * SLOW / whole.pieces, usage=usage)
             case _:
                 return whole
 

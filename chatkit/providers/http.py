@@ -82,10 +82,12 @@ class Provider:
         Shown nowhere.
     headers : mapping, optional
         Sent along.
+    context_limit : int, optional
+        The model's context window, in tokens.
 
     Attributes
     ----------
-    name, model : str
+    name, model, context_limit
     label : str
         ``name:model``.
     """
@@ -99,9 +101,11 @@ class Provider:
         *,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        context_limit: int | None = None,
     ) -> None:
         self.name = name
         self.model = model
+        self.context_limit = context_limit
         self.label = f"{name}:{model}"
         self.endpoint = endpoint(base_url)
         self._wire = wire

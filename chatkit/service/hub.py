@@ -19,7 +19,7 @@ from chatkit.fold import Transcript, merge
 from chatkit.parts import Message, Part, Role
 from chatkit.providers.wire import Finish
 
-__all__ = ["Hub", "Listener", "Subscription"]
+__all__ = ["Each", "Hub", "Listener", "Subscription"]
 
 _logger = logging.getLogger("chatkit")
 
@@ -32,6 +32,23 @@ class Listener(Protocol):
 
     def push(self, events: Sequence[Event]) -> None:
         """Take these over; returns at once."""
+
+
+class Each:
+    """A listener that hands events on one by one.
+
+    Parameters
+    ----------
+    take : callable
+        Gets every event.
+    """
+
+    def __init__(self, take: Callable[[Event], object]) -> None:
+        self._take = take
+
+    def push(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._take(event)
 
 
 class Hub:

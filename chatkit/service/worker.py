@@ -46,10 +46,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn:
-    """One turn of a chat, from the moment that it is claimed: the handle that stops it and wakes its waits."""
+    """One turn of a chat, from the moment that it is claimed: the handle that stops it and wakes its waits.
 
-    def __init__(self, settings: Settings) -> None:
+    `instead` says that its question takes the place of the last one, whose answer goes.
+    """
+
+    def __init__(self, settings: Settings, *, instead: bool = False) -> None:
         self.settings = settings
+        self.instead = instead
         self.records: list[AttemptRecord] = []
         self.wake = Wake()
         self._task: asyncio.Task[object] | None = None
@@ -121,6 +125,8 @@ class Worker:
         self._titled = title == ""
         self._fallback = ""
         self._title_task: asyncio.Task[None] | None = None
+        if self.title:
+            hub.transcript.apply(TitleEvent(chat_id=hub.chat_id, title=self.title))
         self._claim = threading.Lock()
         self._turn: Turn | None = None
         self._closed = False
@@ -132,8 +138,8 @@ class Worker:
         turn = self._turn
         return turn if turn is not None and turn.alive else None
 
-    def claim(self, settings: Settings) -> Turn:
-        """Begin a turn, from any thread.
+    def claim(self, settings: Settings, *, instead: bool = False) -> Turn:
+        """Begin a turn, from any thread; `instead` of the last question and its answer, or after them.
 
         Raises
         ------
@@ -147,7 +153,7 @@ class Worker:
                 raise ChatClosed("this chat is closed: open a new one with chatkit.Chat(...)")
             if self.turn is not None:
                 raise Busy("a turn is running in this chat: wait for it, stop it (chat.stop()), or ask in another chat")
-            self._turn = Turn(settings)
+            self._turn = Turn(settings, instead=instead)
             return self._turn
 
     def release(self, turn: Turn) -> None:
@@ -195,12 +201,13 @@ class Worker:
         hub, settings = self.hub, turn.settings
         try:
             turn.running(lambda: self._status("interrupting"))
-            self._withdraw()
+            self._withdraw(self._before_last_question() if turn.instead else self._unanswered)
             before = hub.last_id
             hub.commit("user", question)
             titling = self._titled and wants_title(hub.messages, "" if self.title == self._fallback else self.title)
             if titling:
                 self.title = self._fallback = fallback_title(hub.messages[-1].text)
+                self.announce_title()
             if not turn.stopping:
                 self._status("running")
             try:
@@ -247,10 +254,20 @@ class Worker:
     def _status(self, word: StatusWord) -> None:
         self.hub.publish((Status(chat_id=self.hub.chat_id, status=word),))
 
-    def _withdraw(self) -> None:
-        if self._unanswered is not None:
-            self.hub.publish((Reset(chat_id=self.hub.chat_id, after_id=self._unanswered),))
-            self._unanswered = None
+    def _withdraw(self, after: int | None) -> None:
+        self._unanswered = None
+        if after is not None:
+            self.hub.publish((Reset(chat_id=self.hub.chat_id, after_id=after),))
+
+    def _before_last_question(self) -> int | None:
+        """The last id before the last question; None where there is no question."""
+        before = 0
+        found = None
+        for message in self.hub.messages:
+            if message.role == "user":
+                found = before
+            before = message.id
+        return found
 
     def _end_interrupted(self, turn: Turn, before: int) -> Answer | None:
         last = self.hub.messages[-1]
@@ -262,14 +279,13 @@ class Worker:
 
     def undo(self) -> tuple[Message, ...]:
         """Remove the last question and what followed it; what was removed is returned. On the bridge's loop."""
-        messages = self.hub.messages
-        at = next((i for i in reversed(range(len(messages))) if messages[i].role == "user"), None)
-        if at is None:
+        after = self._before_last_question()
+        if after is None:
             return ()
-        after = messages[at - 1].id if at else 0
-        self._unanswered = None
-        self.hub.publish((Reset(chat_id=self.hub.chat_id, after_id=after), Status(chat_id=self.hub.chat_id, status="waiting")))
-        return messages[at:]
+        removed = tuple(m for m in self.hub.messages if m.id > after)
+        self._withdraw(after)
+        self._status("waiting")
+        return removed
 
     def announce_title(self) -> None:
         """Tell whoever listens what the chat is called now."""

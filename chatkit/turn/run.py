@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from chatkit.clock import Clock
 from chatkit.events import ErrorEvent, Event, MessagePart
@@ -60,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds without a part after which an attempt counts as dead; 0 for never.
     clock : Clock
         Tells the time.
+    context_limit : int or None
+        The model's context window in tokens, where the provider doesn't say.
     """
 
     provider: Provider
@@ -69,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None
     silence_timeout: float
     clock: Clock
+    context_limit: int | None = None
 
 
 async def run_turn(
@@ -155,5 +159,7 @@ async def run_turn(
     except Exception as error:
         sink.publish((ErrorEvent.of(classify(error, provider=provider.name), chat_id),))
         raise
+    if finish.usage is not None and finish.usage.context_limit is None and settings.context_limit is not None:
+        finish = replace(finish, usage=replace(finish.usage, context_limit=settings.context_limit))
     message = sink.commit("assistant", sink.parts(), model=finish.model or provider.model, finish=finish)
     return message, loop.request_id

@@ -1,146 +1,120 @@
-// The model's half of a view, and its bar: what is going on, the countdown of a wait, Retry now and Stop.
-// Text that comes from the kernel is only ever set as textContent.
+// The bar: what is going on, the countdown of a wait, Retry now and Stop; and the news that a screen reader says.
+import { button, detailsIn, make, put, show } from "./dom.js";
+import { GONE } from "./line.js";
 
-/** An element with a class and text. */
-export function make(tag, name, text = "") {
-  const el = document.createElement(tag);
-  el.className = name;
-  el.textContent = text;
-  return el;
-}
+/** @import { Line, Model, State } from "./model.js" */
 
-/** The state after a message; null where a message before it is missing. */
-export function reduce(state, m) {
-  if (m.r <= state.r) return state;
-  if (m.r !== state.r + 1) return null;
-  const blocks = state.blocks.slice(0, m.cut);
-  for (const [i, block] of m.put ?? []) blocks[i] = block;
-  for (const [i, at, text] of m.add ?? []) {
-    if (blocks[i]?.t.length !== at) return null;
-    blocks[i] = { ...blocks[i], t: blocks[i].t + text };
-  }
-  return { ...state, ...m.set, r: m.r, blocks };
-}
+/** Milliseconds after which an answer is slower than usual. */
+const SLOW = 15000;
 
-/** Keep the model in step with the kernel, whether or not a view is there to see it. */
-export function follow(model) {
-  let asked = false;
-  const settle = () => {
-    const state = model.get("snap");
-    const wait = state.retry;
-    asked = false;
-    // the wait ends by this browser's clock, counted from the moment that it was heard of
-    if (wait && wait.until === undefined) model.set("snap", { ...state, retry: { ...wait, until: performance.now() + wait.left } });
-  };
-  model.on("change:snap", settle);
-  model.on("msg:custom", (m) => {
-    if (!m.r || asked) return;
-    const next = reduce(model.get("snap"), m);
-    if (next) model.set("snap", next);
-    else model.send({ do: "resync" });
-    asked = !next;
-  });
-  settle();
-}
-
-function button(name, text, act) {
-  const el = make("button", `ck-button ${name}`, text);
-  el.type = "button";
-  // aria-disabled, not disabled: the focus stays
-  el.addEventListener("click", () => el.ariaDisabled !== "true" && act());
-  return el;
-}
-
-/** Show or hide, and hand the focus on to `heir` where it would be lost. */
-function show(el, visible, heir) {
-  if (!visible && el.contains(document.activeElement)) heir?.focus({ preventScroll: true });
-  el.hidden = !visible;
-}
-
-/** The bar in `host`; gives what draws a state, and what takes the bar down. */
-export function mountBar(model, host) {
-  let timer, patience, state, pressed;
-  const row = make("div", "ck-bar");
-  const label = make("span", "ck-label", model.get("snap").label);
+/**
+ * The bar in `host`; gives what draws a state, and what takes the bar down.
+ * @param {Model} model
+ * @param {HTMLElement} host
+ * @param {Line} line
+ */
+export function mountBar(model, host, line) {
+  const ui = model.get("ui");
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {State} */
+  let state;
+  let told = "";
+  const bar = make("div", "ck-bar");
+  const row = make("div", "ck-row");
+  const label = make("span", "ck-label");
   const doing = make("span", "ck-doing");
+  const slow = make("span", "ck-slow", "slower than usual");
   const wait = make("span", "ck-wait");
   const when = make("span", "ck-when");
   const why = make("span", "ck-why");
   const buttons = make("span", "ck-buttons");
+  const more = make("div", "ck-more");
+  const about = make("span", "ck-about");
   const hint = make("div", "ck-hint");
   const news = make("span", "ck-news");
-  const retry = button("ck-retry", "Retry now", () => press("retry"));
-  const stop = button("ck-stop", "Stop", () => press("stop"));
+  const retry = button("ck-retry", "Retry now", () => {
+    ui.hurried = state.retry?.until;
+    line.ask({ do: "retry" });
+  });
+  const stop = button("ck-stop", "Stop", () => {
+    ui.stopped = "";
+    line.ask({ do: "stop" });
+  });
   // read out once when it begins (news), not every second
   wait.ariaHidden = "true";
   news.role = "status";
   wait.append("Retrying ", when, "… ", why);
   buttons.append(retry, stop);
-  row.append(label, doing, wait, buttons);
-  host.append(row, hint, news);
+  row.append(label, doing, slow, wait, buttons);
+  more.append(about);
+  const setDetail = detailsIn(more);
+  bar.append(row, more);
+  host.append(bar, hint, news);
 
-  function press(what) {
-    pressed = what;
-    model.send({ do: what });
-    clearTimeout(patience);
-    patience = setTimeout(() => {
-      hint.textContent = news.textContent = "the kernel is busy: interrupt it (■) to stop";
-      hint.hidden = false;
-    }, 1000);
-    draw(state);
-  }
-
-  function heard(m) {
-    if (m.ack !== pressed) return;
-    clearTimeout(patience);
-    hint.hidden = true;
+  /** Stop was pressed, and the kernel hasn't said what came of it. */
+  function stopping() {
+    const seen = `${state.doing} ${state.status}`;
+    if (ui.stopped === "" && !ui.asked.stop) ui.stopped = line.hint ? undefined : seen;
+    if (state.over || ui.gone || (ui.stopped && ui.stopped !== seen)) ui.stopped = undefined;
+    return ui.stopped !== undefined;
   }
 
   function tick() {
     clearTimeout(timer);
-    const left = state.retry.until - performance.now();
-    const seconds = pressed === "retry" ? 0 : Math.ceil(left / 1000);
-    when.textContent = seconds > 0 ? `in ${seconds}s` : "now";
-    retry.ariaDisabled = String(seconds <= 0);
-    if (seconds > 0) timer = setTimeout(tick, left - (seconds - 1) * 1000 + 1);
-  }
-
-  function draw(next) {
-    const waiting = next.retry && pressed !== "stop";
-    if (state?.retry?.until !== next.retry?.until) {
-      if (pressed === "retry") pressed = undefined;
-      if (next.retry) hint.hidden = true;
+    const now = performance.now();
+    const { retry: again, waiting } = state;
+    let next = Infinity;
+    if (again) {
+      const left = ui.hurried === again.until ? 0 : again.until - now;
+      const seconds = Math.max(0, Math.ceil(left / 1000));
+      when.textContent = seconds ? `in ${seconds}s` : "now";
+      retry.ariaDisabled = String(!seconds);
+      if (seconds) next = left - (seconds - 1) * 1000;
     }
-    state = next;
-    row.classList.toggle("ck-waiting", Boolean(waiting));
-    doing.textContent = pressed === "stop" ? "stopping…" : next.doing;
-    show(wait, waiting);
-    show(label, !waiting);
-    show(doing, !waiting);
-    show(retry, waiting, stop);
-    show(stop, !next.over);
-    stop.ariaDisabled = String(pressed === "stop");
-    why.textContent = next.retry?.why ?? "";
-    if (news.textContent !== next.news) news.textContent = next.news;
-    clearTimeout(timer);
-    if (waiting) tick();
+    const patience = Math.max(again?.until ?? -Infinity, waiting?.since ?? -Infinity) + SLOW - now;
+    const late = Boolean(again || waiting) && patience <= 0 && !state.over && !ui.gone;
+    if (late && slow.hidden) say(slow.textContent);
+    slow.hidden = !late;
+    if ((again || waiting) && patience > 0) next = Math.min(next, patience);
+    if (next < Infinity && !state.over && !ui.gone) timer = setTimeout(tick, next);
   }
 
-  // the cell's output may be drawn anew while the focus is in it: the next bar takes it up
-  row.addEventListener("focusin", ({ target }) => model.set("focus", target.className));
-  row.addEventListener("focusout", () => setTimeout(() => row.isConnected && model.set("focus", undefined)));
-  requestAnimationFrame(() => {
-    const lost = model.get("focus") && document.activeElement === document.body;
-    if (lost) [retry, stop].find((b) => b.className === model.get("focus"))?.focus({ preventScroll: true });
-  });
-  hint.hidden = true;
-  model.on("msg:custom", heard);
-  return {
-    draw,
-    remove() {
-      clearTimeout(timer);
-      clearTimeout(patience);
-      model.off("msg:custom", heard);
-    },
-  };
+  /** @param {string} text */
+  function say(text) {
+    news.textContent = text;
+  }
+
+  /**
+   * @param {State} next
+   * @param {HTMLElement | null} [heir] where the focus goes when there is nothing left to press
+   */
+  function draw(next, heir) {
+    if (next.retry && next.retry.until !== state?.retry?.until && state) line.hint = "";
+    state = next;
+    const stopped = stopping();
+    const waiting = Boolean(next.retry) && !stopped && !ui.gone;
+    bar.classList.toggle("ck-waiting", waiting);
+    put(label, next.label);
+    put(doing, ui.gone ? GONE : stopped ? "stopping…" : next.doing);
+    show(wait, waiting);
+    show(label, !waiting && !ui.gone);
+    show(doing, !waiting);
+    const mayStop = !next.over && !ui.gone && next.offers.includes("stop");
+    show(stop, mayStop, heir);
+    show(retry, waiting && next.offers.includes("retry"), mayStop ? stop : heir);
+    stop.ariaDisabled = String(stopped);
+    show(more, waiting);
+    put(why, next.retry?.why ?? "");
+    put(about, next.retry?.about ?? "");
+    setDetail(next.retry?.detail);
+    put(hint, line.hint);
+    hint.hidden = !line.hint;
+    const words = ui.gone ? GONE : line.hint || next.news;
+    if (words !== told) say((told = words));
+    tick();
+  }
+
+  slow.hidden = true;
+  return { draw, say, remove: () => clearTimeout(timer) };
 }

@@ -1,84 +1,82 @@
-// One turn as it streams: the bar, and below it what is said.
-import { follow, make, mountBar } from "./callout.js";
+// A whole chat: its head, what was said, what waits, and where to write.
+import { mountBar } from "./callout.js";
+import { mountComposer } from "./composer.js";
+import { make, once, onceShown } from "./dom.js";
+import { mountDots } from "./dots.js";
+import { mountFailure } from "./failure.js";
+import { mountFocus } from "./focus.js";
+import { mountHeader } from "./header.js";
+import { openLine } from "./line.js";
+import { mountQueue } from "./queue.js";
+import { mountScroll } from "./scroll.js";
+import { follow, tell } from "./state.js";
+import { mountTimeline } from "./timeline.js";
 
-// Characters after which text goes on in another element, at a line's end: appending to a long one costs its length.
-const PAGE = 4000;
+/** @import { Place, State } from "./model.js" */
 
-/** An element for a block; `grow` gives it more text. */
-function blockView(block) {
-  if (block.k === "source") {
-    const el = make("a", "ck-line", block.t);
-    el.href = block.url;
-    el.target = "_blank";
-    el.rel = "noopener noreferrer";
-    return { el, grow() {} };
-  }
-  const folded = block.k === "reasoning";
-  const el = make(folded ? "details" : "div", folded ? "ck-reasoning" : block.k === "line" ? "ck-line" : "ck-text");
-  if (folded) el.append(make("summary", "", block.title));
-  let page;
-  let length = 0;
-  const grow = (text) => {
-    let rest = text.slice(length);
-    length = text.length;
-    while (rest) {
-      if (!page) el.append((page = make("div", "ck-page")).appendChild(document.createTextNode("")).parentNode);
-      const end = rest.indexOf("\n", Math.max(0, PAGE - page.firstChild.length));
-      const cut = end < 0 ? rest.length : end + 1;
-      page.firstChild.appendData(rest.slice(0, cut));
-      rest = rest.slice(cut);
-      if (end >= 0) page = undefined;
-    }
-  };
-  grow(block.t);
-  return { el, grow };
-}
-
-const sameBlock = (a, b) => a.k === b.k && a.title === b.title && a.url === b.url && b.t.startsWith(a.t);
-
+/** @param {Place} place */
 function render({ model, el }) {
-  const root = make("div", "chatkit");
-  const bar = mountBar(model, root);
-  const body = make("div", "ck-body");
-  const dots = make("div", "ck-dots");
-  let seen = [];
-  let views = [];
-  root.append(body);
-  body.append(dots);
+  const root = make("div", "chatkit ck-chat");
   el.append(root);
-  dots.ariaHidden = "true";
-  for (let i = 0; i < 3; i++) dots.append(make("span", ""));
+  const line = openLine(model, draw, (ack, command) => composer.heard(ack, command));
+  const header = mountHeader(root);
+  const scroller = root.appendChild(make("div", "ck-scroller"));
+  const content = scroller.appendChild(make("div", "ck-content"));
+  const body = content.appendChild(make("div", "ck-body jp-RenderedHTMLCommon"));
+  const empty = content.appendChild(make("div", "ck-empty", "No messages yet."));
+  const dots = mountDots(content);
+  const failure = mountFailure(model, content, line);
+  const bar = mountBar(model, content.appendChild(make("div", "ck-foot")), line);
+  const timeline = mountTimeline(body, bar.say);
+  const scroll = mountScroll(model, scroller, content, timeline.whole);
+  const queue = mountQueue(model, root, line, (message) => composer.edit(message));
+  const composer = mountComposer(model, root, line);
+  const focus = mountFocus(model, root);
+  /** @type {State | undefined} */
+  let seen;
+  scroller.tabIndex = 0;
+  scroller.role = "log";
+  scroller.ariaLive = "off";
+  scroller.ariaLabel = "Conversation";
 
   function draw() {
     const state = model.get("snap");
-    const blocks = state.blocks;
-    let kept = 0;
-    while (kept < Math.min(seen.length, blocks.length) && sameBlock(seen[kept], blocks[kept])) {
-      if (blocks[kept] !== seen[kept]) views[kept].grow(blocks[kept].t);
-      kept++;
-    }
-    // what was withdrawn leaves its room behind, so that nothing below jumps up and down again
-    if (kept < views.length || state.retry) root.style.minHeight = `${Math.min(root.getBoundingClientRect().height, 340)}px`;
-    for (const view of views.splice(kept)) view.el.remove();
-    for (const block of blocks.slice(kept)) {
-      const view = blockView(block);
-      views.push(view);
-      body.append(view.el);
-    }
-    seen = blocks;
-    dots.hidden = blocks.length > 0 || Boolean(state.retry);
+    const withdrawn = timeline.loses(state.blocks) || (state.retry && seen && !seen.retry);
+    const before = withdrawn ? content.getBoundingClientRect().height : 0;
+    if (state.over) content.style.minHeight = "";
+    timeline.draw(state.blocks);
+    header.draw(state, model.get("ui").gone);
+    composer.draw(state);
+    const heir = state.offers.includes("send") ? composer.text : scroller;
+    queue.draw(state, heir);
+    failure.draw(state, heir);
+    bar.draw(state, heir);
+    dots.hidden = !state.waiting;
+    empty.hidden = state.blocks.length > 0 || !state.over || Boolean(state.error);
     body.ariaBusy = String(!state.over);
-    // static output takes this view's place: the cell keeps the focus
-    if (state.over && root.contains(document.activeElement)) el.closest("[tabindex]")?.focus({ preventScroll: true });
-    bar.draw(state);
+    // what was withdrawn leaves its room behind, so that nothing below jumps up and down again
+    if (before && !state.over) content.style.minHeight = `${Math.min(before, content.offsetHeight + 340)}px`;
+    seen = state;
   }
 
+  const leave = onceShown(root, () => {
+    if (el.closest(".jp-OutputArea")) tell(model, { do: "hides" });
+    composer.restore();
+    focus.restore();
+  });
   model.on("change:snap", draw);
   draw();
-  return () => {
+  return once(() => {
+    leave();
+    focus.remove();
+    composer.remove();
+    scroll.remove();
+    timeline.remove();
     bar.remove();
+    line.close();
     model.off("change:snap", draw);
-  };
+    root.remove();
+  });
 }
 
-export default { initialize: ({ model }) => follow(model), render };
+export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

@@ -1,17 +1,38 @@
 // The countdown of chatkit.retry.
-import { follow, make, mountBar } from "./callout.js";
+import { mountBar } from "./callout.js";
+import { make, once, onceShown } from "./dom.js";
+import { mountFocus } from "./focus.js";
+import { openLine } from "./line.js";
+import { follow, tell } from "./state.js";
 
+/** @import { Place } from "./model.js" */
+
+/** @param {Place} place */
 function render({ model, el }) {
   const root = make("div", "chatkit");
-  const bar = mountBar(model, root);
-  const draw = () => bar.draw(model.get("snap"));
   el.append(root);
+  const line = openLine(model, draw);
+  const bar = mountBar(model, root, line);
+  const focus = mountFocus(model, root);
+
+  function draw() {
+    bar.draw(model.get("snap"), /** @type {HTMLElement | null} */ (el.closest("[tabindex]")));
+  }
+
+  const leave = onceShown(root, () => {
+    if (el.closest(".jp-OutputArea")) tell(model, { do: "hides" });
+    focus.restore();
+  });
   model.on("change:snap", draw);
   draw();
-  return () => {
+  return once(() => {
+    leave();
+    focus.remove();
     bar.remove();
+    line.close();
     model.off("change:snap", draw);
-  };
+    root.remove();
+  });
 }
 
-export default { initialize: ({ model }) => follow(model), render };
+export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

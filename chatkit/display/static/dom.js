@@ -1,0 +1,90 @@
+// Elements, and the focus in them. Text that comes from the kernel is only ever set as textContent.
+
+/**
+ * An element with a class and text.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} name
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, name, text = "") {
+  const el = document.createElement(tag);
+  el.className = name;
+  el.textContent = text;
+  return el;
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ * @param {() => void} act
+ */
+export function button(name, text, act) {
+  const el = make("button", `ck-button ${name}`, text);
+  el.type = "button";
+  // aria-disabled, not disabled: the focus stays
+  el.addEventListener("click", () => el.ariaDisabled !== "true" && act());
+  return el;
+}
+
+/**
+ * Set text, unless it is there: a selection in it stays, and a screen reader isn't told twice.
+ * @param {Element} el
+ * @param {string} text
+ */
+export function put(el, text) {
+  if (el.textContent !== text) el.textContent = text;
+}
+
+/**
+ * Show or hide, and hand the focus on to `heir` where it would be lost.
+ * @param {HTMLElement} el
+ * @param {unknown} visible
+ * @param {HTMLElement | null} [heir]
+ */
+export function show(el, visible, heir) {
+  if (!visible && el.contains(document.activeElement)) heir?.focus({ preventScroll: true });
+  el.hidden = !visible;
+}
+
+/**
+ * The provider's own words, folded. Gives what sets them.
+ * @param {HTMLElement} host
+ */
+export function detailsIn(host) {
+  const el = host.appendChild(make("details", "ck-detail"));
+  const words = make("div", "ck-words");
+  words.dir = "auto";
+  el.append(make("summary", "", "What the provider said"), words);
+  return (/** @type {string | undefined} */ text) => {
+    el.hidden = !text;
+    put(words, text ?? "");
+  };
+}
+
+/**
+ * Do it once the element is on the page: a front end attaches what it has rendered later.
+ * @param {HTMLElement} el
+ * @param {() => void} act
+ */
+export function onceShown(el, act) {
+  const observer = new ResizeObserver(() => {
+    if (!el.isConnected) return;
+    observer.disconnect();
+    act();
+  });
+  observer.observe(el);
+  return () => observer.disconnect();
+}
+
+/**
+ * Do it at most once, and let go of it then: front ends hold on to what takes a view down for as long as the page lives.
+ * @param {(() => void) | undefined} act
+ */
+export function once(act) {
+  return () => {
+    act?.();
+    act = undefined;
+  };
+}

@@ -1,0 +1,155 @@
+// Made from chatkit/display/wire.py by `python -m tests.typescript`.
+
+/** One piece of the timeline. */
+export interface Block {
+  k: "fold" | "html" | "user";
+  t: string;
+  d?: number;
+  o?: boolean;
+}
+
+/** The wait before another attempt. */
+export interface Countdown {
+  left: number;
+  why: string;
+  about?: string;
+  detail?: string;
+}
+
+/** An answer was asked for and hasn't begun. */
+export interface Waiting {
+  age: number;
+}
+
+/** Why the last turn gave no answer. */
+export interface Failure {
+  title: string;
+  advice: string;
+  about?: string;
+  detail?: string;
+}
+
+/** How much of the model's context window the chat takes up. */
+export interface ContextUse {
+  percent: number;
+  words: string;
+}
+
+/** A message that waits for its turn. */
+export interface QueuedMessage {
+  id: number;
+  text: string;
+  model?: string;
+}
+
+/** What a view shows beside its timeline. A view of one turn leaves the chat's own facts at their defaults. */
+export interface Facts {
+  label: string;
+  doing: string;
+  news: string;
+  over: boolean;
+  retry: Countdown | null;
+  waiting: Waiting | null;
+  error: Failure | null;
+  title: string;
+  status: string;
+  context: ContextUse | null;
+  queue: QueuedMessage[];
+  offers: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
+  blocked: string;
+  last: string | null;
+}
+
+/** The whole state of a view, which the trait ``snap`` holds. */
+export interface Snapshot {
+  label: string;
+  doing: string;
+  news: string;
+  over: boolean;
+  retry: Countdown | null;
+  waiting: Waiting | null;
+  error: Failure | null;
+  title: string;
+  status: string;
+  context: ContextUse | null;
+  queue: QueuedMessage[];
+  offers: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
+  blocked: string;
+  last: string | null;
+  r: number;
+  blocks: Block[];
+}
+
+/** A custom message: what brings a view from state ``r - 1`` to ``r``, in this order: `cut`, `put`, `edit`, `done`. */
+export interface Changes {
+  r: number;
+  set?: Partial<Facts>;
+  cut?: number | null;
+  put?: [number, Block][];
+  edit?: [number, number, number, string][];
+  done?: number[];
+}
+
+/** A custom message: a command was heard. */
+export interface Ack {
+  ack: string;
+  refused?: string;
+}
+
+/** End the turn. */
+export interface Stop {
+  do: "stop";
+}
+
+/** End the wait. */
+export interface RetryNow {
+  do: "retry";
+}
+
+/** Ask once more what got no answer. */
+export interface TryAgain {
+  do: "again";
+}
+
+/** Ask this. */
+export interface Send {
+  do: "send";
+  text: string;
+}
+
+/** Ask this in place of the last question. */
+export interface Replace {
+  do: "replace";
+  text: string;
+}
+
+/** Let this queued message go first, and interrupt for it. */
+export interface Promote {
+  do: "promote";
+  id: number;
+}
+
+/** Take this message out of the queue. */
+export interface Delete {
+  do: "delete";
+  id: number;
+}
+
+/** Change the text of this queued message. */
+export interface Edit {
+  do: "edit";
+  id: number;
+  text: string;
+}
+
+/** A message was missed: tell the whole state. */
+export interface Resync {
+  do: "resync";
+}
+
+/** This front end hides what is shown beside a living view for the times without one. */
+export interface Hides {
+  do: "hides";
+}
+
+export type Command = Stop | RetryNow | TryAgain | Send | Replace | Promote | Delete | Edit | Resync | Hides;

@@ -1,0 +1,20 @@
+"""The notebooks as they are kept: nothing in them but what a reader sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.notebooks import FOLDER
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_widgets_and_times_and_with_every_cell_run(path: Path) -> None:
+    notebook = json.loads(path.read_text("utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "widgets" not in notebook["metadata"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert not any("execution" in cell["metadata"] for cell in code)
+    assert path.stat().st_size < 500_000
