@@ -1,179 +1,313 @@
-"""The ES modules by themselves: a plain model, a page with nothing in it, and a clock that stands still."""
+"""The views on a page of their own, with no kernel: what only a browser can tell of them, which lays out, paints and scrolls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from chatkit.display.modules import module_text
+from chatkit.display.modules import module_text, style_text
+from tests.browser.looks import PALE
 
 pytestmark = pytest.mark.browser
 
-SETUP = """async ([view, callout]) => {
-  const load = (text) => import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
-  window.Model = class {
-    constructor(snap) { this.values = { snap }; this.heard = {}; this.sent = []; }
+THEMES = {
+    "light": ("#fff", "rgba(0, 0, 0, 0.87)", "#fff", "#e0e0e0"),
+    "dark": ("#111", "#fff", "#212121", "#424242"),
+}
+SETUP = """async (texts) => {
+  const load = async (text) => (await import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })))).default;
+  const views = { turn: await load(texts.turn), chat: await load(texts.chat) };
+  class Model {
+    constructor(snap) { this.values = { snap }; this.acts = {}; this.sent = []; }
     get(name) { return this.values[name]; }
     set(name, value) { this.values[name] = value; this.tell(`change:${name}`); }
-    on(name, act) { (this.heard[name] ??= []).push(act); }
-    off(name, act) { this.heard[name] = this.heard[name].filter((a) => a !== act); }
+    on(name, act) { (this.acts[name] ??= []).push(act); }
+    off(name, act) { this.acts[name] = this.acts[name].filter((a) => a !== act); }
     send(message) { this.sent.push(message); }
-    tell(name, ...about) { for (const act of [...(this.heard[name] ?? [])]) act(...about); }
-    get listeners() { return Object.values(this.heard).flat().length; }
-  };
-  window.start = (facts = {}) => {
-    window.model = new Model({ r: 0, label: 'demo', doing: 'writing…', news: '', over: false, retry: null, blocks: [], ...facts });
-    view.default.initialize({ model });
+    tell(name, ...about) { for (const act of [...(this.acts[name] ?? [])]) act(...about); }
+  }
+  const FACTS = { label: 'demo', doing: 'writing…', news: '', over: false, retry: null, waiting: null, error: null, title: '', status: '',
+    context: null, queue: [], offers: ['stop', 'retry', 'send', 'queue', 'promote', 'edit', 'delete', 'again'], blocked: '', last: null };
+  window.open = (kind, facts = {}) => {
+    window.kind = kind;
+    window.model = new Model({ ...FACTS, r: 0, blocks: [], ...facts });
+    views[kind].initialize({ model });
+    mount();
   };
   window.mount = () => {
-    const el = document.body.appendChild(document.createElement('div'));
-    return { el, remove: view.default.render({ model, el }) };
+    window.el = document.body.insertBefore(document.createElement('div'), document.querySelector('#below'));
+    window.unmount = views[kind].render({ model, el });
   };
-  window.hear = (message) => model.tell('msg:custom', message);
-  window.callout = await load(callout);
-  view = await load(view);
+  window.hear = (message) => model.tell('msg:custom', { r: model.get('snap').r + 1, ...message });
+  window.lines = (from, to) => Array.from({ length: to - from }, (_, i) => [from + i, { k: 'html', t: `<p>line ${from + i}</p>` }]);
+  window.drawn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }"""
-WAIT = "{ r: 1, set: { retry: { left: 3500, why: '(attempt 3 failed: anthropic is overloaded)' } } }"
+RETRY = {
+    "left": 60_000,
+    "why": "(attempt 3 failed: anthropic is overloaded)",
+    "about": "The provider is overloaded · anthropic · HTTP 529",
+    "detail": "Overloaded: please try again later.",
+}
+BLOCKS = [
+    {"k": "user", "t": ""},
+    {"k": "html", "d": 1, "t": '<p class="chatkit-asked" dir="auto">Why do clients back off?</p>'},
+    {"k": "fold", "t": "Thinking"},
+    {"k": "html", "d": 1, "t": "<p>First of all…</p>"},
+    {"k": "html", "t": "<h2>Why</h2><p>So that a <a href='https://example.org/'>server</a> recovers.</p>"},
+    {"k": "html", "t": f"<pre><code>{'long ' * 60}</code></pre>"},
+    {"k": "html", "t": "<p class='chatkit-note'>Cut off: the limit on output tokens was reached.</p>"},
+    {"k": "html", "t": "<p>שלום עולם</p>"},
+]
+FULL = {
+    "blocks": BLOCKS,
+    "title": "Why clients back off, and what a server is to do that wants them to come back",
+    "status": "answering",
+    "context": {"percent": 88, "words": "176,000 of 200,000 tokens"},
+    "queue": [{"id": i, "text": f"message {i} " * 20, "model": "gpt-5" if i % 2 else ""} for i in range(12)],
+    "blocked": "",
+}
+FAILED = {
+    "over": True,
+    "doing": "",
+    "error": {"title": "openai refused the key (HTTP 401)", "advice": "Check the key.", "about": "The key was refused", "detail": "No."},
+}
 
 
 @pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    page = chromium.new_page()
-    page.clock.install()
-    page.goto("about:blank")
-    callout = (files("chatkit.display") / "static" / "callout.js").read_text("utf-8")
-    page.evaluate(SETUP, [module_text("chat_view.js"), callout])
-    yield page
-    page.close()
+def page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens an empty page of a width and theme. At the end nothing may have been said on its console."""
+    wrong: list[str] = []
+    pages = []
+
+    def make(width: int = 700, theme: str = "light") -> Any:
+        made = chromium.new_page(viewport={"width": width, "height": 700})
+        pages.append(made)
+        made.on("console", lambda m: wrong.append(m.text))
+        made.on("pageerror", lambda e: wrong.append(str(e)))
+        ground, text, raised, line = THEMES[theme]
+        variables = f"--jp-layout-color0:{ground};--jp-content-font-color1:{text};--jp-layout-color1:{raised};--jp-border-color2:{line}"
+        style = f"body {{ {variables}; background: {ground}; color: {text}; margin: 8px }} {style_text()}"
+        made.set_content(f"<!doctype html><style>{style}</style><body><p id='below'>below</p>")
+        made.evaluate(SETUP, {"turn": module_text("turn_view.js"), "chat": module_text("chat_view.js")})
+        return made
+
+    yield make
+    for made in pages:
+        made.close()
+    assert wrong == []
 
 
-@pytest.mark.parametrize(
-    ("message", "blocks"),
-    [
-        ("{ r: 6, add: [[0, 3, 'lo']] }", ["Hello", "b"]),
-        ("{ r: 6, cut: 1, put: [[1, { k: 'text', t: 'new' }]], add: [[0, 3, '!']] }", ["Hel!", "new"]),
-        ("{ r: 6, cut: 0 }", []),
-        ("{ r: 6, set: { doing: 'x' } }", ["Hel", "b"]),
-        ("{ r: 5, cut: 0 }", ["Hel", "b"]),
-        ("{ r: 7, cut: 0 }", None),
-        ("{ r: 6, add: [[0, 4, 'lo']] }", None),
-        ("{ r: 6, add: [[7, 0, 'lo']] }", None),
-    ],
-    ids=["append", "replace", "withdraw", "facts", "known", "gap", "wrong offset", "no such block"],
-)
-def test_a_message_changes_the_state_and_a_gap_is_noticed(page: Any, message: str, blocks: list[str] | None) -> None:
-    state = "{ r: 5, blocks: [{ k: 'text', t: 'Hel' }, { k: 'text', t: 'b' }] }"
-    assert page.evaluate(f"() => callout.reduce({state}, {message})?.blocks.map((b) => b.t) ?? null") == blocks
+POSITION = "() => { const s = document.querySelector('.ck-scroller'); return [s.scrollTop, s.scrollHeight - s.clientHeight]; }"
 
 
-def test_a_gap_asks_once_and_the_whole_state_heals_it(page: Any) -> None:
-    page.evaluate(
-        "() => { start(); hear({ r: 1, put: [[0, { k: 'text', t: 'a' }]] }); for (const r of [3, 4, 5]) hear({ r, add: [[0, 1, 'x']] }); }"
-    )
-    assert page.evaluate("() => model.sent") == [{"do": "resync"}]
-    page.evaluate("() => model.set('snap', { ...model.get('snap'), r: 5, blocks: [{ k: 'text', t: 'axxx' }] })")
-    page.evaluate("() => hear({ r: 6, add: [[0, 4, 'y']] })")
-    assert page.evaluate("() => model.get('snap').blocks[0].t") == "axxxy"
-    assert page.evaluate("() => model.sent.length") == 1
+def wait_for_the_end(page: Any) -> None:
+    """Until the end of the conversation is in sight: pages that come into sight are laid out first, and a frame each is theirs."""
+    page.evaluate("async () => { await drawn(); await drawn(); }")
+    page.wait_for_function(f"() => {{ const [top, end] = ({POSITION})(); return end > 0 && Math.abs(end - top) < 2; }}")
 
 
-def test_a_view_that_mounts_after_the_messages_shows_all_of_them(page: Any) -> None:
-    page.evaluate("() => { start(); hear({ r: 1, put: [[0, { k: 'text', t: 'Hel' }]] }); hear({ r: 2, add: [[0, 3, 'lo']] }); mount(); }")
-    assert page.locator(".ck-text").text_content() == "Hello"
-    page.evaluate("() => hear({ r: 3, add: [[0, 5, ' you']] })")
-    assert page.locator(".ck-text").text_content() == "Hello you"
+def test_the_view_follows_the_end_only_while_the_reader_is_there(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("() => { open('chat'); hear({ put: lines(0, 60) }); }")
+    wait_for_the_end(p)
+    p.evaluate("() => hear({ put: lines(60, 90) })")
+    wait_for_the_end(p)
+    latest = p.get_by_role("button", name="↓ Latest")
+    assert latest.is_hidden()
+    p.locator(".ck-scroller").hover()
+    p.mouse.wheel(0, -600)
+    latest.wait_for()
+    before = p.evaluate(POSITION)
+    p.evaluate("async () => { hear({ put: lines(90, 120) }); await drawn(); await drawn(); }")
+    after = p.evaluate(POSITION)
+    assert after[0] == before[0]
+    assert after[1] > before[1] + 300
+    latest.click()
+    wait_for_the_end(p)
+    assert latest.is_hidden()
+    assert p.evaluate("() => document.activeElement.className") == "ck-scroller"
+    p.evaluate("() => hear({ put: lines(120, 150) })")
+    wait_for_the_end(p)
 
 
-def test_the_countdown_is_rounded_up_ticks_every_second_and_says_now_at_its_end(page: Any) -> None:
-    page.evaluate(f"() => {{ start(); mount(); hear({WAIT}); }}")
+def test_the_conversation_scrolls_by_keyboard(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("() => { open('chat'); hear({ put: lines(0, 90) }); }")
+    wait_for_the_end(p)
+    p.locator(".ck-scroller").focus()
+    p.keyboard.press("Home")
+    p.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 0")
+    assert p.get_by_role("button", name="↓ Latest").is_visible()
+    p.keyboard.press("End")
+    p.get_by_role("button", name="↓ Latest").wait_for(state="hidden")
+
+
+def test_the_place_of_the_reader_outlives_the_view(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("() => { open('chat'); hear({ put: lines(0, 300) }); }")
+    wait_for_the_end(p)
+    p.evaluate("async () => { document.querySelector('.ck-scroller').scrollTop = 1234; await drawn(); unmount(); el.remove(); mount(); }")
+    p.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 1234")
+    p.evaluate("async () => { document.querySelector('.ck-latest').click(); await drawn(); unmount(); el.remove(); mount(); }")
+    wait_for_the_end(p)
+
+
+def test_a_fold_that_is_opened_at_the_end_stays_in_sight(page: Callable[..., Any]) -> None:
+    p = page()
+    inside = "Array.from({ length: 40 }, (_, i) => [61 + i, { k: 'html', d: 1, t: `<p>thought ${i}</p>` }])"
+    p.evaluate(f"() => {{ open('chat'); hear({{ put: [...lines(0, 60), [60, {{ k: 'fold', t: 'Thinking' }}], ...{inside}] }}); }}")
+    wait_for_the_end(p)
+    top = p.locator("summary", has_text="Thinking").bounding_box()["y"]
+    p.locator("summary", has_text="Thinking").click()
+    p.get_by_text("thought 3", exact=True).wait_for()
+    p.evaluate("async () => { await drawn(); await drawn(); }")
+    assert p.locator("summary", has_text="Thinking").bounding_box()["y"] == top
+
+
+def test_what_is_out_of_sight_is_found_by_a_search_in_the_page(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("() => { open('chat'); hear({ put: lines(0, 2000) }); }")
+    p.wait_for_function("() => document.querySelectorAll('.ck-block').length === 2000")
+    wait_for_the_end(p)
+    assert p.evaluate("() => window.find('line 1234', true, true)")
+    assert p.evaluate("() => document.getSelection().anchorNode.data") == "line 1234"
+
+
+def test_a_selection_in_text_that_grows_stays(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("""() => {
+      open('turn');
+      hear({ put: [[0, { k: 'html', t: '<p>one <em>two</em> three</p>', o: true }]] });
+      const text = el.querySelector('em').firstChild;
+      getSelection().setBaseAndExtent(text, 0, text, 3);
+      hear({ edit: [[0, 25, 0, ' four']] });
+      hear({ put: [[0, { k: 'html', t: '<p>one <em>two</em> three four <code>five</code></p>', o: true }], [1, { k: 'html', t: '<p>x</p>' }]] });
+    }""")
+    assert p.evaluate("() => [getSelection().toString(), el.querySelector('.ck-body').innerText.split('\\n')[0]]") == [
+        "two",
+        "one two three four five",
+    ]
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_nothing_below_a_turn_jumps_when_a_callout_comes_or_goes(page: Callable[..., Any], width: int) -> None:
+    p = page(width)
+    p.evaluate("() => { open('turn'); hear({ put: lines(0, 6) }); }")
+    below = "() => document.querySelector('#below').getBoundingClientRect().top"
+    top = p.evaluate(below)
+    seen = set()
+    for message in (
+        {"cut": 0, "set": {"retry": RETRY}},
+        {"set": {"retry": {**RETRY, "left": 9_400}}},
+        {"set": {"retry": None, "waiting": {"age": 0}}},
+        {"set": {"waiting": None}, "put": [[0, {"k": "html", "t": "<p>line 0</p>"}]]},
+        {"set": {"over": True}},
+    ):
+        p.evaluate("(message) => hear(message)", message)
+        seen.add(p.evaluate(below))
+    assert seen == {top}
+
+
+def test_a_callout_is_as_high_at_its_end_as_at_its_beginning(page: Callable[..., Any]) -> None:
+    p = page(430)
+    p.clock.install()
+    p.evaluate("(retry) => open('turn', { retry })", {**RETRY, "left": 11_000})
+    heights = set()
+    for _ in range(14):
+        heights.add(p.locator(".ck-bar").bounding_box()["height"])
+        p.clock.run_for(1000)
+    assert p.locator(".ck-when").inner_text() == "now"
+    assert len(heights) == 1
+
+
+@pytest.mark.parametrize("width", [400, 700, 1200])
+@pytest.mark.parametrize("state", ["writing", "waiting", "failed"])
+def test_nothing_is_wider_than_the_view(page: Callable[..., Any], width: int, state: str) -> None:
+    p = page(width)
+    more = {"writing": {}, "waiting": {"retry": RETRY, "doing": ""}, "failed": FAILED}[state]
+    for kind in ("turn", "chat"):
+        p.evaluate("([kind, facts]) => open(kind, facts)", [kind, {**FULL, **more}])
+    p.evaluate("async () => { await drawn(); }")
+    wide = """() => [...document.querySelectorAll('.chatkit, .chatkit *')].filter((e) => e.getBoundingClientRect().width
+      && e.getBoundingClientRect().right > innerWidth - 8 && !e.closest('pre')).map((e) => e.className)"""
+    assert p.evaluate(wide) == []
+    assert p.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("state", ["writing", "waiting", "failed", "gone"])
+def test_all_text_has_contrast_enough(page: Callable[..., Any], theme: str, state: str) -> None:
+    p = page(700, theme)
+    more = {"waiting": {"retry": RETRY, "doing": ""}, "failed": FAILED}.get(state, {})
+    for kind in ("turn", "chat"):
+        p.evaluate("([kind, facts]) => open(kind, facts)", [kind, {**FULL, **more}])
+        if state == "gone":
+            p.evaluate("() => model.tell('comm_live_update')")
+    p.evaluate("() => { for (const d of document.querySelectorAll('details')) d.open = true; }")
+    assert len(p.locator("body").inner_text()) > 500
+    assert p.locator("body").evaluate(PALE) == []
+
+
+def test_the_keyboard_reaches_everything_in_the_order_in_which_it_stands(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("(facts) => open('chat', facts)", {**FULL, "queue": FULL["queue"][:1], "retry": RETRY})
+    p.locator("textarea").evaluate("(e) => { e.value = 'draft'; e.dispatchEvent(new Event('input')); }")
     seen = []
-    for _ in range(6):
-        seen.append(page.locator(".ck-wait").inner_text())
-        page.clock.run_for(750)
-    rest = "(attempt 3 failed: anthropic is overloaded)"
-    assert seen == [f"Retrying {when}… {rest}" for when in ("in 4s", "in 3s", "in 2s", "in 2s", "in 1s", "now")]
-    assert page.locator(".ck-retry").get_attribute("aria-disabled") == "true"
+    for _ in range(14):
+        p.keyboard.press("Tab")
+        seen.append(p.evaluate("() => { const e = document.activeElement; return e.ariaLabel || e.innerText.slice(0, 24); }"))
+    assert seen == [
+        *("Conversation", "Thinking", "server", "Copy code", "long long long long long"),
+        *("Retry now", "Stop", "What the provider said"),
+        *(str(FULL["queue"][0]["text"])[:24], "Send next", "Edit", "Delete"),
+        *("Message", "Queue"),
+    ]
 
 
-def test_a_view_that_mounts_in_the_wait_counts_what_is_left_of_it(page: Any) -> None:
-    page.evaluate(f"() => {{ start(); hear({WAIT}); }}")
-    page.clock.run_for(2000)
-    page.evaluate("() => mount()")
-    assert page.locator(".ck-when").inner_text() == "in 2s"
+def test_text_runs_in_its_own_direction(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("(facts) => open('chat', facts)", FULL)
+    direction = "(e) => getComputedStyle(e).direction"
+    assert p.locator(".ck-block", has_text="שלום").evaluate(direction) == "rtl"
+    assert p.locator(".ck-block", has_text="recovers").evaluate(direction) == "ltr"
+    p.locator("textarea").fill("שלום")
+    assert p.locator("textarea").evaluate(direction) == "rtl"
 
 
-def test_the_countdown_goes_with_the_next_part(page: Any) -> None:
-    page.evaluate(
-        f"() => {{ start(); mount(); hear({WAIT}); hear({{ r: 2, set: {{ retry: null }}, put: [[0, {{ k: 'text', t: 'Hi' }}]] }}); }}"
-    )
-    assert page.locator(".ck-wait").is_hidden()
-    assert page.locator(".ck-retry").is_hidden()
-    assert page.locator(".ck-stop").is_visible()
-    assert page.locator(".chatkit").inner_text().split("\n")[-1] == "Hi"
+def test_nothing_moves_for_those_who_asked_for_it(page: Callable[..., Any]) -> None:
+    p = page()
+    p.emulate_media(reduced_motion="reduce")
+    spinner = {"k": "html", "t": '<p><span class="chatkit-spinner"></span> running</p>'}
+    p.evaluate("(facts) => open('turn', facts)", {"waiting": {"age": 0}, "blocks": [spinner]})
+    for selector in (".ck-dots span", ".chatkit-spinner"):
+        assert p.locator(selector).first.evaluate("(e) => getComputedStyle(e).animationName") == "none"
 
 
-def test_a_click_that_is_not_answered_within_a_second_says_how_to_stop(page: Any) -> None:
-    page.evaluate("() => { start(); mount(); }")
-    page.locator(".ck-stop").click()
-    assert page.evaluate("() => model.sent") == [{"do": "stop"}]
-    assert page.locator(".ck-doing").inner_text() == "stopping…"
-    page.clock.run_for(900)
-    assert page.locator(".ck-hint").is_hidden()
-    page.clock.run_for(200)
-    assert page.locator(".ck-hint").inner_text() == "the kernel is busy: interrupt it (■) to stop"
-    page.locator(".ck-stop").click(force=True)
-    assert page.evaluate("() => model.sent.length") == 1  # once is enough
-    page.evaluate("() => hear({ ack: 'stop' })")
-    assert page.locator(".ck-hint").is_hidden()
+def test_the_composer_grows_with_what_is_written_up_to_eight_lines(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("(facts) => open('chat', facts)", FULL)
+    box = p.locator("textarea")
+
+    def height(lines: int) -> float:
+        box.fill("\n".join("x" * lines))
+        return float(box.bounding_box()["height"])
+
+    one, four, eight, nine, many = map(height, (1, 4, 8, 9, 40))
+    assert one < four < eight
+    assert eight == pytest.approx(one + 7 * (four - one) / 3, abs=2)
+    assert nine == many == pytest.approx(eight, abs=3)
+    assert height(1) == one
 
 
-def test_a_click_that_is_answered_says_nothing_more(page: Any) -> None:
-    page.evaluate(f"() => {{ start(); mount(); hear({WAIT}); }}")
-    page.locator(".ck-retry").click()
-    page.evaluate("() => hear({ ack: 'retry' })")
-    page.clock.run_for(5000)
-    assert page.evaluate("() => model.sent") == [{"do": "retry"}]
-    assert page.locator(".ck-hint").is_hidden()
-    assert page.locator(".ck-when").inner_text() == "now"
-    page.evaluate("() => hear({ r: 2, set: { retry: { left: 8000, why: '(attempt 4 failed: x)' } } })")
-    assert page.locator(".ck-when").inner_text() == "in 8s"
-    assert page.locator(".ck-retry").get_attribute("aria-disabled") == "false"
-
-
-def test_a_long_text_is_kept_in_several_elements_and_reads_the_same(page: Any) -> None:
-    lines = "".join(f"line {n}\n" + "\n" * (n % 3) for n in range(2000))
-    page.evaluate("() => { start(); mount(); hear({ r: 1, put: [[0, { k: 'text', t: '' }]] }); }")
-    page.evaluate(
-        "(text) => { for (let i = 0, r = 2; i < text.length; i += 97) hear({ r: r++, add: [[0, i, text.slice(i, i + 97)]] }); }", lines
-    )
-    assert page.locator(".ck-text").text_content() == lines
-    assert 3 < page.locator(".ck-page").count() < 10
-
-
-def test_a_view_that_is_taken_down_leaves_no_listener_and_no_timer(page: Any) -> None:
-    page.evaluate(
-        f"() => {{ start(); window.before = model.listeners; window.view = mount(); hear({WAIT}); view.remove(); view.el.remove(); }}"
-    )
-    assert page.evaluate("() => model.listeners === before")
-    text = page.evaluate("() => view.el.textContent")
-    page.clock.run_for(5000)
-    assert page.evaluate("() => view.el.textContent") == text
-
-
-def test_text_that_looks_like_html_is_text_in_every_place(page: Any) -> None:
-    evil = "<img src=x onerror=alert(1)>"
-    page.evaluate(
-        """(evil) => {
-          start({ label: evil, doing: evil, news: evil });
-          mount();
-          hear({ r: 1, put: [[0, { k: 'text', t: evil }], [1, { k: 'reasoning', t: evil, title: evil }], [2, { k: 'line', t: evil }],
-            [3, { k: 'source', t: evil, url: 'https://example.org/' }]] });
-          hear({ r: 2, set: { retry: { left: 9000, why: evil } } });
-        }""",
-        evil,
-    )
-    assert page.locator("img").count() == 0
-    assert page.locator("body").text_content().count(evil) == 9
+def test_code_is_copied_where_the_page_may_not_use_the_clipboard(page: Callable[..., Any]) -> None:
+    p = page()
+    p.evaluate("() => open('turn', { blocks: [{ k: 'html', t: '<pre><code>a &lt; b</code></pre>' }], offers: [] })")
+    p.evaluate("() => { document.addEventListener('copy', () => { window.copied = getSelection().toString(); }); }")
+    assert p.evaluate("() => navigator.clipboard") is None
+    p.locator("pre").hover()  # it shows where it is pointed at, or has the focus
+    p.get_by_role("button", name="Copy code").click()
+    p.get_by_text("Copied", exact=True).wait_for()
+    assert p.evaluate("() => copied") == "a < b"
+    assert p.locator("[role=status]").inner_text() == "Copied."
