@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chatkit.display.account import Account
-from chatkit.display.plain_text import shown
+from chatkit.display.plain_text import shown, single_line
 from chatkit.display.wire import ContextUse, Failure, QueuedMessage
 from chatkit.display.wording import about, advice, doing, failed_attempt, headline, news_of_wait, status_words
 from chatkit.events import ErrorEvent, Retry
@@ -55,10 +55,10 @@ def turn_facts(account: Account, parts: Sequence[Part], *, model: str, until: fl
         now = news = "stopping…"
     else:
         now = doing(parts[-1] if parts else None)
-        news = "The reply goes on." if account.waits and parts else f"{model} is answering."
+        news = "The reply goes on." if account.waits and parts else f"{single_line(model, 200)} is answering."
         waiting = None if parts else {"since": since}
     return {
-        "label": model,
+        "label": single_line(model, 200),
         "doing": now,
         "news": news,
         "over": over,
@@ -91,11 +91,11 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
     elif fold.status_word == "interrupting":
         now = news = "stopping…"
     elif running:
-        now, news = doing(said[-1] if said else None), f"{model} is answering."
+        now, news = doing(said[-1] if said else None), f"{single_line(model, 200)} is answering."
     elif any(m.role == "assistant" for m in fold.messages):
         news = "The reply is complete."
     return {
-        "label": model,
+        "label": single_line(model, 200),
         "doing": now,
         "news": news,
         "over": not running,
@@ -105,7 +105,7 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
         "title": shown(fold.title.title) if fold.title else "",
         "status": status_words(fold.status_word),
         "context": context_use(fold.messages),
-        "queue": tuple(QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:_LONGEST], model=q.model or "") for q in fold.queued),
+        "queue": tuple(QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:_LONGEST], model=single_line(q.model or "", 200)) for q in fold.queued),
         "last": next((shown(m.text)[:_LONGEST] for m in reversed(fold.messages) if m.role == "user" and m.visibility != "model"), None),
     }
 

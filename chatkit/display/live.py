@@ -17,6 +17,7 @@ from chatkit.display.closing import finish
 from chatkit.display.facts import countdown, turn_facts
 from chatkit.display.frozen import Finished, footnotes, frozen_bundle, retry_bundle, unfinished_bundle
 from chatkit.display.markdown import parse
+from chatkit.display.plain_text import single_line
 from chatkit.display.protocol import Controls, TurnControls, obey
 from chatkit.display.pump import Pump
 from chatkit.display.timeline import Timeline
@@ -145,7 +146,7 @@ class LiveChat:
                 if finished.error is None:
                     self._beside.clear()
                 else:
-                    self._offer = AgainView(self._command, {"label": self._asked.model, "over": True, "offers": ("again",)})
+                    self._offer = AgainView(self._command, {"label": single_line(self._asked.model, 200), "over": True, "offers": ("again",)})
                     self._beside.show(self._offer.bundle())
         finally:
             self._view.take_down()
@@ -212,4 +213,4 @@ class LiveRetry:
     def _facts(self) -> dict[str, Any]:
         retry = self._account.transcript.retry
         news = "" if retry is None else news_of_wait(retry)
-        return {"label": self._name, "news": news, "retry": countdown(retry, self._until), "offers": ("stop", "retry")}
+        return {"label": single_line(self._name, 200), "news": news, "retry": countdown(retry, self._until), "offers": ("stop", "retry")}

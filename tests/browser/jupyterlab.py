@@ -101,6 +101,11 @@ class Notebook:
         """Run a cell, and wait for its end unless told not to."""
         self.page.evaluate(js.RUN, [index, wait])
 
+    def run_all(self) -> None:
+        """Run all cells, one after another, and wait for the end of the last; a cell that fails doesn't stop them."""
+        for index in range(len(self.page.evaluate("() => window.panel.content.widgets.map(() => 0)"))):
+            self.run(index)
+
     def execute(self, code: str) -> str:
         """Run code in the kernel, beside the cells; gives what it printed."""
         return str(self.page.evaluate(js.EXECUTE, code))

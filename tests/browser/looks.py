@@ -1,4 +1,4 @@
-"""What a page is asked about its looks: contrast, names of what can be pressed, and whether anything sticks out."""
+"""What a page is asked about its looks: contrast, names of what can be pressed, and whether anything sticks out or could act."""
 
 PALE = """(root) => {
   const channels = (c) => c.match(/[\\d.]+/g).map(Number);
@@ -42,3 +42,12 @@ BROAD = """(root) => [root, ...root.querySelectorAll('*')]
 BUTTONS = """(root) => [...root.querySelectorAll('button')].filter((el) => el.checkVisibility() && !el.closest('.ck-copy'))
   .map((el) => el.textContent.trim())"""
 """The buttons that are there, in their order, but for those that copy."""
+
+ACTIVE = """() => [...document.querySelectorAll('.chatkit *, .chatkit-reply *')].filter((el) => !el.closest('mjx-container')).filter((el) =>
+  el.matches('script, iframe, style, object, embed, link, meta, base, form, input, math, template, audio, video')
+  || (el.matches('svg, svg *') && !el.closest('.ck-context'))
+  || (el.matches('img') && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(el.src))
+  || (el.matches('a') && !/^(https?:\\/\\/|mailto:|#)/i.test(el.getAttribute('href')))
+  || [...el.attributes].some(({ name, value }) => /^(on|data-|srcdoc|formaction|ping)/.test(name) && name !== 'data-lm-suppress-shortcuts'
+    || (name === 'style' && /url|expression|position|@/i.test(value)))).map((el) => el.outerHTML.slice(0, 200))"""
+"""What could act or load, of all that chatkit put on the page."""

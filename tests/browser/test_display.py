@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.looks import ACTIVE
 from tests.browser.scripted import SCRIPT
 
 pytestmark = pytest.mark.browser
@@ -25,10 +26,6 @@ HOSTILE = "\n\n".join(
         "pay\u200bpal \u202egnp.exe\u202c \u2066x\u2069 \u0000\u001b[31m",
     ]
 )
-ACTIVE = """() => [...document.querySelectorAll(['script', 'img', 'svg', 'iframe', 'style', 'object', 'embed', '[onerror]', '[onload]',
-  'a:not([href^="https://"]):not([href^="http://"])'].map((s) => `.chatkit ${s}, .chatkit-reply ${s}`).join(', '))]
-  .filter((el) => !el.closest('mjx-container')).map((el) => el.outerHTML)"""
-"""What could act, of all that chatkit put on the page."""
 
 
 def test_the_countdown_ticks_every_second_and_goes_at_the_first_part(notebook: Callable[..., Any]) -> None:

@@ -1,0 +1,127 @@
+"""Texts that mean harm, in every place that has a text: nothing runs, nothing loads, and the view stays whole.
+
+The notebook's fixture fails on any dialog, request to elsewhere, exception or error on the console.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.looks import ACTIVE
+from tests.browser.scripted import SCRIPT
+from tests.hostile import HOSTILE, assert_visible, large
+
+pytestmark = pytest.mark.browser
+
+SETUP = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from datetime import UTC, datetime
+import chatkit as ck
+from chatkit.display.whole_chat import ChatDisplay, _Unheard
+from chatkit.events import ErrorEvent, MessagePart, Queued, QueueUpdate, Retry, Status, TitleEvent
+from chatkit import bridge
+from tests.hostile import HOSTILE, every_part, large
+NOW = datetime.now(UTC)
+ALL = ("stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit")
+def message(id, role, parts): return ck.Message(id=id, chat_id="c", role=role, parts=parts, created_at=NOW, stop_reason="end")
+def show(*events, model="demo"):
+    global shown
+    shown = ChatDisplay(_Unheard(ALL), model=model, closed=lambda: None)
+    tell(*events)
+    return shown.open()
+def tell(*events):
+    for event in events: shown.apply(event)
+    bridge.Waiter().wait(bridge.spawn(shown.settled()))
+"""
+ALL_TOGETHER = "\n\n".join(HOSTILE.values())
+
+
+def words_of(nb: Any, index: int) -> str:
+    return str(nb.output(index).locator(".chatkit, .chatkit-reply").first.inner_text())
+
+
+def test_every_hostile_text_in_every_part_of_a_chat_is_text(notebook: Callable[..., Any]) -> None:
+    nb = notebook(
+        SETUP,
+        "show(*[m for n, text in enumerate(HOSTILE.values()) for m in (message(2 * n + 1, 'user', (ck.Text(text=text),)), "
+        "message(2 * n + 2, 'assistant', every_part(text)))])",
+        "chat = ck.Chat('demo', title=None); chat._hub.transcript.messages.extend(shown._fold.messages); chat",
+    )
+    nb.run(0)
+    nb.run(1)
+    nb.page.wait_for_function("(count) => document.querySelectorAll('.ck-user').length === count", arg=len(HOSTILE))
+    assert nb.page.evaluate(ACTIVE) == []
+    assert_visible(words_of(nb, 1).replace("\n", ""))
+    for details in nb.output(1).locator(".chatkit details > summary").all()[:40]:
+        details.evaluate("(el) => { el.parentElement.open = true; }")
+    assert nb.page.evaluate(ACTIVE) == []
+    nb.run(2)
+    nb.output(2).locator(".chatkit-reply").wait_for()
+    assert nb.page.evaluate(ACTIVE) == []
+    for leave in (nb.save, nb.change_on_disk):
+        leave()
+        nb.open()
+        nb.output(2).locator(".chatkit-reply").wait_for()
+        assert nb.page.evaluate(ACTIVE) == []
+
+
+def test_hostile_titles_models_errors_and_queued_messages_are_text(notebook: Callable[..., Any]) -> None:
+    nb = notebook(
+        SETUP,
+        "T = '\\n\\n'.join(HOSTILE.values())\n"
+        "show(TitleEvent(chat_id='c', title=T), message(1, 'user', (ck.Text(text='Hi'),)), Status(chat_id='c', status='running'), "
+        "Retry(chat_id='c', attempt=1, delay_ms=60000, retrying_at=NOW, error=T, detail=T, provider=T, kind='overloaded'), "
+        "QueueUpdate(chat_id='c', queue=tuple(Queued(id=n, parts=(ck.Text(text=t),), model=t) for n, t in enumerate(HOSTILE.values()))), model=T)",
+    )
+    nb.run(0)
+    nb.run(1)
+    nb.output(1).locator(".ck-waiting").wait_for()
+    assert nb.page.evaluate(ACTIVE) == []
+    nb.execute("tell(ErrorEvent(chat_id='c', message=T, detail=T, provider=T, kind='auth'), Status(chat_id='c', status='error'))")
+    nb.output(1).locator(".chatkit").get_by_role("button", name="Try again").wait_for()
+    assert nb.page.evaluate(ACTIVE) == []
+    assert_visible(words_of(nb, 1).replace("\n", ""))
+    nb.output(1).locator(".chatkit").get_by_role("button", name="Edit").first.click()
+    assert nb.page.evaluate(ACTIVE) == []
+
+
+def test_hostile_text_that_streams_piece_by_piece_never_acts(notebook: Callable[..., Any]) -> None:
+    nb = notebook(
+        SCRIPT + SETUP,
+        "t = Script(question='x', model='x')",
+    )
+    nb.run(0)
+    nb.run(1)
+    nb.output(1).locator(".chatkit").wait_for()
+    nb.page.evaluate(f"() => {{ window.acted = []; const look = {ACTIVE}; new MutationObserver(() => window.acted.push(...look()))"
+                     ".observe(document.querySelector('.chatkit'), { childList: true, subtree: true, attributes: true }); }")  # fmt: skip
+    nb.execute(
+        "text = '\\n\\n'.join(HOSTILE.values())\nfor at in range(0, len(text), 7):\n    t.say(text[at:at + 7])\n"
+        "    if at % 210 == 0: bridge.Waiter().wait(bridge.spawn(t.display._pump.drain()))\nt.say('\\n\\nthe end of it')"
+    )
+    nb.output(1).get_by_text("the end of it").wait_for()
+    assert nb.page.evaluate("() => window.acted") == []
+    nb.execute("t.end()")
+    nb.output(1).locator(".chatkit-reply").wait_for()
+    assert nb.page.evaluate(ACTIVE) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_text_whose_size_or_depth_is_the_attack_leaves_the_view_alive(notebook: Callable[..., Any]) -> None:
+    nb = notebook(SCRIPT + SETUP, "t = Script()\nfor at in range(0, len(text), 500_000): t.say(text[at:at + 500_000])")
+    nb.run(0)
+    for name, _ in large():
+        nb.execute(f"text = dict(large())[{name!r}]")
+        nb.run(1)
+        nb.output(1).get_by_role("button", name="Stop").click()
+        nb.output(1).get_by_text("stopping…", exact=True).first.wait_for()  # the page and the kernel still answer
+        assert nb.execute("t.pressed.stopped.wait(10); t.end(); print(t.pressed.stopped.is_set())") == "True", name
+        nb.output(1).locator(".chatkit-reply").wait_for()
+        assert nb.page.evaluate(ACTIVE) == [], name
+        assert len(nb.output(1).locator(".chatkit-reply").evaluate("(el) => el.innerHTML")) < 12_000_000, name
+        nb.clear(1)
