@@ -82,7 +82,7 @@ def _code(words: Words) -> str:
     lines = "".join(f'    {next(words)} = {next(words)}["{next(words)}"] + {i}  # {_some(words, 3)}\n' for i in range(6))
     python = f"def {next(words)}({next(words)}):\n{lines}    return {next(words)}\n"
     bash = "".join(f"{next(words)} --{next(words)}={i} | {next(words)} > {next(words)}.txt\n" for i in range(4))
-    return f"{_some(words, 12)}:\n\n```python\n{python}```\n\n```bash\n{bash}```\n\n"
+    return f"{_some(words, 12)}:\n\n```python\n{python}```\n\n```sh\n{bash}```\n\n"
 
 
 TEXTS: dict[str, Callable[[], list[str]]] = {

@@ -285,7 +285,7 @@ class Chat:
         """Stop what runs, and take no more questions; what was said can still be read."""
         self._worker.close()
         if self._viewer is not None:
-            self._viewer.end("This chat is closed.")
+            self._viewer.end()
 
     def __enter__(self) -> Self:
         return self

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatkit.bridge import Waiter, call_soon, spawn
+from chatkit.bridge import Waiter, call_soon, on_loop, spawn
 from chatkit.display.wire import Offer
 from chatkit.errors import UsageError
 from chatkit.parts import Message, Part, Text
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from chatkit.display.whole_chat import ChatDisplay, ShownChat
 
 __all__ = ["Viewer"]
+
+_CLOSED = "This chat is closed."
 
 
 class Viewer:
@@ -32,39 +35,59 @@ class Viewer:
     """
 
     def __init__(self, worker: Worker, model: str, ask: Callable[..., object]) -> None:
-        self._hub, self._model = worker.hub, model
+        self._worker, self._model = worker, model
         self._controls = _Wishes(worker, ask)
+        self._opening = threading.Lock()
         self._display: ChatDisplay | None = None
-        self._leave: Callable[[], None] | None = None
+        self._widget: ShownChat | None = None
 
     def widget(self) -> ShownChat:
-        """The widget, made at first use, and anew where it was closed."""
+        """The widget, made at first use, and anew where it was closed.
+
+        Raises
+        ------
+        UsageError
+            On the bridge's own thread, which would wait for itself.
+        """
+        if on_loop():
+            raise UsageError("a view can't be opened on chatkit's own thread")
+        with self._opening:
+            if self._widget is None:
+                self._widget = self._opened()
+            return self._widget
+
+    def _opened(self) -> ShownChat:
         from chatkit.display.whole_chat import ChatDisplay
 
-        if self._display is None:
-            display = ChatDisplay(self._controls, model=self._model, closed=self._closed)
+        hub = self._worker.hub
+        leave: Callable[[], None] | None = None
 
-            async def subscribe() -> Callable[[], None]:
-                leave = self._hub.listen(Each(display.apply), 0)
+        def closed() -> None:  # from any thread, and without the lock: Python calls it where it collects garbage
+            if self._display is display:
+                self._display = self._widget = None
+            if leave is not None:
+                call_soon(leave)
+
+        self._display = display = ChatDisplay(self._controls, model=self._model, closed=closed)
+
+        async def subscribe() -> Callable[[], None]:
+            leave = hub.listen(Each(display.apply), 0)
+            try:
                 await display.settled()
-                return leave
+            except BaseException:
+                leave()
+                raise
+            return leave
 
-            self._leave = Waiter().wait(spawn(subscribe()))
-            self._display = display
-            return display.open()
-        widget = self._display.widget
-        assert widget is not None
-        return widget
+        leave = Waiter().wait(spawn(subscribe()))
+        if self._worker.closed:
+            display.end(_CLOSED)
+        return display.open()
 
-    def end(self, why: str) -> None:
-        """Nothing can be asked any more, and the view says why."""
-        if self._display is not None:
-            self._display.end(why)
-
-    def _closed(self) -> None:
-        leave, self._leave, self._display = self._leave, None, None
-        if leave is not None:
-            call_soon(leave)
+    def end(self) -> None:
+        """The chat was closed: nothing can be asked any more, and the view says so."""
+        if (display := self._display) is not None:
+            display.end(_CLOSED)
 
 
 class _Wishes:
@@ -85,6 +108,8 @@ class _Wishes:
             turn.retry_now()
 
     def try_again(self) -> None:
+        if self._worker.turn is None and self._worker.hub.transcript.error is None:
+            raise UsageError("the last question has its answer")  # a second click, which came late
         self._ask(list(self._last().parts), instead=True)
 
     def send(self, text: str) -> None:
@@ -106,7 +131,7 @@ class _Wishes:
         raise UsageError("this chat has no queue")
 
     def _last(self) -> Message:
-        last = next((m for m in reversed(self._worker.hub.messages) if m.role == "user"), None)
+        last = next((m for m in reversed(self._worker.hub.messages) if m.role == "user" and m.visibility != "model"), None)
         if last is None:
             raise UsageError("nothing was asked yet")
         return last

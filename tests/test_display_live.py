@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from chatkit.display.beside import Keeping
 from chatkit.display.live import LiveChat, LiveRetry
 from chatkit.display.protocol import Display, TurnControls
 from chatkit.display.static_output import StaticChat, StaticRetry
+from chatkit.display.widget import TurnView
+from chatkit.display.wire import Block
 from chatkit.errors import Busy
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Reasoning, Text, ToolCall
@@ -331,3 +334,13 @@ def test_the_state_is_told_in_words(wires: list[Wire], outputs: list[dict[str, A
         "openai refused the key (HTTP 401)",
     ]
     display.close()
+
+
+def test_a_state_that_is_asked_for_while_text_goes_out_fits_what_follows(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    view = TurnView(lambda command: None, {})
+    texts = ["word " * n for n in range(400)]
+    with ThreadPoolExecutor(1) as other:
+        told = other.submit(lambda: [view.show([Block(k="html", t=text, o=True)], {}) for text in texts])
+        while not told.done():
+            view.send_state("snap")
+    assert view_of(wires).front_end.state["blocks"][0]["t"] == texts[-1]

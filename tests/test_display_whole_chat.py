@@ -340,3 +340,39 @@ def test_a_view_that_was_closed_makes_room_for_another(wires: list[Wire], output
         assert display is not None
         bridge.spawn(display.settled()).result(5)
         assert "One." in words(wires)
+
+
+def test_a_view_that_opens_late_on_a_long_text_renders_all_of_it_without_another_event(
+    wires: list[Wire], outputs: list[dict[str, Any]]
+) -> None:
+    display, _ = shown(said(1, "user", Text(text="Hi")), said(2, "assistant", Text(text="One **bold** word.\n\n" * 2000)))
+    assert words(wires).count("bold") < 2000
+    while words(wires).count("bold") < 2000:
+        bridge.spawn(display.settled()).result(5)
+
+
+def test_what_was_kept_before_a_front_end_hid_it_is_not_kept_twice(
+    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
+    display, _ = shown()
+    assert display.widget is not None
+    display.widget._ipython_display_()
+    feed(display, said(1, "user", Text(text="Hi")))
+    wait_for(outputs, 2)
+    view_of(wires).click("hides")
+    wait_for(outputs, 4)
+    held = {o["transient"]["display_id"]: set(o["data"]) for o in outputs}
+    assert list(held.values()) == [{WIDGET}, {"text/html", "text/markdown", "text/plain"}]
+
+
+def test_a_view_that_was_closed_is_shown_as_its_transcript(
+    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
+    monkeypatch.setattr("chatkit.display.whole_chat.in_notebook", lambda: True)
+    display, _ = shown(*STORY[:12])
+    assert display.widget is not None
+    display.widget.close()
+    display.widget._ipython_display_()
+    assert set(outputs[0]["data"]) == {"text/html", "text/markdown", "text/plain"}

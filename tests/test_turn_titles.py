@@ -142,6 +142,18 @@ def test_a_rename_made_meanwhile_wins(fake_provider: Make) -> None:
     assert chat.title == "Mine"
 
 
+def test_a_rename_during_the_turn_wins(fake_provider: Make) -> None:
+    fake = fake_provider([reply("Because.").stall(after=1)], title=reply("Generated"))
+    chat = open_chat(fake)
+    run = chat.submit("Why?")
+    fake.wait_for(stalled=1)
+    chat.title = "Mine"
+    fake.release()
+    assert run.result().text == "Because."
+    assert chat.title == "Mine"
+    assert chat._worker._title_task is None  # nobody asks for one
+
+
 @pytest.mark.parametrize("title", ["Mine", None])
 def test_a_given_title_or_none_asks_for_none(fake_provider: Make, title: str | None) -> None:
     fake = fake_provider([reply("Because."), reply("So.")])

@@ -105,7 +105,9 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
         "title": shown(fold.title.title) if fold.title else "",
         "status": status_words(fold.status_word),
         "context": context_use(fold.messages),
-        "queue": tuple(QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:_LONGEST], model=single_line(q.model or "", 200)) for q in fold.queued),
+        "queue": tuple(
+            QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:_LONGEST], model=single_line(q.model or "", 200)) for q in fold.queued
+        ),
         "last": next((shown(m.text)[:_LONGEST] for m in reversed(fold.messages) if m.role == "user" and m.visibility != "model"), None),
     }
 

@@ -146,7 +146,8 @@ class LiveChat:
                 if finished.error is None:
                     self._beside.clear()
                 else:
-                    self._offer = AgainView(self._command, {"label": single_line(self._asked.model, 200), "over": True, "offers": ("again",)})
+                    label = single_line(self._asked.model, 200)
+                    self._offer = AgainView(self._command, {"label": label, "over": True, "offers": ("again",)})
                     self._beside.show(self._offer.bundle())
         finally:
             self._view.take_down()

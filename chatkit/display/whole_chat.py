@@ -53,8 +53,12 @@ class ShownChat(ChatView):
 
     def close(self) -> None:
         """Take it off every page; the chat goes on, and `Chat.view` makes another."""
+        if self.comm is None:
+            return
         self._on_close()
+        layout = self.layout
         super().close()
+        layout.close()
 
 
 class ChatDisplay:
@@ -98,6 +102,7 @@ class ChatDisplay:
         """Make the widget, with all that was applied until now. `settled` comes first."""
         with self._folding:
             self.widget = ShownChat(self._command, self._facts(), self._blocks(), shown=self._show, closed=self._on_close)
+        self._go_on()
         return self.widget
 
     async def settled(self) -> None:
@@ -114,6 +119,11 @@ class ChatDisplay:
         self._ended = why
         with self._folding:
             self._tell()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """From any thread: what is left to render comes without an event."""
+        bridge.loop().call_soon_threadsafe(self._pump.again)
 
     def _deliver(self, batch: list[Event]) -> None:
         with self._folding:
@@ -170,9 +180,9 @@ class ChatDisplay:
         """In the running cell: the widget, or what takes its place where there is none."""
         mode = display_mode()
         widget = self.widget
-        if mode == "live" and widget is not None:
+        if mode == "live" and widget is not None and (bundle := widget.bundle()):
             place = _Place()
-            place.output.show(widget.bundle())
+            place.output.show(bundle)
             self._places = [*self._places, place][-_MOST_PLACES:]
         elif in_notebook():
             CellOutput().show(self._static())
@@ -254,10 +264,15 @@ class _Place:
 
     def __init__(self) -> None:
         self.output, self._beside = CellOutput(), Beside()
+        self._both = False
 
     def keep(self, bundle: Mapping[str, str], widget: Mapping[str, object], hides: bool) -> None:
         """Have the cell hold this, for when the widget is gone."""
-        if hides:
-            self._beside.show(bundle)
-        else:
+        if not hides:
+            self._both = True
             self.output.show({**widget, **bundle})
+            return
+        if self._both:  # kept before the front end could say that it hides: once is enough
+            self._both = False
+            self.output.show(widget)
+        self._beside.show(bundle)

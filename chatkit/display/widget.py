@@ -66,10 +66,18 @@ class View(anywidget.AnyWidget):
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """The state, for a front end or a notebook that wants it."""
         self.reloaded = self.reloaded or (self._open and key is None)
-        return dict(super().get_state(key, drop_defaults))
+        with self._sending:  # text and number of the same moment
+            return dict(super().get_state(key, drop_defaults))
+
+    def send_state(self, key: Any = None) -> None:
+        """Tell the state: nothing newer goes out between its reading and its leaving."""
+        with self._sending:
+            super().send_state(key)
 
     def bundle(self) -> dict[str, Any]:
-        """The MIME bundle that shows this widget, and nothing where there is none."""
+        """The MIME bundle that shows this widget, and nothing where there is none or it was closed."""
+        if self.comm is None:
+            return {}
         data, _ = self._repr_mimebundle_() or ({}, {})
         return {mime: value for mime, value in data.items() if mime != "text/plain"}
 

@@ -138,6 +138,11 @@ class Worker:
         turn = self._turn
         return turn if turn is not None and turn.alive else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more turns."""
+        return self._closed
+
     def claim(self, settings: Settings, *, instead: bool = False) -> Turn:
         """Begin a turn, from any thread; `instead` of the last question and its answer, or after them.
 
@@ -264,7 +269,7 @@ class Worker:
         before = 0
         found = None
         for message in self.hub.messages:
-            if message.role == "user":
+            if message.role == "user" and message.visibility != "model":  # a summary for the model is no question
                 found = before
             before = message.id
         return found
@@ -292,7 +297,8 @@ class Worker:
         self.hub.publish((TitleEvent(chat_id=self.hub.chat_id, title=self.title),))
 
     def _start_title(self, settings: Settings) -> None:
-        expected = self.title
+        if self.title != (expected := self._fallback):  # renamed during the turn
+            return
         text = next(m.text for m in self.hub.messages if m.role == "user")
 
         async def make() -> None:

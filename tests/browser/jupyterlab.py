@@ -66,7 +66,7 @@ class Notebook:
         self._url = url
         self._noise = NOISE
         page.on("dialog", self._on_dialog)
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}") if not error.message.startswith(self._noise) else None)
+        page.on("pageerror", self._on_exception)
         page.on("console", self._on_console)
         page.on("request", self._on_request)
         self.open()
@@ -77,6 +77,10 @@ class Notebook:
         else:
             self.wrong.append(f"dialog: {dialog.message}")
             dialog.dismiss()
+
+    def _on_exception(self, error: Any) -> None:
+        if not any(noise in str(error) for noise in self._noise):
+            self.wrong.append(f"error: {error}")
 
     def _on_console(self, message: Any) -> None:
         if message.type == "error" and not message.text.startswith(self._noise):

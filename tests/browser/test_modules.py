@@ -60,7 +60,7 @@ BLOCKS = [
     {"k": "html", "t": "<p class='chatkit-note'>Cut off: the limit on output tokens was reached.</p>"},
     {"k": "html", "t": "<p>שלום עולם</p>"},
 ]
-FULL = {
+FULL: dict[str, Any] = {
     "blocks": BLOCKS,
     "title": "Why clients back off, and what a server is to do that wants them to come back",
     "status": "answering",
@@ -68,7 +68,7 @@ FULL = {
     "queue": [{"id": i, "text": f"message {i} " * 20, "model": "gpt-5" if i % 2 else ""} for i in range(12)],
     "blocked": "",
 }
-FAILED = {
+FAILED: dict[str, Any] = {
     "over": True,
     "doing": "",
     "error": {"title": "openai refused the key (HTTP 401)", "advice": "Check the key.", "about": "The key was refused", "detail": "No."},
@@ -191,10 +191,33 @@ def test_a_selection_in_text_that_grows_stays(page: Callable[..., Any]) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["turn", "chat"])
+def test_a_view_that_was_taken_down_is_forgotten_whatever_the_front_end_keeps(page: Callable[..., Any], kind: str) -> None:
+    p = page()
+    p.evaluate(
+        """async (kind) => {
+      open(kind, { waiting: { age: 0 } });
+      await drawn();
+      hear({ put: [...lines(0, 60), [60, { k: 'html', t: '<pre>code</pre>', o: true }]] });
+      await drawn();
+      hear({ cut: 30 });
+      window.gone = [...el.querySelectorAll('.chatkit, .chatkit *')].map((e) => new WeakRef(e));
+      unmount();
+      el.remove();
+      await drawn();
+    }""",
+        kind,
+    )
+    assert p.evaluate("() => [gone.length > 60, el.childNodes.length, model.get('snap').blocks.length]") == [True, 0, 30]
+    session = p.context.new_cdp_session(p)
+    session.send("HeapProfiler.collectGarbage")
+    assert p.evaluate("() => gone.map((e) => e.deref()?.className ?? '').filter(Boolean)") == []
+
+
 @pytest.mark.parametrize("width", [400, 1000])
 def test_nothing_below_a_turn_jumps_when_a_callout_comes_or_goes(page: Callable[..., Any], width: int) -> None:
     p = page(width)
-    p.evaluate("() => { open('turn'); hear({ put: lines(0, 6) }); }")
+    p.evaluate("async () => { open('turn'); hear({ put: lines(0, 6) }); await drawn(); }")
     below = "() => document.querySelector('#below').getBoundingClientRect().top"
     top = p.evaluate(below)
     seen = set()
@@ -205,20 +228,23 @@ def test_nothing_below_a_turn_jumps_when_a_callout_comes_or_goes(page: Callable[
         {"set": {"waiting": None}, "put": [[0, {"k": "html", "t": "<p>line 0</p>"}]]},
         {"set": {"over": True}},
     ):
-        p.evaluate("(message) => hear(message)", message)
+        p.evaluate("async (message) => { hear(message); await drawn(); }", message)
         seen.add(p.evaluate(below))
     assert seen == {top}
 
 
 def test_a_callout_is_as_high_at_its_end_as_at_its_beginning(page: Callable[..., Any]) -> None:
     p = page(430)
-    p.clock.install()
+    p.clock.install(time=0)
+    p.clock.pause_at(1000)  # time passes when the test says so
     p.evaluate("(retry) => open('turn', { retry })", {**RETRY, "left": 11_000})
     heights = set()
+    told = []
     for _ in range(14):
         heights.add(p.locator(".ck-bar").bounding_box()["height"])
+        told.append(p.locator(".ck-when").inner_text())
         p.clock.run_for(1000)
-    assert p.locator(".ck-when").inner_text() == "now"
+    assert told == [*(f"in {n}s" for n in range(11, 0, -1)), "now", "now", "now"]
     assert len(heights) == 1
 
 
@@ -272,6 +298,7 @@ def test_text_runs_in_its_own_direction(page: Callable[..., Any]) -> None:
     direction = "(e) => getComputedStyle(e).direction"
     assert p.locator(".ck-block", has_text="שלום").evaluate(direction) == "rtl"
     assert p.locator(".ck-block", has_text="recovers").evaluate(direction) == "ltr"
+    assert p.locator(".ck-block p", has_text="שלום").evaluate("(e) => getComputedStyle(e).textAlign") == "start"
     p.locator("textarea").fill("שלום")
     assert p.locator("textarea").evaluate(direction) == "rtl"
 

@@ -113,7 +113,7 @@ def test_a_turn_that_failed_in_its_own_cell_can_be_tried_again_there(notebook: C
     for index in range(3):
         nb.run(index)
     nb.output(1).get_by_role("button", name="Try again").click()
-    nb.output(1).get_by_text("Now it works.").wait_for()
+    nb.output(1).locator(".chatkit-reply").get_by_text("Now it works.").wait_for()
     nb.output(1).get_by_role("button").wait_for(state="detached")
     assert "Now it works." not in nb.output(2).inner_text()
     first, *rest = nb.bundles(1)

@@ -93,3 +93,17 @@ test("times are kept by this browser's clock, from the moment that they were hea
   assert.equal(model.get("snap").waiting, null);
   assert.equal(model.get("snap").retry.until, 74_000);
 });
+
+test("a model that the kernel has closed holds nothing of what was said, not even in what was there before its last change", () => {
+  const model = new Model({ ...FACTS, r: 0, blocks: [] });
+  let kept = [];
+  const set = model.set.bind(model);
+  model.set = (name, value) => {
+    kept = { ...model.values };
+    set(name, value);
+  };
+  const empty = follow(model);
+  model.hear({ r: 1, put: [[0, html("<p>said</p>")]] });
+  empty();
+  assert.doesNotMatch(JSON.stringify([model.values, kept]), /said/);
+});

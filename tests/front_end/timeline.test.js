@@ -67,28 +67,18 @@ test("a card in the middle changes where it is, and a fold that the reader opene
 });
 
 test("many blocks come on pages, and pages go with their blocks", () => {
-  const blocks = Array.from({ length: 45 }, (_, i) => html(`<p>${i}</p>`));
+  const blocks = Array.from({ length: 32 }, (_, i) => html(`<p>${i}</p>`));
+  const pages = () => [...host.children].map((p) => `${p.childElementCount}${p.classList.contains("ck-lazy") ? " lazy" : ""}`);
+  timeline.draw(blocks.slice(0, 12));
+  assert.deepEqual(pages(), ["5 lazy", "5 lazy", "2"]);
   timeline.draw(blocks);
-  assert.deepEqual(
-    [...host.children].map((p) => [p.childElementCount, p.classList.contains("ck-full")]),
-    [
-      [20, true],
-      [20, true],
-      [5, false],
-    ],
-  );
+  assert.deepEqual(pages(), [...Array(6).fill("5 lazy"), "2 lazy"]);
   assert.deepEqual(
     texts(),
     blocks.map((_, i) => String(i)),
   );
-  timeline.draw(blocks.slice(0, 35));
-  assert.deepEqual(
-    [...host.children].map((p) => [p.childElementCount, p.classList.contains("ck-full")]),
-    [
-      [20, true],
-      [15, false],
-    ],
-  );
+  timeline.draw(blocks.slice(0, 8));
+  assert.deepEqual(pages(), ["5 lazy", "3"]);
 });
 
 test("a long timeline is drawn in slices, and what comes meanwhile is in its place", () => {
@@ -107,6 +97,20 @@ test("a long timeline is drawn in slices, and what comes meanwhile is in its pla
     texts(),
     more.map((_, i) => String(i)),
   );
+});
+
+test("long blocks are drawn a few at a time, and what is withdrawn meanwhile goes at once", () => {
+  const blocks = Array.from({ length: 9 }, (_, i) => html(`<p>${i}</p><!--${"x".repeat(15_000)}-->`));
+  timeline.draw(blocks);
+  assert.deepEqual([texts().length, timeline.whole()], [3, false]);
+  timeline.draw([...blocks]);
+  assert.deepEqual([texts().length, timers()], [3, 1]);
+  pass(16);
+  assert.equal(texts().length, 6);
+  timeline.draw(blocks.slice(0, 2));
+  assert.equal(texts().length, 2);
+  pass(16);
+  assert.deepEqual([texts(), timeline.whole(), timers()], [["0", "1"], true, 0]);
 });
 
 test("a view that is taken down in the middle of a long timeline draws no more", () => {

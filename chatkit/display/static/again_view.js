@@ -1,5 +1,5 @@
 // Try again, below what stays of a turn that failed.
-import { button, make, once, put } from "./dom.js";
+import { button, leaving, make, put } from "./dom.js";
 import { GONE, openLine } from "./line.js";
 import { follow } from "./state.js";
 
@@ -23,10 +23,9 @@ function render({ model, el }) {
 
   model.on("change:snap", draw);
   draw();
-  return once(() => {
+  return leaving(root, () => {
     line.close();
     model.off("change:snap", draw);
-    root.remove();
   });
 }
 

@@ -1,7 +1,7 @@
 // A whole chat: its head, what was said, what waits, and where to write.
 import { mountBar } from "./callout.js";
 import { mountComposer } from "./composer.js";
-import { make, once, onceShown } from "./dom.js";
+import { leaving, make, onceShown } from "./dom.js";
 import { mountDots } from "./dots.js";
 import { mountFailure } from "./failure.js";
 import { mountFocus } from "./focus.js";
@@ -66,7 +66,7 @@ function render({ model, el }) {
   });
   model.on("change:snap", draw);
   draw();
-  return once(() => {
+  return leaving(root, () => {
     leave();
     focus.remove();
     composer.remove();
@@ -75,7 +75,6 @@ function render({ model, el }) {
     bar.remove();
     line.close();
     model.off("change:snap", draw);
-    root.remove();
   });
 }
 

@@ -79,12 +79,16 @@ export function onceShown(el, act) {
 }
 
 /**
- * Do it at most once, and let go of it then: front ends hold on to what takes a view down for as long as the page lives.
+ * What takes a view off the page. Front ends hold on to it, and to what the view was in, for as long as the page lives:
+ * it lets go of the view. There may be many elements, so they go in a task of their own.
+ * @param {HTMLElement | undefined} root
  * @param {(() => void) | undefined} act
  */
-export function once(act) {
+export function leaving(root, act) {
   return () => {
+    const gone = root;
     act?.();
-    act = undefined;
+    root = act = undefined;
+    setTimeout(() => gone?.remove());
   };
 }

@@ -1,6 +1,6 @@
 // The countdown of chatkit.retry.
 import { mountBar } from "./callout.js";
-import { make, once, onceShown } from "./dom.js";
+import { leaving, make, onceShown } from "./dom.js";
 import { mountFocus } from "./focus.js";
 import { openLine } from "./line.js";
 import { follow, tell } from "./state.js";
@@ -25,13 +25,12 @@ function render({ model, el }) {
   });
   model.on("change:snap", draw);
   draw();
-  return once(() => {
+  return leaving(root, () => {
     leave();
     focus.remove();
     bar.remove();
     line.close();
     model.off("change:snap", draw);
-    root.remove();
   });
 }
 

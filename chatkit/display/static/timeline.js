@@ -5,10 +5,13 @@ import { setHtml } from "./html.js";
 
 /** @import { Block } from "./wire.js" */
 
-/** Blocks on a page. */
-const PAGE = 20;
-/** Milliseconds of drawing after which the rest waits for the next task: a page with a long chat stays alive. */
+/** Blocks on a page: what comes into sight at once is laid out at once. */
+const PAGE = 5;
+/** Pages that are laid out while they fill: the height of a short text is never a guess. */
+const EAGER = 4;
+/** Milliseconds of drawing, and characters of HTML, after which the rest waits for a frame: a page with a long chat stays alive. */
 const SLICE = 16;
+const MOST = 40000;
 
 /**
  * @param {HTMLElement} host
@@ -20,6 +23,8 @@ export function mountTimeline(host, say) {
   let later;
   /** @type {Block[]} */
   let seen = [];
+  /** @type {Block[]} */
+  let latest = [];
   /** @type {{ el: HTMLElement, body: HTMLElement }[]} */
   const views = [];
 
@@ -41,8 +46,8 @@ export function mountTimeline(host, say) {
     const within = block.d ? (views.findLast((v) => v.el !== v.body)?.el ?? host) : host;
     let page = within.lastElementChild;
     if (!page?.classList.contains("ck-page") || page.childElementCount >= PAGE) {
-      page?.classList.toggle("ck-full", page.childElementCount >= PAGE);
-      page = within.appendChild(make("div", "ck-page"));
+      page?.classList.toggle("ck-lazy", page.childElementCount >= PAGE);
+      page = within.appendChild(make("div", within.childElementCount < EAGER ? "ck-page" : "ck-page ck-lazy"));
     }
     page.append(view.el);
     views.push(view);
@@ -54,7 +59,7 @@ export function mountTimeline(host, say) {
     for (const { el } of views.splice(kept).reverse()) {
       const page = el.parentElement;
       el.remove();
-      page?.classList.remove("ck-full");
+      page?.classList.remove("ck-lazy");
       if (!page?.firstChild) page?.remove();
     }
     seen.length = Math.min(seen.length, kept);
@@ -62,20 +67,28 @@ export function mountTimeline(host, say) {
 
   /** @param {Block[]} blocks */
   function draw(blocks) {
-    clearTimeout(later);
+    drop(blocks.length);
+    latest = blocks;
+    if (later === undefined) drawSlice();
+  }
+
+  function drawSlice() {
     later = undefined;
     const end = performance.now() + SLICE;
-    drop(blocks.length);
-    for (const [i, block] of blocks.entries()) {
+    let room = MOST;
+    for (const [i, block] of latest.entries()) {
       const was = seen[i];
       if (block === was) continue;
       if (was && (was.k !== block.k || (was.d ?? 0) !== (block.d ?? 0))) drop(i);
-      if (performance.now() > end) {
-        later = setTimeout(draw, 0, blocks);
+      if (performance.now() > end || room <= 0) {
+        later = setTimeout(drawSlice, SLICE);
         return;
       }
       const { body, el } = views[i] ?? place(block);
-      if (was?.t !== block.t) setHtml(body, block.t);
+      if (was?.t !== block.t) {
+        setHtml(body, block.t);
+        room -= block.t.length;
+      }
       if (!block.o) copying.add(el);
       seen[i] = block;
     }

@@ -1,6 +1,6 @@
 // One turn as it streams: the bar, and below it what is said.
 import { mountBar } from "./callout.js";
-import { make, once, onceShown } from "./dom.js";
+import { leaving, make, onceShown } from "./dom.js";
 import { mountDots } from "./dots.js";
 import { mountFocus } from "./focus.js";
 import { openLine } from "./line.js";
@@ -41,14 +41,13 @@ function render({ model, el }) {
   });
   model.on("change:snap", draw);
   draw();
-  return once(() => {
+  return leaving(root, () => {
     leave();
     focus.remove();
     timeline.remove();
     bar.remove();
     line.close();
     model.off("change:snap", draw);
-    root.remove();
   });
 }
 

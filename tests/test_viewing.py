@@ -1,0 +1,78 @@
+"""Who gets a chat's view, when it ends, and what can be asked of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chatkit import Chat, bridge
+from chatkit.chattest import FakeProvider, reply
+from chatkit.errors import UsageError
+from chatkit.parts import Message, Text
+from tests.comms import Wire, view_of
+from tests.watching import watching
+
+
+def test_threads_that_ask_at_once_get_the_same_view(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    chat = Chat("demo:steady", title=None)
+    with ThreadPoolExecutor(8) as threads:
+        views = list(threads.map(lambda _: chat.view(), range(8)))
+    assert len({id(view) for view in views}) == 1
+    assert sum("snap" in wire.sent[0][1]["state"] for wire in wires) == 1
+
+
+def test_chatkits_own_thread_is_told_that_it_can_not_wait(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    with pytest.raises(UsageError, match="own thread"):
+        bridge.call_soon(Chat("demo:steady", title=None).view).result(5)
+
+
+def test_closing_a_view_twice_leaves_the_next_one_alone(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    with FakeProvider([reply("One.")]) as provider:
+        chat = Chat("anthropic:test", base_url=provider.anthropic_url, api_key="k", title=None)
+        first = chat.view()
+        first.close()
+        second = chat.view()
+        first.close()
+        assert chat.view() is second
+        with watching(chat) as watch:
+            view_of(wires).click("send", text="Hi?")
+            watch.wait_for(lambda events: any(isinstance(e, Message) and e.text == "One." for e in events))
+
+
+def test_a_view_leaves_nothing_open_when_it_is_closed(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    chat = Chat("demo:steady", title=None)
+    chat.view().close()
+    opened = [wire.comm_id for wire in wires]
+    assert opened
+    assert [wire.comm_id for wire in wires if wire.sent[-1][0] == "comm_close"] == opened
+
+
+def test_a_view_of_a_chat_that_was_closed_before_says_so_and_offers_nothing(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    chat = Chat("demo:steady", title=None)
+    chat.close()
+    chat.view()
+    state = view_of(wires).front_end.state
+    assert state["blocked"] == "This chat is closed."
+    assert not state["offers"]
+
+
+def test_try_again_that_comes_late_takes_no_answer_away(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    with FakeProvider([reply("One.")]) as provider:
+        chat = Chat("anthropic:test", base_url=provider.anthropic_url, api_key="k", title=None)
+        chat.view()
+        chat.ask("Hi?", show=False)
+        view_of(wires).click("again")
+    assert [m.text for m in chat.messages] == ["Hi?", "One."]
+    assert "has its answer" in view_of(wires).answers[-1]["refused"]
+
+
+def test_undo_takes_a_question_and_not_a_summary_for_the_model(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    chat = Chat("demo:steady", title=None, show=False)
+    chat.ask("Why?")
+    first = chat.messages[0]
+    summary = Message(id=9, chat_id=chat.id, role="user", parts=(Text(text="So far"),), created_at=first.created_at, visibility="model")
+    bridge.call_soon(lambda: chat._hub.publish((summary,))).result(5)
+    assert chat.undo()[0].text == "Why?"
+    assert chat.messages == ()
