@@ -207,4 +207,4 @@ def test_what_lies_too_deep_for_the_parser_is_shown_as_it_stands() -> None:
 
 
 def test_text_that_is_cut_says_so() -> None:
-    assert "… (5 more characters are in the reply&#x27;s text)" in render_html("x" * 1_000_005)
+    assert "… (5 more characters are in the reply's text)" in render_html("x" * 1_000_005)

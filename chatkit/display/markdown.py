@@ -67,8 +67,8 @@ def preformatted(text: str) -> str:
     """`text` as it stands, in HTML; a long one in several elements, of which a browser lays out those that are seen."""
     first, *rest = in_pieces(shown(shorten(text)))
     if not rest:
-        return f'<pre style="{_PLAIN}">{escape(first)}</pre>\n'
-    return "".join(f'<pre style="{_PLAIN};{_LAZY}">{escape(piece)}</pre>\n' for piece in (first, *rest))
+        return f'<pre style="{_PLAIN}">{escape(first, quote=False)}</pre>\n'
+    return "".join(f'<pre style="{_PLAIN};{_LAZY}">{escape(piece, quote=False)}</pre>\n' for piece in (first, *rest))
 
 
 def render_html(text: str) -> str:
@@ -107,13 +107,22 @@ def render_tokens(tokens: Sequence[Token], *, growing: bool = False) -> str:
     return str(md.renderer.render(tokens, md.options, {"growing": growing}))
 
 
-def parse(text: str) -> list[Token] | None:
-    """Tokens with nothing in them that could act; None for text that had better be shown as it stands."""
+def parse(text: str, *, references: bool = True) -> list[Token] | None:
+    """Tokens with nothing in them that could act; None for text that had better be shown as it stands.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+    references : bool
+        Whether ``[name]: address`` gives links elsewhere in the text their address. A text that is parsed in pieces has
+        none: what a piece shows must not depend on where it was cut.
+    """
     if len(text) > _PARSED or max(map(text.count, "[|*_~$\\")) > _CROWD:
         return None
     text = shown(text)
     try:
-        tokens = _markdown().parse(text)
+        tokens = _markdown(references).parse(text)
     except RecursionError:
         return None
     if any(t.level >= _DEEPEST - 2 or any(c.level >= _DEEPEST - 2 for c in t.children or ()) for t in tokens):
@@ -122,7 +131,7 @@ def parse(text: str) -> list[Token] | None:
 
 
 @cache
-def _markdown() -> MarkdownIt:
+def _markdown(references: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(["table", "strikethrough"]).use(math_plugin)
@@ -130,7 +139,7 @@ def _markdown() -> MarkdownIt:
     md.core.ruler.push("disarm", _disarm_all)
     for name, rule in _RULES.items():
         md.add_render_rule(name, rule)
-    return md
+    return md if references else md.disable("reference")
 
 
 def _disarm_all(state: Any) -> None:

@@ -189,7 +189,7 @@ class MarkdownStream:
                     self._emit(code_piece(fence.dedented(piece)), len(piece))
             return False
         inner, whole = (close.start(), close.end()) if close else (len(self._tail), len(self._tail))
-        tokens = None if self._cut_fence or inner > HIGHLIGHTED else parse(fence.opening + self._tail[:whole])
+        tokens = None if self._cut_fence or inner > HIGHLIGHTED else parse(fence.opening + self._tail[:whole], references=False)
         if tokens is not None:
             html = render_tokens(tokens)
         else:
@@ -278,7 +278,7 @@ class MarkdownStream:
         return preformatted(self._tail) if tokens is None else render_tokens(tokens, growing=True)
 
     def _parsed(self, source: str) -> list[Token] | None:
-        tokens = None if any(source.count(c) > most for c, most in _CROWD.items()) else parse(source)
+        tokens = None if any(source.count(c) > most for c, most in _CROWD.items()) else parse(source, references=False)
         self.work += sum(1 + len(token.children or ()) for token in tokens or ())
         return tokens
 

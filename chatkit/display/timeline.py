@@ -20,6 +20,10 @@ __all__ = ["Timeline"]
 
 _LONGEST_QUESTION = 20_000
 """Characters of a person's own message that are shown."""
+_AT_ONCE = 30_000
+"""Characters of answers that are rendered at once: a view that opens on a long chat holds nobody up for more than some 50 ms."""
+_CARD = 1_000
+"""What a card counts for among them."""
 
 
 class Timeline:
@@ -27,11 +31,12 @@ class Timeline:
 
     def __init__(self) -> None:
         self._groups: list[_Answer] = []
+        self._more = False
 
     @property
     def behind(self) -> bool:
         """There was more to render than is done at once: ask again soon for the rest."""
-        return any(group.behind for group in self._groups)
+        return self._more or any(group.behind for group in self._groups)
 
     def of_turn(self, parts: Sequence[Part], *, running: bool, notes: Sequence[str] = ()) -> list[Block]:
         """The blocks of one answer.
@@ -61,13 +66,20 @@ class Timeline:
         said = [m for m in transcript.messages if m.visibility != "model" and m.role != "system"]
         turns = turns_of(said) or ([(None, [])] if transcript.flight else [])
         del self._groups[len(turns) :]
+        left = _AT_ONCE
+        self._more = False
         for n, (question, answer) in enumerate(turns):
+            if left <= 0:
+                self._more = True
+                break
             last = n == len(turns) - 1
             flight = tuple(part for _, part in transcript.flight) if last else ()
             parts = [p for m in answer for p in m.parts]
             if question is not None:
                 blocks += _question(question)
-            blocks += self._group(n).blocks([*parts, *flight], last and running)
+            group = self._group(n)
+            blocks += group.blocks([*parts, *flight], last and running)
+            left -= _AT_ONCE if group.behind else group.fresh
             blocks += map(note, [] if last and running else ending_of(answer))
         return blocks
 
@@ -103,6 +115,7 @@ class _Answer:
         self._running: bool | None = None
         self._made: list[Block] = []
         self._growing: list[_Growing] = []
+        self.fresh = 0  # characters that were rendered last time
 
     @property
     def behind(self) -> bool:
@@ -110,6 +123,7 @@ class _Answer:
 
     def blocks(self, parts: Sequence[Part], running: bool) -> list[Block]:
         """The blocks of these parts; the last of them may still grow while it is `running`."""
+        self.fresh = 0
         if running == self._running and _same(parts, self._parts) and not self.behind:
             return self._made
         self._parts, self._running = list(parts), running
@@ -119,6 +133,7 @@ class _Answer:
         self._made = []
         for n, (one, growing) in enumerate(zip(said, self._growing, strict=True)):
             self._made += growing.blocks(one, grows=running and n == len(said) - 1, running=running)
+            self.fresh += growing.fresh
         if cited:
             self._made.append(Block(k="html", t=sources(cited)))
         return self._made
@@ -132,9 +147,12 @@ class _Growing:
         self._done: list[Block] = []
         self._seen: tuple[Said, bool, bool] | None = None
         self._made: list[Block] = []
+        self._length = self.fresh = 0
 
     def blocks(self, said: Said, *, grows: bool, running: bool) -> list[Block]:
+        self.fresh = 0
         if self._seen is None or self.stream.behind or self._seen != (said, grows, running):
+            self.fresh = _CARD
             self._made = self._make(said, grows, running)
             self._seen = (said, grows, running)
         return self._made
@@ -154,6 +172,7 @@ class _Growing:
 
     def _text(self, text: str, depth: int, grows: bool) -> list[Block]:
         stream = self.stream
+        self.fresh, self._length = max(0, len(text) - self._length), len(text)
         stream.advance(text)
         if not grows and not stream.behind:
             stream.advance(text, final=True)

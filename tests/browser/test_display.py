@@ -174,7 +174,7 @@ def test_static_output_keeps_its_looks_in_a_notebook_that_is_not_trusted(noteboo
     assert nb.page.evaluate(look) == [
         ["rgba(136, 136, 136, 0.133)", "0px", "0px", "1"],
         ["rgba(0, 0, 0, 0)", "1px", "1px", "1"],
-        ["rgba(128, 128, 128, 0.12)", "1px", "1px", "1"],
+        ["rgba(136, 136, 136, 0.133)", "1px", "1px", "1"],
         ["rgba(0, 0, 0, 0)", "0px", "0px", "0.8"],
         ["rgba(216, 67, 21, 0.08)", "0px", "3px", "1"],
     ]
