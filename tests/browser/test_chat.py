@@ -110,4 +110,4 @@ def test_a_reply_that_was_shown_is_not_shown_again_as_the_cells_result(notebook:
     nb = notebook(IMPORT, "chat.ask('What is jitter?')", "chat.messages[-1].role")
     nb.run(0)
     nb.run(1)
-    assert len(nb.save()["cells"][1]["outputs"]) == 1
+    assert len(nb.bundles(1)) == 1
