@@ -150,6 +150,11 @@ class Transcript:
         return self.status.status if self.status else "waiting"
 
     @property
+    def running(self) -> bool:
+        """Whether a turn runs, or is about to."""
+        return self.status_word not in ("waiting", "error")
+
+    @property
     def queued(self) -> tuple[Queued, ...]:
         return self.queue.queue if self.queue else ()
 

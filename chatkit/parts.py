@@ -140,6 +140,11 @@ class Message(Tagged, frozen=True, kw_only=True, tag="message"):
     compressed: bool = False
 
     @property
+    def is_question(self) -> bool:
+        """Whether a person said it: a summary for the model alone has their role, and is none."""
+        return self.role == "user" and self.visibility != "model"
+
+    @property
     def text(self) -> str:
         """The visible text: a reply's blocks joined with nothing between, a question's parts as `text_of` gives them."""
         if self.role == "assistant":

@@ -121,17 +121,13 @@ class _Wishes:
         files: list[Part] = [part for part in self._last().parts if not isinstance(part, Text)]
         self._ask([Text(text=text), *files], instead=True)
 
-    def promote(self, id: int) -> None:
+    def _refuse(self, *_: object) -> None:
         raise UsageError("this chat has no queue")
 
-    def delete(self, id: int) -> None:
-        raise UsageError("this chat has no queue")
-
-    def edit(self, id: int, text: str) -> None:
-        raise UsageError("this chat has no queue")
+    promote = delete = edit = _refuse
 
     def _last(self) -> Message:
-        last = next((m for m in reversed(self._worker.hub.messages) if m.role == "user" and m.visibility != "model"), None)
+        last = next((m for m in reversed(self._worker.hub.messages) if m.is_question), None)
         if last is None:
             raise UsageError("nothing was asked yet")
         return last

@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from chatkit.display.cell_output import CellOutput
 from chatkit.parts import Part, Reasoning, Text
 
-__all__ = ["BESIDE", "Beside", "Keeping"]
+__all__ = ["Beside", "Keeping", "hidden_beside"]
 
-BESIDE = "chatkit-beside"
-"""The class of what the views' style sheet hides beside a living view."""
 SOON = 2.0
 """Seconds after the first words before they are kept beside the view: most replies are over by then, and leave one output."""
 PAUSE = 3.0
 """Seconds between two keepings at least."""
+
+
+def hidden_beside(html: str) -> str:
+    """HTML that the views' style sheet hides while a view lives in the same cell."""
+    return f'<div class="chatkit-beside">{html}</div>'
 
 
 class Beside:

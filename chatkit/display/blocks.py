@@ -8,7 +8,7 @@ import msgspec
 
 from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
 
-__all__ = ["Block", "ToolUse", "blocks_of", "turns_of"]
+__all__ = ["Block", "ToolUse", "blocks_of", "shown_of", "turns_of"]
 
 
 class ToolUse(msgspec.Struct, frozen=True):
@@ -85,6 +85,11 @@ def blocks_of(parts: Iterable[Part]) -> tuple[list[Block], list[Source]]:
         else:
             blocks.append(part)
     return blocks, list(sources.values())
+
+
+def shown_of(messages: Iterable[Message]) -> list[Message]:
+    """The messages that a person sees: not what only the model does, nor what the system says to it."""
+    return [m for m in messages if m.role != "system" and m.visibility != "model"]
 
 
 def turns_of(messages: Sequence[Message]) -> list[tuple[Message | None, list[Message]]]:

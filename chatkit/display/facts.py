@@ -42,7 +42,7 @@ def turn_facts(account: Account, parts: Sequence[Part], *, model: str, until: fl
     over : bool
         It has ended.
     """
-    fold = account.transcript
+    fold, label = account.transcript, single_line(model, 200)
     retry = None if over else fold.retry
     waiting = None
     if fold.error is not None:
@@ -55,10 +55,10 @@ def turn_facts(account: Account, parts: Sequence[Part], *, model: str, until: fl
         now = news = "stopping…"
     else:
         now = doing(parts[-1] if parts else None)
-        news = "The reply goes on." if account.waits and parts else f"{single_line(model, 200)} is answering."
+        news = "The reply goes on." if account.waits and parts else f"{label} is answering."
         waiting = None if parts else {"since": since}
     return {
-        "label": single_line(model, 200),
+        "label": label,
         "doing": now,
         "news": news,
         "over": over,
@@ -80,9 +80,10 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
     until, since : float
         When the wait that lasts ends, and when the last thing happened, on the kernel's monotonic clock.
     """
-    running = fold.status_word not in ("waiting", "error")
+    running, label = fold.running, single_line(model, 200)
     error = None if fold.error is None or fold.error.kind == "canceled" else fold.error
-    flight, said = [part for _, part in fold.flight], _said(fold)
+    flight = [part for _, part in fold.flight]
+    said = _committed(fold) + flight
     now, news = "", ""
     if error is not None:
         news = headline(error)
@@ -91,11 +92,11 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
     elif fold.status_word == "interrupting":
         now = news = "stopping…"
     elif running:
-        now, news = doing(said[-1] if said else None), f"{single_line(model, 200)} is answering."
+        now, news = doing(said[-1] if said else None), f"{label} is answering."
     elif any(m.role == "assistant" for m in fold.messages):
         news = "The reply is complete."
     return {
-        "label": single_line(model, 200),
+        "label": label,
         "doing": now,
         "news": news,
         "over": not running,
@@ -108,20 +109,19 @@ def chat_facts(fold: Transcript, *, model: str, until: float, since: float) -> d
         "queue": tuple(
             QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:_LONGEST], model=single_line(q.model or "", 200)) for q in fold.queued
         ),
-        "last": next((shown(m.text)[:_LONGEST] for m in reversed(fold.messages) if m.role == "user" and m.visibility != "model"), None),
+        "last": next((shown(m.text)[:_LONGEST] for m in reversed(fold.messages) if m.is_question), None),
     }
 
 
-def _said(fold: Transcript) -> list[Part]:
-    """What was said since the last question."""
+def _committed(fold: Transcript) -> list[Part]:
+    """What was committed since the last question."""
     parts: list[Part] = []
     for message in reversed(fold.messages):
-        if message.role == "user":
-            if message.visibility == "model":
-                continue
+        if message.is_question:
             break
-        parts[:0] = message.parts
-    return parts + [part for _, part in fold.flight]
+        if message.role != "user":
+            parts[:0] = message.parts
+    return parts
 
 
 def _calls(said: Sequence[Part]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chatkit.display.blocks import blocks_of, turns_of
+from chatkit.display.blocks import blocks_of, shown_of, turns_of
 from chatkit.display.frozen_forms import FORMS, Form, HtmlForm
 from chatkit.display.markdown_source import escape_markdown
 from chatkit.display.plain_text import shown, single_line
@@ -19,6 +19,7 @@ from chatkit.events import ErrorEvent
 from chatkit.parts import File, Message, Part, Reasoning, StopReason, Text, ToolCall, text_of
 
 __all__ = [
+    "UNFINISHED",
     "Finished",
     "ending_of",
     "footnotes",
@@ -31,7 +32,7 @@ __all__ = [
     "unfinished_bundle",
 ]
 
-_UNFINISHED = "The reply was still being written when this was saved."
+UNFINISHED = "The reply was still being written when this was saved."
 _MOST_MESSAGES = 200
 _MOST_CHARACTERS = 1_000_000
 """Text and image bytes of a transcript: what a notebook can hold and a browser can open."""
@@ -90,7 +91,7 @@ def unfinished_bundle(turn: Finished) -> dict[str, str]:
     turn : Finished
         What was said until then.
     """
-    return {mime: _written(form, turn, [_UNFINISHED]) for mime, form in FORMS.items()}
+    return {mime: _written(form, turn, [UNFINISHED]) for mime, form in FORMS.items()}
 
 
 def reply_html(turn: Finished) -> str:
@@ -124,7 +125,7 @@ def transcript_bundle(
     note : str
         A last line.
     """
-    seen = [m for m in messages if m.role != "system" and m.visibility != "model"]
+    seen = shown_of(messages)
     kept = _newest(seen)
     pieces = {mime: _transcript(form, kept, len(seen) - len(kept), title, model) for mime, form in FORMS.items()}
     return {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chatkit.display.account import Account
-from chatkit.display.beside import BESIDE, Beside, Keeping
+from chatkit.display.beside import Beside, Keeping, hidden_beside
 from chatkit.display.cell_output import CellOutput
 from chatkit.display.closing import finish
 from chatkit.display.facts import countdown, turn_facts
@@ -119,7 +119,7 @@ class LiveChat:
         html = unfinished_bundle(replace(self._asked, parts=parts))["text/html"]
         with self._showing:
             if size == self._keeping.size and not self._over:
-                self._beside.show({"text/html": f'<div class="{BESIDE}">{html}</div>'})
+                self._beside.show({"text/html": hidden_beside(html)})
 
     async def _drain(self) -> None:
         await self._pump.drain()

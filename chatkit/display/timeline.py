@@ -7,7 +7,7 @@ from html import escape
 from typing import assert_never
 
 from chatkit.display.blocks import Block as Said
-from chatkit.display.blocks import ToolUse, blocks_of, turns_of
+from chatkit.display.blocks import ToolUse, blocks_of, shown_of, turns_of
 from chatkit.display.cards import image, sources, tool_card
 from chatkit.display.frozen import ending_of
 from chatkit.display.markdown_stream import MarkdownStream
@@ -63,8 +63,8 @@ class Timeline:
             Whether a turn runs.
         """
         blocks: list[Block] = []
-        said = [m for m in transcript.messages if m.visibility != "model" and m.role != "system"]
-        turns = turns_of(said) or ([(None, [])] if transcript.flight else [])
+        flight = [part for _, part in transcript.flight]
+        turns = turns_of(shown_of(transcript.messages)) or ([(None, [])] if flight else [])
         del self._groups[len(turns) :]
         left = _AT_ONCE
         self._more = False
@@ -73,12 +73,11 @@ class Timeline:
                 self._more = True
                 break
             last = n == len(turns) - 1
-            flight = tuple(part for _, part in transcript.flight) if last else ()
-            parts = [p for m in answer for p in m.parts]
+            parts = [p for m in answer for p in m.parts] + (flight if last else [])
             if question is not None:
                 blocks += _question(question)
             group = self._group(n)
-            blocks += group.blocks([*parts, *flight], last and running)
+            blocks += group.blocks(parts, last and running)
             left -= _AT_ONCE if group.behind else group.fresh
             blocks += map(note, [] if last and running else ending_of(answer))
         return blocks

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatkit import bridge
-from chatkit.display.beside import BESIDE, Beside, Keeping
+from chatkit.display.beside import Beside, Keeping, hidden_beside
 from chatkit.display.cell_output import CellOutput
 from chatkit.display.environment import display_mode, in_notebook
 from chatkit.display.facts import chat_facts
-from chatkit.display.frozen import transcript_bundle
+from chatkit.display.frozen import UNFINISHED, transcript_bundle
 from chatkit.display.protocol import ChatControls, obey
 from chatkit.display.pump import Pump
 from chatkit.display.timeline import Timeline
@@ -30,7 +30,6 @@ __all__ = ["ChatDisplay", "ShownChat", "show_events"]
 
 _MOST_PLACES = 8
 """Cells that are kept up to date: one that was run again has left its output behind."""
-_UNFINISHED = "The reply was still being written when this was saved."
 
 
 class ShownChat(ChatView):
@@ -53,12 +52,9 @@ class ShownChat(ChatView):
 
     def close(self) -> None:
         """Take it off every page; the chat goes on, and `Chat.view` makes another."""
-        if self.comm is None:
-            return
-        self._on_close()
-        layout = self.layout
+        if self.comm is not None:
+            self._on_close()
         super().close()
-        layout.close()
 
 
 class ChatDisplay:
@@ -135,24 +131,21 @@ class ChatDisplay:
             if self._timeline.behind:
                 self._pump.again()
         changed = any(isinstance(e, Message | Reset | TitleEvent | ErrorEvent) for e in batch)
-        if self._places and (changed or (self._running() and self._keeping.due(self._fold.parts))):
+        if self._places and (changed or (self._fold.running and self._keeping.due(self._fold.parts))):
             self._keep()
 
     def _tell(self) -> None:
         if self.widget is not None:
             self.widget.show(self._blocks(), self._facts())
 
-    def _running(self) -> bool:
-        return self._fold.status_word not in ("waiting", "error")
-
     def _blocks(self) -> list[Any]:
-        return self._timeline.of_chat(self._fold, running=self._running())
+        return self._timeline.of_chat(self._fold, running=self._fold.running)
 
     def _facts(self) -> dict[str, Any]:
         facts = chat_facts(self._fold, model=self._model, until=self._until, since=self._since)
         offers = () if self._ended else self._controls.offers
         blocked = self._ended
-        if not blocked and self._running() and "queue" not in offers:
+        if not blocked and self._fold.running and "queue" not in offers:
             blocked = "The answer is still coming: wait for it, or stop it."
         return {**facts, "offers": offers, "blocked": blocked}
 
@@ -198,9 +191,9 @@ class ChatDisplay:
         if flight:
             fold.messages.append(Message(id=0, chat_id="", role="assistant", parts=flight, created_at=datetime.now(UTC), stop_reason="end"))
         title = fold.title.title if fold.title else ""
-        note = news_of_wait(retry) if retry else _UNFINISHED if flight else ""
+        note = news_of_wait(retry) if retry else UNFINISHED if flight else ""
         bundle = transcript_bundle(fold.messages, title=title, model=self._model, error=fold.error, note=note)
-        return {**bundle, "text/html": f'<div class="{BESIDE}">{bundle["text/html"]}</div>'}
+        return {**bundle, "text/html": hidden_beside(bundle["text/html"])}
 
     def _keep(self) -> None:
         """Put the transcript where it can be read without the widget."""

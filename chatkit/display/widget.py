@@ -115,13 +115,18 @@ class View(anywidget.AnyWidget):
             refused = "it failed; the kernel's log says why"
         self.send(msgspec.to_builtins(Ack(ack=name, refused=refused)))
 
-    def take_down(self) -> None:
-        """Close the widget and its layout, in the kernel and in the front end; not where nothing else shows the end."""
-        if self.reloaded:
+    def close(self) -> None:
+        """Close the widget and its layout, in the kernel and in the front end."""
+        if self.comm is None:
             return
         layout = self.layout
-        self.close()
+        super().close()
         layout.close()
+
+    def take_down(self) -> None:
+        """Close it; not where nothing else shows the end."""
+        if not self.reloaded:
+            self.close()
 
 
 class TurnView(View):

@@ -269,7 +269,7 @@ class Worker:
         before = 0
         found = None
         for message in self.hub.messages:
-            if message.role == "user" and message.visibility != "model":  # a summary for the model is no question
+            if message.is_question:
                 found = before
             before = message.id
         return found
