@@ -1,21 +1,23 @@
 // A whole chat: its head, what was said, what waits, and where to write.
 import { mountBar } from "./callout.js";
 import { mountComposer } from "./composer.js";
-import { leaving, make, onceShown } from "./dom.js";
+import { make } from "./dom.js";
 import { mountDots } from "./dots.js";
 import { mountFailure } from "./failure.js";
 import { mountFocus } from "./focus.js";
 import { mountHeader } from "./header.js";
 import { openLine } from "./line.js";
+import { live } from "./mounting.js";
 import { mountQueue } from "./queue.js";
 import { mountScroll } from "./scroll.js";
-import { follow, tell } from "./state.js";
+import { follow } from "./state.js";
 import { mountTimeline } from "./timeline.js";
 
 /** @import { Place, State } from "./model.js" */
 
 /** @param {Place} place */
-function render({ model, el }) {
+function render(place) {
+  const { model, el } = place;
   const root = make("div", "chatkit ck-chat");
   el.append(root);
   const line = openLine(model, draw, (ack, command) => composer.heard(ack, command));
@@ -59,23 +61,12 @@ function render({ model, el }) {
     seen = state;
   }
 
-  const leave = onceShown(root, () => {
-    if (el.closest(".jp-OutputArea")) tell(model, { do: "hides" });
+  function restore() {
     composer.restore();
     focus.restore();
-  });
-  model.on("change:snap", draw);
-  draw();
-  return leaving(root, () => {
-    leave();
-    focus.remove();
-    composer.remove();
-    scroll.remove();
-    timeline.remove();
-    bar.remove();
-    line.close();
-    model.off("change:snap", draw);
-  });
+  }
+
+  return live(place, root, draw, restore, [focus.remove, composer.remove, scroll.remove, timeline.remove, bar.remove, line.close]);
 }
 
 export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

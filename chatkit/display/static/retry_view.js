@@ -1,14 +1,16 @@
 // The countdown of chatkit.retry.
 import { mountBar } from "./callout.js";
-import { leaving, make, onceShown } from "./dom.js";
+import { make } from "./dom.js";
 import { mountFocus } from "./focus.js";
 import { openLine } from "./line.js";
-import { follow, tell } from "./state.js";
+import { live } from "./mounting.js";
+import { follow } from "./state.js";
 
 /** @import { Place } from "./model.js" */
 
 /** @param {Place} place */
-function render({ model, el }) {
+function render(place) {
+  const { model, el } = place;
   const root = make("div", "chatkit");
   el.append(root);
   const line = openLine(model, draw);
@@ -19,19 +21,7 @@ function render({ model, el }) {
     bar.draw(model.get("snap"), /** @type {HTMLElement | null} */ (el.closest("[tabindex]")));
   }
 
-  const leave = onceShown(root, () => {
-    if (el.closest(".jp-OutputArea")) tell(model, { do: "hides" });
-    focus.restore();
-  });
-  model.on("change:snap", draw);
-  draw();
-  return leaving(root, () => {
-    leave();
-    focus.remove();
-    bar.remove();
-    line.close();
-    model.off("change:snap", draw);
-  });
+  return live(place, root, draw, focus.restore, [focus.remove, bar.remove, line.close]);
 }
 
 export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

@@ -1,16 +1,18 @@
 // One turn as it streams: the bar, and below it what is said.
 import { mountBar } from "./callout.js";
-import { leaving, make, onceShown } from "./dom.js";
+import { make } from "./dom.js";
 import { mountDots } from "./dots.js";
 import { mountFocus } from "./focus.js";
 import { openLine } from "./line.js";
-import { follow, tell } from "./state.js";
+import { live } from "./mounting.js";
+import { follow } from "./state.js";
 import { mountTimeline } from "./timeline.js";
 
 /** @import { Place, State } from "./model.js" */
 
 /** @param {Place} place */
-function render({ model, el }) {
+function render(place) {
+  const { model, el } = place;
   const root = make("div", "chatkit ck-turn");
   el.append(root);
   const line = openLine(model, draw);
@@ -35,20 +37,7 @@ function render({ model, el }) {
     seen = state;
   }
 
-  const leave = onceShown(root, () => {
-    if (el.closest(".jp-OutputArea")) tell(model, { do: "hides" });
-    focus.restore();
-  });
-  model.on("change:snap", draw);
-  draw();
-  return leaving(root, () => {
-    leave();
-    focus.remove();
-    timeline.remove();
-    bar.remove();
-    line.close();
-    model.off("change:snap", draw);
-  });
+  return live(place, root, draw, focus.restore, [focus.remove, timeline.remove, bar.remove, line.close]);
 }
 
 export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };
