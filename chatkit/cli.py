@@ -66,7 +66,7 @@ def notebooks() -> Path:
 
 
 def lab(folder: str, *, launch: bool = True) -> int:
-    """Copy the notebooks into a folder, never over a file that is there, and open them in JupyterLab.
+    """Copy the notebooks and their data into a folder, never over a file that is there, and open them in JupyterLab.
 
     Parameters
     ----------
@@ -82,13 +82,15 @@ def lab(folder: str, *, launch: bool = True) -> int:
     """
     target = Path(folder).expanduser()
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for source in sorted(notebooks().glob("*.ipynb")):
-            if (target / source.name).exists():
-                print(f"kept {target / source.name}: it is there already")
+        home = notebooks()
+        for source in sorted([*home.glob("*.ipynb"), *home.glob("data/*")]):
+            copy = target / source.relative_to(home)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if copy.exists():
+                print(f"kept {copy}: it is there already")
             else:
-                shutil.copyfile(source, target / source.name)
-                print(f"copied {target / source.name}")
+                shutil.copyfile(source, copy)
+                print(f"copied {copy}")
     except OSError as error:
         raise ChatkitError(f"the notebooks can't be copied into {target}: {error.strerror}") from error
     if not launch:

@@ -14,6 +14,7 @@ def test_lab_copies_the_notebooks_and_never_over_a_file_that_is_there(tmp_path: 
     assert main(["lab", str(folder), "--no-launch"]) == 0
     quickstart = folder / "01_quickstart.ipynb"
     assert json.loads(quickstart.read_text("utf-8"))["nbformat"] == 4
+    assert (folder / "data" / "week.jsonl.gz").stat().st_size > 10_000
     quickstart.write_text("edited", "utf-8")
     assert main(["lab", str(folder), "--no-launch"]) == 0
     assert quickstart.read_text("utf-8") == "edited"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from chatkit import AttemptRecord
+from tests import sample_log
 from tests.notebooks import FOLDER
 
 
@@ -18,3 +22,8 @@ def test_a_notebook_is_kept_without_widgets_and_times_and_with_every_cell_run(pa
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert not any("execution" in cell["metadata"] for cell in code)
     assert path.stat().st_size < 500_000
+
+
+def test_the_log_that_ships_is_what_the_retry_loop_writes() -> None:
+    kept = gzip.decompress(sample_log.PATH.read_bytes()).splitlines()
+    assert [msgspec.json.decode(line, type=AttemptRecord) for line in kept] == sample_log.week()

@@ -1,0 +1,161 @@
+"""``python -m tests.sample_log``: write the log that ships with the notebooks, a week of three jobs through three bad days.
+
+The retry loop, its decisions and its records are the real ones; the clock and the providers are scripted, so that the week takes a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import random
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from chatkit.clock import SystemClock
+from chatkit.errors import Kind, ProviderError, provider_error
+from chatkit.retries.backoff import RetryPolicy
+from chatkit.retries.classification import classified
+from chatkit.retries.log import AttemptRecord
+from chatkit.retries.loop import Call, RetryLoop, drive
+from chatkit.retries.wake import Wake
+
+PATH = Path(__file__).parents[1] / "notebooks" / "data" / "week.jsonl.gz"
+MONDAY = datetime(2026, 11, 9, tzinfo=UTC)
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """A provider fails from `begin` on for `minutes`."""
+
+    begin: timedelta
+    minutes: float
+    kind: Kind
+    status: int | None = None
+    hint: float | None = None
+    share: float = 1.0
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Calls of one kind: so many a day, within these hours."""
+
+    provider: str
+    models: tuple[str, ...]
+    calls: int
+    hours: tuple[int, int]
+    seconds: float
+    limit: float | None
+    outages: tuple[Outage, ...]
+
+
+JOBS = (
+    Job(
+        "anthropic", ("claude-sonnet-4-5", "claude-haiku-4-5"), 130, (8, 18), 3.0, None,
+        (
+            Outage(timedelta(days=1, hours=14, minutes=5), 26, "overloaded", 529),
+            Outage(timedelta(days=3, hours=15, minutes=40), 9, "overloaded", 529, share=0.6),
+            Outage(timedelta(days=4, hours=10, minutes=2), 3, "server_error", 500),
+        ),
+    ),
+    Job(
+        "openai", ("gpt-5-mini",), 150, (8, 18), 2.0, None,
+        (
+            Outage(timedelta(days=0, hours=11), 12, "rate_limit", 429, 12.0, 0.7),
+            Outage(timedelta(days=3, hours=9, minutes=15), 40, "rate_limit", 429, 20.0, 0.8),
+        ),
+    ),
+    Job(
+        "openai-compat", ("llama-3.3-70b",), 80, (20, 24), 6.0, 180.0,
+        (
+            Outage(timedelta(days=2, hours=22), 7, "network"),
+            Outage(timedelta(days=4, hours=21, minutes=30), 2, "timeout"),
+        ),
+    ),
+)  # fmt: skip
+
+
+class ScriptClock(SystemClock):
+    """A time of its own for one call: it passes when a wait or an attempt takes it."""
+
+    def __init__(self, begin: datetime) -> None:
+        self.moment = begin
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return (self.moment - MONDAY).total_seconds()
+
+    def pause(self, seconds: float, wake: threading.Event) -> None:
+        self.take(seconds)
+
+    def take(self, seconds: float) -> None:
+        self.moment += timedelta(milliseconds=round(seconds * 1000))
+
+
+def week() -> list[AttemptRecord]:
+    """Every attempt, in the order in which they ended; the same at every run."""
+    chance = random.Random(9)
+    records: list[AttemptRecord] = []
+    for job in JOBS:
+        for day in range(5):
+            first, last = job.hours
+            for number in range(job.calls):
+                begin = MONDAY + timedelta(days=day, milliseconds=int(chance.uniform(first, last) * 3_600_000))
+                chat = f"{job.provider}-{day + 1}-{number // 10 + 1}"
+                records += one_call(job, begin, chat, chance)
+    return sorted(records, key=lambda record: (record.ts + timedelta(milliseconds=record.duration_ms), record.call))
+
+
+def one_call(job: Job, begin: datetime, chat: str, chance: random.Random) -> list[AttemptRecord]:
+    """The attempts of one call, by the real loop."""
+    clock, records = ScriptClock(begin), list[AttemptRecord]()
+    call = Call(operation="chat", chat=chat, provider=job.provider, model=chance.choice(job.models), step=1)
+    policy = RetryPolicy(max_elapsed=job.limit)
+    loop = RetryLoop(call, policy=policy, limit=policy.elapsed_limit(attended=True), clock=clock, record=records.append)
+
+    def attempt() -> str:
+        loop.opened(f"req_{chance.getrandbits(64):016x}")
+        failure = trouble(job, clock.now(), chance)
+        if failure is None:
+            clock.take(chance.lognormvariate(0, 0.5) * job.seconds)
+            return "done"
+        kind, status, hint = failure
+        clock.take(30.0 if kind == "timeout" else chance.lognormvariate(0, 0.4) * 0.4)
+        raise provider_error(classified(kind, job.provider, status_code=status, retry_after=hint))
+
+    with contextlib.suppress(ProviderError):  # the record says so
+        drive(loop, attempt, Wake())
+    name = f"{chance.getrandbits(48):012x}"
+    return [replace(record, call=name) for record in records]
+
+
+def trouble(job: Job, now: datetime, chance: random.Random) -> tuple[Kind, int | None, float | None] | None:
+    """How an attempt at this moment fails, or None."""
+    for outage in job.outages:
+        if 0 <= (now - MONDAY - outage.begin).total_seconds() < outage.minutes * 60 and chance.random() < outage.share:
+            return outage.kind, outage.status, outage.hint
+    luck = chance.random()
+    if luck < 0.004:
+        return "timeout", None, None
+    if luck < 0.010:
+        return "network", None, None
+    if luck < 0.013:
+        return "context_exceeded", 400, None
+    return None
+
+
+def main() -> None:
+    """Write the file, the same bytes at every run."""
+    os.environ["CHATKIT_RETRY_LOG"] = "off"
+    lines = b"".join(msgspec.json.encode(record) + b"\n" for record in week())
+    PATH.parent.mkdir(exist_ok=True)
+    PATH.write_bytes(gzip.compress(lines, mtime=0))
+    print(PATH.name, len(lines.splitlines()), "lines,", PATH.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
