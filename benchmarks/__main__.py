@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import sys
@@ -15,7 +16,7 @@ from benchmarks.peers import Peers, default_folder
 from benchmarks.processes import environment
 from benchmarks.table import Row, render
 
-PARTS = ("stream", "traffic", "view", "import", "start", "interrupt", "faults", "backoff", "data")
+PARTS = ("stream", "traffic", "view", "import", "start", "interrupt", "faults", "backoff", "data", "analysis")
 
 
 def main() -> int:
@@ -75,10 +76,19 @@ def _measure(part: str, rounds: int, peers: Peers, scratch: Path) -> Callable[[]
             from benchmarks.backoff import backoff_rows
 
             return backoff_rows
-        case _:
+        case "data":
             from benchmarks.data import data_rows
 
             return data_rows
+        case _:
+            from benchmarks.asking import asking_rows
+            from benchmarks.drawing import drawing_rows
+            from benchmarks.loading import loading_rows
+            from benchmarks.simulating import simulating_rows
+
+            return lambda: itertools.chain(
+                loading_rows(scratch, env), asking_rows(rounds), simulating_rows(rounds), drawing_rows(rounds, scratch)
+            )
 
 
 def _measured(part: str, measure: Callable[[], Iterable[Row]]) -> list[Row]:

@@ -53,7 +53,7 @@ class Job(msgspec.Struct, frozen=True):
 
 JOBS = (
     Job(
-        "anthropic", ("claude-sonnet-4-5", "claude-haiku-4-5"), 130, (8, 18), 3.0, None,
+        "anthropic", ("claude-sonnet-4-5", "claude-haiku-4-5"), 300, (8, 18), 3.0, None,
         (
             Outage(timedelta(days=1, hours=14, minutes=5), 26, "overloaded", 529),
             Outage(timedelta(days=3, hours=15, minutes=40), 9, "overloaded", 529, share=0.6),
@@ -61,14 +61,14 @@ JOBS = (
         ),
     ),
     Job(
-        "openai", ("gpt-5-mini",), 150, (8, 18), 2.0, None,
+        "openai", ("gpt-5-mini",), 340, (8, 18), 2.0, None,
         (
             Outage(timedelta(days=0, hours=11), 12, "rate_limit", 429, 12.0, 0.7),
             Outage(timedelta(days=3, hours=9, minutes=15), 40, "rate_limit", 429, 20.0, 0.8),
         ),
     ),
     Job(
-        "openai-compat", ("llama-3.3-70b",), 80, (20, 24), 6.0, 180.0,
+        "openai-compat", ("llama-3.3-70b",), 180, (20, 24), 6.0, 180.0,
         (
             Outage(timedelta(days=2, hours=22), 7, "network"),
             Outage(timedelta(days=4, hours=21, minutes=30), 2, "timeout"),

@@ -14,7 +14,7 @@ import pytest
 
 from chatkit.chattest import FakeClock
 from chatkit.errors import Classification
-from chatkit.retries.log import AttemptRecord, InFlight, default_log_path, write_record
+from chatkit.retries.log import AttemptRecord, InFlight, default_log_path, listen, write_record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 START = AttemptRecord(ts=NOON, call="c1", operation="chat", attempt=1, duration_ms=0, outcome="ok")
@@ -166,3 +166,60 @@ def test_a_home_that_nobody_has_stops_nothing(monkeypatch: pytest.MonkeyPatch, c
     with caplog.at_level(logging.WARNING, "chatkit"):
         write_record(START)
     assert "CHATKIT_RETRY_LOG" in caplog.text
+
+
+def test_a_listener_hears_every_record_until_it_stops_also_with_the_log_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "off")
+    heard: list[AttemptRecord] = []
+    stop = listen(heard.append)
+    write_record(START)
+    InFlight(START, FakeClock()).end("abandoned")
+    stop()
+    stop()
+    write_record(START)
+    assert [record.outcome for record in heard] == ["ok", "abandoned"]
+
+
+def test_a_callback_that_listens_twice_hears_twice_and_stops_one_at_a_time() -> None:
+    heard: list[AttemptRecord] = []
+    stops = [listen(heard.append), listen(heard.append)]
+    for stop in stops:
+        write_record(START)
+        stop()
+    assert len(heard) == 3
+
+
+def test_a_listener_that_raises_is_logged_and_stops_neither_the_line_nor_the_others(log: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[AttemptRecord] = []
+    stops = [listen(lambda record: record.no_such), listen(heard.append)]  # type: ignore[attr-defined]
+    try:
+        with caplog.at_level(logging.ERROR, "chatkit"):
+            write_record(START)
+    finally:
+        for stop in stops:
+            stop()
+    assert len(lines(log)) == len(heard) == len(caplog.records) == 1
+    assert "the call goes on" in caplog.text
+
+
+def test_threads_begin_and_end_listening_while_others_write() -> None:
+    def work() -> None:
+        for _ in range(200):
+            heard: list[AttemptRecord] = []
+            stop = listen(heard.append)
+            write_record(START)
+            stop()
+            counts.append(len(heard) >= 1)
+
+    counts: list[bool] = []
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [True] * 1600
+    remaining: list[AttemptRecord] = []
+    stop = listen(remaining.append)
+    write_record(START)
+    stop()
+    assert len(remaining) == 1

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from itertools import compress
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from chatkit.analysis.columns import LEAST_TS, MOST_TS, Moments, Words, column_for, ticks_of
 from chatkit.errors import UsageError
 from chatkit.retries.log import AttemptRecord
+from chatkit.retries.redaction import redact
 
-__all__ = ["COLUMNS", "HasAttempts", "attempts_frame", "frame_of_fields"]
+__all__ = ["COLUMNS", "GrowingFrame", "HasAttempts", "attempts_frame", "frame_of_fields"]
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -44,9 +47,6 @@ writes as whole milliseconds (``waited_ms`` …). What isn't known is missing: `
 """
 
 _FIELDS = {column: f"{column}_ms" if dtype.startswith("timedelta") else column for column, dtype in COLUMNS.items()}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_NOT_A_TIME = np.iinfo(np.int64).min
 
 
 class HasAttempts(Protocol):
@@ -121,26 +121,75 @@ def frame_of_fields(fields: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         As `attempts_frame` gives it.
+
+    Raises
+    ------
+    UsageError
+        A number is too large for its column.
     """
-    rows = max(map(len, fields.values()), default=0)
-    unknown = [None] * rows
-    return pd.DataFrame(
-        {column: _column(fields.get(field, unknown), COLUMNS[column]) for column, field in _FIELDS.items()}, columns=list(COLUMNS)
-    )
+    frame = GrowingFrame()
+    frame.add(fields)
+    return frame.take()
 
 
-def _column(values: Sequence[Any], dtype: str) -> Any:
-    if dtype.startswith("datetime64"):
-        moments = np.array([_NOT_A_TIME if ts is None else _microseconds(ts) for ts in values], dtype=np.int64)
-        return pd.DatetimeIndex(moments.view("datetime64[us]")).tz_localize("UTC")
-    if dtype.startswith("timedelta64"):
-        spans = np.array([_NOT_A_TIME if ms is None else ms * 1000 for ms in values], dtype=np.int64)
-        return pd.TimedeltaIndex(spans.view("timedelta64[us]"))
-    if dtype == "category":
-        return pd.Categorical(values)
-    array: Any = pd.array  # the stubs have an overload for each dtype's name alone
-    return array(list(values), dtype=dtype)
+class GrowingFrame:
+    """A frame of attempts that is put together chunk by chunk.
 
+    Parameters
+    ----------
+    foreign : bool
+        Anybody may have written what is added: errors are freed from keys.
 
-def _microseconds(ts: datetime) -> int:
-    return ((ts if ts.tzinfo else ts.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    Attributes
+    ----------
+    rows : int
+        How many it has.
+    """
+
+    def __init__(self, *, foreign: bool = False) -> None:
+        self.rows = 0
+        self._columns = {column: column_for(dtype) for column, dtype in COLUMNS.items()}
+        if foreign:
+            self._columns["error"] = Words(redact)
+
+    def add(self, fields: Mapping[str, Sequence[Any]], since: int | None = None, until: int | None = None) -> int:
+        """Append rows, sorted by field; only those of [since, until) where either is given.
+
+        Parameters
+        ----------
+        fields : mapping of str to sequence
+            As in `frame_of_fields`.
+        since, until : int, optional
+            Microseconds since 1970.
+
+        Returns
+        -------
+        int
+            How many rows lie outside, or have no time.
+        """
+        rows = max(map(len, fields.values()), default=0)
+        unknown = [None] * rows
+        moments = ticks_of(fields.get("ts", unknown))
+        inside: npt.NDArray[np.bool_] | None = None
+        if since is not None or until is not None:
+            inside = (moments >= (LEAST_TS if since is None else since)) & (moments < (MOST_TS + 1 if until is None else until))
+            inside = None if inside.all() else inside
+        for name, column in self._columns.items():
+            values = fields.get(_FIELDS[name], unknown)
+            if isinstance(column, Moments):
+                column.add_ticks(moments if inside is None else moments[inside])
+            else:
+                column.add(values if inside is None else list(compress(values, inside)))
+        kept = rows if inside is None else int(inside.sum())
+        self.rows += kept
+        return rows - kept
+
+    def cut(self, rows: int) -> None:
+        """Forget all but the first rows."""
+        for column in self._columns.values():
+            column.cut(rows)
+        self.rows = rows
+
+    def take(self) -> pd.DataFrame:
+        """The frame; what was added is used up."""
+        return pd.DataFrame({name: column.take() for name, column in self._columns.items()}, columns=list(COLUMNS), copy=False)

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ import msgspec
 from chatkit.clock import Clock
 from chatkit.errors import Classification, Kind
 
-__all__ = ["AttemptRecord", "InFlight", "default_log_path", "write_record"]
+__all__ = ["AttemptRecord", "InFlight", "default_log_path", "log_folder", "write_record"]
 
 VERSION = 1
 Outcome = Literal["ok", "retry", "failed", "abandoned"]
@@ -106,18 +107,62 @@ def default_log_path(month: datetime) -> Path | None:
         return None
     if setting:
         return Path(setting).expanduser()
+    return log_folder() / f"retries-{month:%Y-%m}-{os.getpid()}.jsonl"
+
+
+def log_folder() -> Path:
+    """Where the files are that nobody named."""
     import platformdirs
 
-    return Path(platformdirs.user_log_dir("chatkit", appauthor=False)) / f"retries-{month:%Y-%m}-{os.getpid()}.jsonl"
+    return Path(platformdirs.user_log_dir("chatkit", appauthor=False))
 
 
 _lock = threading.Lock()
+_listeners: tuple[Callable[[AttemptRecord], object], ...] = ()
 _torn: set[Path] = set()
 _unwritable: set[Path | None] = set()
 
 
+def listen(callback: Callable[[AttemptRecord], object]) -> Callable[[], None]:
+    """Have every record of this process told, also where the log is off.
+
+    Parameters
+    ----------
+    callback : callable
+        Gets the record, on the thread that made the attempt; it must not wait. What it raises is logged, and stops no call.
+
+    Returns
+    -------
+    callable
+        Ends it. Doing it twice is harmless.
+    """
+    global _listeners
+
+    def told(record: AttemptRecord) -> None:  # one that is the same as no other, so that it can be taken out again
+        callback(record)
+
+    with _lock:
+        _listeners = (*_listeners, told)
+
+    def stop() -> None:
+        global _listeners
+        with _lock:
+            _listeners = tuple(listener for listener in _listeners if listener is not told)
+
+    return stop
+
+
 def write_record(record: AttemptRecord) -> None:
-    """Append one line. A log that can't be written is said once, and never stops a call."""
+    """Append one line and tell who listens. A log that can't be written is said once, and never stops a call."""
+    _append(record)
+    for tell in _listeners:
+        try:
+            tell(record)
+        except Exception:
+            _logger.exception("a listener to the record of retries raised; the call goes on")
+
+
+def _append(record: AttemptRecord) -> None:
     line = msgspec.json.encode(record) + b"\n"
     path: Path | None = None
     with _lock:
@@ -199,5 +244,12 @@ def _abandon_all() -> None:
         attempt.end("abandoned")
 
 
+def _after_fork() -> None:
+    """The parent's attempts are the parent's to record, and another thread of it may have held the lock."""
+    global _lock
+    _in_flight.clear()
+    _lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_flight.clear)
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,115 @@
+"""The dashboard: the six figures that say most of a record, on one page."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chatkit.analysis.drawing import percent, seconds, span, words
+from chatkit.analysis.grouping import calls
+from chatkit.analysis.loads import plot_load
+from chatkit.analysis.plots import draw_attempts, plot_backoff, plot_kinds, plot_waiting
+from chatkit.analysis.summaries import summarize
+from chatkit.analysis.timelines import draw_timeline
+
+__all__ = ["dashboard"]
+
+INCHES = (12.0, 8.0)
+PANELS: list[Any] = [["timeline", "timeline", "load"], ["timeline", "timeline", "waiting"], ["kinds", "backoff", "attempts"]]
+
+
+def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
+    """Draw the timeline, the load, the time waited, the failures, the backoff and the attempts on one figure, with the facts above.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts, recorded or simulated, with the columns of `COLUMNS`.
+    title : str, optional
+        A line above the facts.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        12 × 8 inches. It shows itself once as the last line of a notebook's cell; pyplot doesn't hold it, so nothing has to be closed.
+        ``savefig`` writes it.
+
+    Raises
+    ------
+    UsageError
+        A column is missing.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> dashboard(attempts_frame([])).get_suptitle()
+    'no attempts recorded'
+    """
+    table = calls(df)
+    _let_notebooks_show_figures()
+    figure = Figure(figsize=INCHES, layout="constrained")
+    panels: dict[str, Axes] = figure.subplot_mosaic(PANELS)
+    draw_timeline(df, table, ax=panels["timeline"])
+    plot_load(df, ax=panels["load"])
+    plot_waiting(df, ax=panels["waiting"])
+    plot_kinds(df, ax=panels["kinds"])
+    plot_backoff(df, ax=panels["backoff"])
+    draw_attempts(table, ax=panels["attempts"])
+    names = {
+        "timeline": panels["timeline"].get_title() or "calls",
+        "load": "requests",
+        "waiting": "time spent waiting",
+        "kinds": "failures",
+        "backoff": "backoff",
+        "attempts": "attempts until success",
+    }
+    for panel, name in names.items():
+        panels[panel].set_title(name, fontsize="medium")
+    figure.suptitle("\n".join(filter(None, [title and words(title, 100), _facts(df)])))
+    return figure
+
+
+def _facts(df: pd.DataFrame) -> str:
+    """The record in one line."""
+    if df.empty:
+        return "no attempts recorded"
+    whole = summarize(df, by=None)
+    row = whole.iloc[0]
+    facts = [f"{int(row['calls']):,} calls"] if row["calls"] else []
+    facts.append(f"{int(row['attempts']):,} attempts")
+    waited = float(np.nan_to_num(seconds(whole, "waited"))[0])
+    share = "" if pd.isna(row["waiting_share"]) else f" ({percent(float(row['waiting_share']))} of the time)"
+    facts.append(f"{span(waited)} waited{share}")
+    if not pd.isna(row["success_rate"]):
+        facts.append(f"{percent(float(row['success_rate']))} of {int(row['success_of']):,} calls succeeded")
+    return " · ".join(facts)
+
+
+def _let_notebooks_show_figures() -> None:
+    """Teach the kernel to show a figure, as its inline backend does when it is loaded; elsewhere do nothing."""
+    if "ipykernel" not in sys.modules:
+        return
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()
+    if shell is None:
+        return
+    if mpl.get_backend() in ("inline", "module://matplotlib_inline.backend_inline"):
+        import_module("matplotlib_inline.backend_inline")
+    formatters = shell.display_formatter.formatters
+    if not any(Figure in formatter for formatter in formatters.values()):  # another backend, such as ipympl's
+        formatters["image/png"].for_type(Figure, _png)
+
+
+def _png(figure: Figure) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

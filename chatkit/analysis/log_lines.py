@@ -1,0 +1,155 @@
+"""What logging and structlog write around a message: a prefix, JSON, colours, ``key=value``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from chatkit.analysis.moments import first_moment
+
+__all__ = ["LogLine", "json_in", "key_values", "read_log_line"]
+
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\]8;[^\x1b\x07]*(?:\x1b\\|\x07)")
+_MESSAGES = ("event", "message", "msg", "log")
+_LOGGERS = ("logger", "logger_name", "name")
+_TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "datetime")
+_KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][\w.]*)=")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'", re.S)
+_PIECE = re.compile(_QUOTED.pattern + r"|[()\[\]{}]|[^\"'()\[\]{}]+|.", re.S)
+_SPACE = re.compile(r"\s")
+_BEFORE = 600
+"""Characters before a message in which its time and its logger are looked for."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line, taken apart: of JSON, of ``key=value``, or of text.
+
+    Attributes
+    ----------
+    message : str
+        The message where it is a field; else the whole line, in which the message is to be searched for.
+    fields : dict
+        What the line has by name, of JSON as it was decoded, else as text; empty for a line of text.
+    outside : str
+        What stood before the JSON.
+    """
+
+    message: str
+    fields: dict[str, Any] = {}
+    outside: str = ""
+
+    @property
+    def logger(self) -> str:
+        """The logger's name, where a field says it, else nothing."""
+        return next((name for key in _LOGGERS if isinstance(name := self.fields.get(key), str)), "")
+
+    def around(self, start: int, end: int) -> str:
+        """What the line says beside the message that was found there."""
+        return " ".join((self.outside, self.logger, self.message[max(0, start - _BEFORE) : start], self.message[end : end + _BEFORE]))
+
+    def moment(self, start: int) -> datetime | None:
+        """When it was written, UTC, where the message begins at `start`."""
+        before = self.message[max(0, start - _BEFORE) : start]
+        return first_moment((*(self.fields.get(key) for key in _TIMES), before, self.outside))
+
+
+def read_log_line(line: str) -> LogLine:
+    """Take a line apart.
+
+    Parameters
+    ----------
+    line : str
+        With or without its end; in JSON, in JSON behind a prefix or within the JSON of a container's log, or any text.
+
+    Returns
+    -------
+    LogLine
+        Never raises.
+
+    Examples
+    --------
+    >>> line = read_log_line('INFO:app:{"event": "hello", "logger": "openai", "timestamp": "2026-11-20T12:00:00Z"}')
+    >>> line.message, line.logger, line.moment(0).isoformat()
+    ('hello', 'openai', '2026-11-20T12:00:00+00:00')
+    >>> read_log_line("2026-11-20T12:00:00+01:00 hello").moment(26).hour
+    11
+    """
+    text = (_COLOURS.sub("", line) if "\x1b" in line else line).strip()
+    found = _spelled_out(text) or LogLine(text)
+    for _ in range(2):  # a container's log holds the line of the program, which may be JSON itself
+        inner = json_in(found.message)
+        if inner is None:
+            break
+        outside, fields = inner
+        message = next((said for key in _MESSAGES if isinstance(said := fields.get(key), str)), None)
+        if message is None:
+            break
+        found = LogLine(message, {**found.fields, **fields}, f"{found.outside} {outside[-_BEFORE:]}".strip())
+    return found
+
+
+def _spelled_out(text: str) -> LogLine | None:
+    """A line that is nothing but ``key=value``, the message among them; None for any other."""
+    if _KEY.match(text) is None:
+        return None
+    pairs = dict(key_values(text))
+    message = next((pairs[key] for key in _MESSAGES if key in pairs), None)
+    return None if message is None else LogLine(message, pairs)
+
+
+def json_in(text: str) -> tuple[str, dict[str, Any]] | None:
+    """The object of JSON in which a text ends, and what stands before it; None where there is none.
+
+    >>> json_in('stderr {"a": 1}'), json_in("{no}")
+    (('stderr ', {'a': 1}), None)
+    """
+    start = text.find("{")
+    if start < 0 or not text.endswith("}"):
+        return None
+    try:
+        value = msgspec.json.decode(text[start:])
+    except (ValueError, RecursionError):  # ValueError: msgspec's own errors, and lone surrogates
+        return None
+    return (text[:start], value) if isinstance(value, dict) else None
+
+
+def key_values(text: str) -> Mapping[str, str]:
+    """The ``key=value`` pairs of a line as structlog's and logfmt's renderers write them; quoted values without quotes.
+
+    >>> dict(key_values("12:00 [warning] event  args=('a b=1',) caused_by=\\"ValueError('x y')\\" retry_num=1"))
+    {'args': "('a b=1',)", 'caused_by': "ValueError('x y')", 'retry_num': '1'}
+    """
+    pairs: dict[str, str] = {}
+    place = 0
+    while (key := _KEY.search(text, place)) is not None:
+        place = _end_of_value(text, key.end())
+        pairs[key[1]] = _unquoted(text[key.end() : place])
+    return pairs
+
+
+def _end_of_value(text: str, start: int) -> int:
+    if quoted := _QUOTED.match(text, start):
+        return quoted.end()
+    if text[start : start + 1] in tuple("([{"):
+        depth = 0
+        for piece in _PIECE.finditer(text, start):
+            depth += (piece[0] in tuple("([{")) - (piece[0] in tuple(")]}"))
+            if depth == 0:
+                return piece.end()
+        return len(text)
+    space = _SPACE.search(text, start)
+    return space.start() if space else len(text)
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or value[0] not in "\"'" or value[-1] != value[0]:
+        return value
+    try:
+        return str(ast.literal_eval(value))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value[1:-1]

@@ -1,0 +1,329 @@
+"""Figures of retries: each takes a frame and, if given, the axes to draw on, and returns the axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import ticker
+from matplotlib.axes import Axes
+
+from chatkit.analysis.drawing import (
+    GREY,
+    SEGMENTS,
+    SERIES,
+    as_seconds,
+    axes_for,
+    count_axis,
+    days,
+    ends,
+    inches,
+    kind_colour,
+    log_spans,
+    named,
+    nothing,
+    percent,
+    seconds,
+    series_colours,
+    span,
+    unit_for,
+    wall_clock,
+    words,
+)
+from chatkit.analysis.grouping import calls, require, row_waits
+from chatkit.analysis.summaries import backoff_curve, by_kind
+
+__all__ = ["draw_attempts", "plot_attempts", "plot_backoff", "plot_kinds", "plot_waiting", "survival"]
+
+MOST_LINES = 6
+MOST_BARS = 10
+LEAST_BARS = 4
+
+
+def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Axes:
+    """Draw how the time spent waiting grew, a step line a provider.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts; needs ``ts``, ``provider``, ``waited`` and ``delay``. A wait counts when it is over; one that is only known
+        as scheduled (``waited`` is null, as in logs of other libraries) counts with the failure before it.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+    **line
+        For the lines, as `matplotlib.axes.Axes.step` takes it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Time in UTC to the right; seconds, minutes, hours or days of waiting, summed over all calls, upwards. The six providers
+        that waits were longest for have a line each, all others share one.
+
+    Raises
+    ------
+    UsageError
+        A column is missing.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> plot_waiting(attempts_frame([])).get_xlabel()
+    'time (UTC)'
+    """
+    require(df, "ts", "provider", "waited", "delay", what="plot_waiting()")
+    ax = axes_for(ax)
+    wait, at = as_seconds(row_waits(df)), days(df)
+    begin, end = ends(at)
+    known = (wait > 0) & ~np.isnan(at)
+    ax.set(xlabel="time (UTC)", ylabel=ax.get_ylabel() or "waited, in all")
+    if not known.any():
+        return nothing(ax, "no waits recorded")
+    codes, names = named(df, "provider")
+    order = np.flatnonzero(known)[np.argsort(at[known], kind="stable")]
+    codes, wait, at = codes[order], wait[order], at[order]
+    totals = np.bincount(codes, wait)
+    ranked = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
+    groups = [([code], names[code]) for code in ranked[:MOST_LINES]]
+    if rest := list(ranked[MOST_LINES:]):
+        groups.append((rest, f"{len(rest):,} others"))
+    size, unit = unit_for(float(totals[ranked[0]]), keep=ax.get_ylabel())
+    for (members, name), colour in zip(groups, series_colours(len(groups)), strict=True):
+        mine = np.isin(codes, members)
+        x, y = at[mine], np.cumsum(wait[mine])
+        if len(x) > SEGMENTS:
+            grid = np.linspace(x[0], x[-1], SEGMENTS)
+            x, y = grid, y[np.searchsorted(x, grid, side="right") - 1]
+        style = {"color": colour, "label": f"{name}: {span(float(y[-1]))}"} | line
+        ax.step(np.concatenate([[begin], x, [end]]), np.concatenate([[0], y, [y[-1]]]) / size, where="post", **style)
+    ax.set_ylabel(f"waited, in all ({unit})")
+    ax.set_ylim(bottom=0)
+    wall_clock(ax, begin, end)
+    ax.legend(loc="upper left", fontsize="small")
+    return ax
+
+
+def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> Axes:
+    """Draw how long the waits were after the first, second … failure, beside chatkit's theory: 1, 2, 4 … 60 s.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts; needs what `backoff_curve` needs.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+    **points
+        For the observation, as `matplotlib.axes.Axes.errorbar` takes it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The number of the failed attempt to the right, the wait on a logarithmic scale upwards. Points are medians, bars reach
+        from the 5th to the 95th percentile; waits that a server asked for stand apart. Where a log tells only what was
+        scheduled, the median of that is drawn hollow.
+
+    Raises
+    ------
+    UsageError
+        A column is missing.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> plot_backoff(attempts_frame([])).get_ylabel()
+    'wait: median, p5–p95'
+    """
+    curve = backoff_curve(df)
+    ax = axes_for(ax)
+    ax.set(xlabel="failed attempt", ylabel="wait: median, p5–p95")
+    if curve.empty:
+        return nothing(ax, "no waits recorded")
+    theory = curve.drop_duplicates("attempt").sort_values("attempt")
+    numbers = theory["attempt"].to_numpy(dtype=np.int64)
+    scale = list(seconds(theory, "theory"))
+    many = count_axis(ax, int(numbers[-1]))
+    ax.plot(numbers, scale, ls="--", color=GREY, label="theory: 1, 2, 4 … 60 s", zorder=3 if many else 1.5)
+    looks = {False: ("o", SERIES[0], "no hint", -0.1), True: ("D", SERIES[4], "server's hint", 0.1)}
+    for hinted, (marker, colour, name, aside) in looks.items():
+        part = curve[curve["hinted"] == hinted].sort_values("attempt")
+        if part.empty:
+            continue
+        x = part["attempt"].to_numpy(dtype=np.float64) + (0 if many else aside)
+        middle, low, high = (seconds(part, column) for column in ("actual", "actual_p05", "actual_p95"))
+        unmeasured = np.isnan(middle)
+        label = f"{name} ({int(part['measured'].sum()):,})"
+        style = {"color": colour, "label": label} | points
+        if not unmeasured.all():
+            reach = np.nan_to_num([middle - low, high - middle]).clip(min=0)
+            whisker: Any = None if many else reach
+            marks: dict[str, Any] = {"marker": marker, "ls": "-" if many else "none", "ms": 2 if many else 6, "capsize": 2}
+            (drawn, *_) = ax.errorbar(x, np.where(middle > 0, middle, np.nan), yerr=whisker, **(marks | style))
+            if many:
+                ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.25, lw=0)
+        if unmeasured.any():
+            scheduled = seconds(part, "scheduled")[unmeasured]
+            unknown = int((part["waits"] - part["measured"])[unmeasured].sum())
+            ax.plot(
+                x[unmeasured],
+                scheduled,
+                marker=marker,
+                ls="none",
+                mfc="none",
+                color=colour,
+                label=f"{name}: median as scheduled of {unknown:,}",
+            )
+            scale += list(scheduled)
+        scale += [*middle, *high]
+    shown = np.array([value for value in scale if value > 0])
+    bottom, top = float(shown.min()) / 1.6, float(shown.max()) * 1.6
+    ax.set_yscale("log")
+    ax.set_ylim(bottom, top)
+    if len(numbers) == 1 and not many:
+        ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
+    log_spans(ax.yaxis, bottom, top)
+    ax.legend(loc="best", fontsize="small")
+    return ax
+
+
+def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes:
+    """Draw how many attempts failed of which kind, a bar a kind, the most frequent on top.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts; needs what `by_kind` needs.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+    **bars
+        For the bars, as `matplotlib.axes.Axes.barh` takes it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Failed attempts to the right. Each bar says how many, their share, and how long the waits were that they caused.
+
+    Raises
+    ------
+    UsageError
+        A column is missing.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> plot_kinds(attempts_frame([])).get_xlabel()
+    'failed attempts'
+    """
+    kinds = by_kind(df).sort_values("attempts", ascending=False, kind="stable")
+    ax = axes_for(ax)
+    ax.set_xlabel("failed attempts")
+    if kinds.empty:
+        return nothing(ax, "no failed attempts recorded")
+    count = kinds["attempts"].to_numpy(dtype=np.int64)
+    waited = np.nan_to_num(seconds(kinds, "waited"))
+    names = [words(kind, 20, unknown="not said") for kind in kinds.index[:MOST_BARS]]
+    colours = [kind_colour(kind) for kind in kinds.index[:MOST_BARS]]
+    if len(kinds) > MOST_BARS:
+        names.append(f"{len(kinds) - MOST_BARS:,} others")
+        colours.append(GREY)
+        count = np.append(count[:MOST_BARS], count[MOST_BARS:].sum())
+        waited = np.append(waited[:MOST_BARS], waited[MOST_BARS:].sum())
+    places = np.arange(len(names))
+    looks: dict[str, Any] = {"color": colours, "height": 0.7}
+    drawn = ax.barh(places, count, **(looks | bars))
+    total = int(count.sum())
+    labels = [f"{n:,} ({percent(n / total)})" + (f", {span(w)}" if w else "") for n, w in zip(count, waited, strict=True)]
+    ax.bar_label(drawn, labels, padding=3, fontsize="small")
+    ax.set_yticks(places, names)
+    spare = max(LEAST_BARS - len(names), 0) / 2
+    ax.set_ylim(len(names) - 0.5 + spare, -0.5 - spare)
+    room = max(map(len, labels)) * 0.07 / max(inches(ax)[0] - 0.2, 1)  # inches that a small letter takes, to the axes' width
+    ax.set_xlim(0, float(count.max()) / max(1 - room, 0.4))
+    if waited.any():
+        ax.set_xlabel("failed attempts (share), time waited")
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=4, integer=True))
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    return ax
+
+
+def plot_attempts(df: pd.DataFrame, *, by: str | None = None, ax: Axes | None = None, **line: Any) -> Axes:
+    """Draw how many attempts calls take until they succeed, as a survival curve.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts; needs what `calls` needs.
+    by : str, optional
+        A column of `calls`, such as ``provider`` or ``model``: a line for each of its values, the six with the most calls.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+    **line
+        For the lines, as `matplotlib.axes.Axes.step` takes it.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Attempts to the right; upwards the share of calls without a success after so many, logarithmic where it falls below 5 %.
+        It is over the calls that ended ok or failed, and the legend says how many these are; calls that a person ended, or whose
+        end isn't known, are left out. A curve ends level at the share of calls that never succeeded.
+
+    Raises
+    ------
+    UsageError
+        A column is missing, or `by` is no column of `calls`.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> plot_attempts(attempts_frame([])).get_xlabel()
+    'attempts'
+    """
+    return draw_attempts(calls(df), by=by, ax=ax, **line)
+
+
+def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None = None, **line: Any) -> Axes:
+    """`plot_attempts` of what `calls` has counted."""
+    if by is not None:
+        require(table, by, what="plot_attempts(by=…)")
+    ax = axes_for(ax)
+    ax.set(xlabel="attempts", ylabel="calls without success")
+    known = table[table["outcome"].isin(["ok", "failed"])]
+    if known.empty:
+        return nothing(ax, "no call with a known end recorded")
+    codes, names = (np.zeros(len(known), np.int64), ["calls"]) if by is None else named(known, by)
+    ranked = np.argsort(-np.bincount(codes), kind="stable")[:MOST_LINES]
+    took = known["attempts"].to_numpy(dtype=np.int64)
+    won = (known["outcome"] == "ok").to_numpy(dtype=bool)
+    most = int(took.max())
+    low = 1.0
+    for code, colour in zip(ranked, series_colours(len(ranked)), strict=True):
+        mine = codes == code
+        share = survival(took[mine], won[mine], most)
+        low = min(low, float(share[share > 0].min()))
+        x = np.arange(most + 1)
+        if most > SEGMENTS:
+            x = np.unique(np.geomspace(1, most, SEGMENTS).astype(np.int64))
+        name = f"{mine.sum():,} call{'s' if mine.sum() > 1 else ''}"
+        name = name if by is None else f"{names[code]}: {name}"
+        label = f"{name}, {percent(float(share[-1]))} never succeeded" if share[-1] else f"{name}, all succeeded"
+        style = {"color": colour, "label": label, "marker": "o" if most <= 15 else "", "ms": 4} | line
+        ax.step(x, share[x], where="post", **style)
+    if low < 0.05:
+        ax.set_yscale("log", nonpositive="clip")
+        ax.set_ylim(low / 2, 1.5)
+        ax.yaxis.set_minor_locator(ticker.NullLocator())
+    else:
+        ax.set_ylim(0, 1.05)
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{share * 100:g}%"))
+    if count_axis(ax, most):
+        ax.set_xlim(1, most * 1.1)
+    ax.legend(loc="best", fontsize="small")
+    return ax
+
+
+def survival(took: Any, won: Any, most: int) -> Any:
+    """The share of calls without a success after 0, 1 … `most` attempts.
+
+    >>> survival(np.array([1, 1, 2, 3]), np.array([True, True, True, False]), 3).tolist()
+    [1.0, 0.5, 0.25, 0.25]
+    """
+    return 1 - np.cumsum(np.bincount(took[won], minlength=most + 1)[: most + 1]) / len(took)

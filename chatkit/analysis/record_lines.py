@@ -1,0 +1,114 @@
+"""chatkit's own lines: strictly what the log writes, also that of older and newer versions, and why a line isn't."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, ticks
+from chatkit.retries.log import VERSION, AttemptRecord
+
+__all__ = ["Row", "fields_of", "may_be_record", "read_record", "read_value", "reason_of"]
+
+
+def _between(dtype: Any) -> msgspec.Meta:
+    return msgspec.Meta(ge=int(np.iinfo(dtype).min), le=int(np.iinfo(dtype).max))
+
+
+Short = Annotated[int, _between(np.int16)]
+Long = Annotated[int, _between(np.int32)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=-MOST_MS, le=MOST_MS)]
+
+
+class Row(AttemptRecord, frozen=True, kw_only=True, gc=False):
+    """A record with numbers that the columns can hold."""
+
+    v: Short = VERSION
+    step: Long | None = None
+    attempt: Long
+    waited_ms: Milliseconds = 0
+    duration_ms: Milliseconds
+    delay_ms: Milliseconds | None = None
+    hint_ms: Milliseconds | None = None
+    status_code: Short | None = None
+
+
+_Newer: Any = msgspec.defstruct("_Newer", [("outcome", str), ("kind", str | None, None)], bases=(Row,), frozen=True, kw_only=True)
+"""A record of a version to come, which may know more words."""
+
+read_row = msgspec.json.Decoder(Row).decode
+_read_newer = msgspec.json.Decoder(_Newer).decode
+_WORDS = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL)
+_PLAIN = re.compile(
+    r"Object missing required field `\w+`"
+    r"|Expected `[a-z |]+`(?:, got `\w+`| [<>=]+ [-\d.e+]+)(?: - at `\$\.\w+`)?"
+    r"|Invalid RFC3339 encoded datetime - at `\$\.\w+`"
+)
+"""What msgspec says without a word of the line."""
+
+
+def read_record(line: bytes) -> Row:
+    """The record of a line; slower than `read_row`, and the last word.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        It is none; `reason_of` tells why.
+    """
+    try:
+        row: Row = read_row(line)
+    except msgspec.ValidationError as error:
+        row = _of_newer(_read_newer(line), error)
+    return _in_time(row)
+
+
+def read_value(value: Any) -> Row:
+    """The same of a dict or a record. Errors as in `read_record`."""
+    plain = msgspec.structs.asdict(value) if isinstance(value, AttemptRecord) else value
+    try:
+        row = msgspec.convert(plain, Row)
+    except msgspec.ValidationError as error:
+        row = _of_newer(msgspec.convert(plain, _Newer), error)
+    return _in_time(row)
+
+
+def may_be_record(line: bytes) -> bool:
+    """Whether it is worth decoding, at a glance: it has a field that every record has, or spells it with escapes."""
+    return b'"duration_ms"' in line or (b"\\u" in line and line.lstrip().startswith(b"{"))
+
+
+def fields_of(rows: Sequence[Row]) -> dict[str, tuple[Any, ...]]:
+    """The values sorted by field."""
+    return dict(zip(Row.__struct_fields__, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True)) if rows else {}
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a line is no record, without a word of the line."""
+    text = str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, msgspec.ValidationError):
+        if unknown := _WORDS.fullmatch(text):
+            return f"an unknown word in `{unknown[1]}`"
+        return text if _PLAIN.fullmatch(text) else "not a record"
+    if text.startswith("Input data was truncated"):
+        return "cut off"
+    return "more than one value on the line" if "trailing characters" in text else "not JSON"
+
+
+def _of_newer(row: Any, error: msgspec.ValidationError) -> Row:
+    if row.v <= VERSION:
+        raise error
+    return Row(**msgspec.structs.asdict(row))
+
+
+def _in_time(row: Row) -> Row:
+    if not LEAST_TS <= ticks(row.ts) <= MOST_TS:
+        raise msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.ts`")  # its zone carries it out of the years that there are
+    return row

@@ -1,0 +1,299 @@
+"""The timeline: a lane a call, its attempts and waits as bars."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from chatkit.analysis.arrays import Floats, Ints
+from chatkit.analysis.arrays import words as column_words
+from chatkit.analysis.drawing import (
+    GREY,
+    OK,
+    axes_for,
+    days,
+    inches,
+    kind_colour,
+    nothing,
+    seconds,
+    unit_for,
+    wall_clock,
+    words,
+)
+from chatkit.analysis.grouping import calls, failed, require
+from chatkit.errors import UsageError
+
+__all__ = ["draw_timeline", "plot_timeline"]
+
+DAY = 86400.0
+STEPS = 2000
+"""The x axis is drawn to so many places: bars that share theirs are one."""
+VISIBLE = 0.02
+"""Of the whole width, that half of the calls must take to be seen on the clock of the wall."""
+LEAST_LANES = 6
+LETTER = 0.55
+"""How wide a letter is, to the size of the font, about."""
+MOST_KINDS = 7
+FOREIGN_LANES = 12
+BAR, WAIT = 0.36, 0.11
+"""Half the height of an attempt and of a wait, in lanes."""
+ENDS = {
+    "ok": ("o", True, "call ok"),
+    "failed": ("X", True, "call failed"),
+    "abandoned": ("s", False, "call abandoned"),
+    "": (">", False, "end not recorded"),
+}
+
+
+class Bars(NamedTuple):
+    """Bars to draw: lane, start and end in seconds, and the kind of failure (None: a success; "": no failure)."""
+
+    lane: Ints
+    start: Floats
+    end: Floats
+    kind: np.ndarray[Any, np.dtype[np.object_]]
+
+    def of(self, rows: Any) -> Bars:
+        """Some of them."""
+        return Bars(*(values[rows] for values in self))
+
+
+def plot_timeline(df: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
+    """Draw calls as lanes: attempts as bars, waits as thin bars between them, coloured by what failed; the mark at the end is the outcome.
+
+    Parameters
+    ----------
+    df : pandas.DataFrame
+        Attempts; needs what `calls` needs.
+    lanes : int
+        Draw so many calls at most. Of more calls, those are drawn that waited longest, and the title says so.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Time in UTC to the right, or, where the bars would be too short to be seen, the time since each call began. Attempts are
+        drawn at least a point wide. A log whose lines belong to no call has a lane a provider instead: a bar a failed attempt.
+
+    Raises
+    ------
+    UsageError
+        A column is missing, or `lanes` is less than 1.
+
+    Examples
+    --------
+    >>> from chatkit.analysis import attempts_frame
+    >>> plot_timeline(attempts_frame([])).texts[0].get_text()
+    'no attempts recorded'
+    """
+    return draw_timeline(df, calls(df), lanes=lanes, ax=ax)
+
+
+def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
+    """`plot_timeline` of a frame whose `calls` are known."""
+    if not isinstance(lanes, int) or lanes < 1:
+        raise UsageError(f"plot_timeline(lanes={lanes!r}): give 1 or more")
+    ax = axes_for(ax)
+    ax.set(xlabel="time (UTC)", ylabel="calls")
+    known = table[table["started"].notna()]
+    if known.empty:
+        return _without_calls(df, ax)
+    waited = np.nan_to_num(seconds(known, "waited"))
+    shown, title = known, ""
+    if len(known) > lanes:
+        longest = bool(waited.any())
+        rows = np.argsort(-waited, kind="stable")[:lanes]
+        shown = known.iloc[rows]
+        title = f"{lanes:,} of {len(known):,} calls: " + ("those that waited longest" if longest else "the first")
+    if left_out := int(table.attrs.get("rows_without_call", 0)):
+        title += f"{'; ' if title else ''}{left_out:,} attempts of no call left out"
+    attempts, waits = _bars(df, shown)
+    starts = _least(np.concatenate([attempts.lane, waits.lane]), np.concatenate([attempts.start, waits.start]), len(shown))
+    ends = -_least(np.concatenate([attempts.lane, waits.lane]), -np.concatenate([attempts.end, waits.end]), len(shown))
+    whole = float(ends.max() - starts.min())
+    aligned = len(shown) > 1 and float(np.median(ends - starts)) < VISIBLE * whole
+    if not aligned:  # the clock of the wall goes with the order of the start
+        place = np.argsort(np.argsort(starts, kind="stable"))
+        attempts, waits = (Bars(place[b.lane], b.start, b.end, b.kind) for b in (attempts, waits))
+        order = np.argsort(place)
+        shown, starts, ends = shown.iloc[order], starts[order], ends[order]
+    else:
+        attempts, waits = (Bars(b.lane, b.start - starts[b.lane], b.end - starts[b.lane], b.kind) for b in (attempts, waits))
+        starts, ends = starts * 0, ends - starts
+    size, unit = unit_for(float(ends.max())) if aligned else (DAY, "")
+    low, high = float(starts.min()) / size, float(ends.max()) / size
+    width = max(high - low, 1e-3 / size)
+    _draw_bars(ax, waits, size, low, width, thin=True)
+    _draw_bars(ax, attempts, size, low, width)
+    handles = _kind_handles(attempts, waits) + _draw_ends(ax, shown, ends / size + 0.015 * width)
+    if aligned:
+        ax.set_xlabel(f"time since the call began ({unit})")
+    else:
+        wall_clock(ax, low, high)
+    ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
+    _lay_out(ax, handles, _names(shown, aligned))
+    if title:
+        ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def _bars(df: pd.DataFrame, shown: pd.DataFrame) -> tuple[Bars, Bars]:
+    """The attempts and the waits of these calls, which are the lanes from 0 on."""
+    call = column_words(df, "call")
+    lane_of = pd.Series(np.arange(len(shown)), index=shown["call"].astype(object))
+    of_code = np.full(len(call.values) + 1, -1)
+    mine = np.flatnonzero(call.values.isin(list(lane_of.index)))
+    of_code[mine] = lane_of[call.values[mine]].to_numpy()
+    lane = of_code[call.codes]
+    kept = np.flatnonzero((lane >= 0) & df["ts"].notna().to_numpy())
+    part, lane = df.iloc[kept], lane[kept]
+    order = np.lexsort((part["attempt"].to_numpy(dtype=np.float64, na_value=np.nan), days(part), lane))
+    part, lane = part.iloc[order], lane[order]
+    return _attempts_and_waits(part, lane)
+
+
+def _attempts_and_waits(part: pd.DataFrame, lane: Ints) -> tuple[Bars, Bars]:
+    """Bars of rows that are sorted by lane and time. A wait lies before the attempt that it ended with, else after its failure."""
+    start = days(part) * DAY
+    end = start + np.nan_to_num(seconds(part, "duration"))
+    outcome, kind = column_words(part, "outcome"), column_words(part, "kind")
+    kinds = np.append(kind.values.to_numpy(dtype=object), "unknown")[kind.codes]
+    kinds[outcome.among("abandoned")] = ""
+    kinds[outcome.among("ok")] = None
+    attempts = Bars(lane, start, end, kinds)
+    waited, delay = seconds(part, "waited"), seconds(part, "delay")
+    first = np.diff(lane, prepend=-1) != 0
+    cause = np.where(first, "", np.roll(kinds, 1))
+    cause[[one is None for one in cause]] = ""
+    before = Bars(lane, start - np.nan_to_num(waited), start, cause).of(waited > 0)
+    after = Bars(lane, end, end + np.nan_to_num(delay), kinds).of(np.isnan(waited) & (delay > 0) & failed(part).to_numpy())
+    return attempts, Bars(*(np.concatenate(pair) for pair in zip(before, after, strict=True)))
+
+
+def _least(groups: Ints, values: Floats, count: int) -> Floats:
+    least = np.full(count, np.inf)
+    np.minimum.at(least, groups, values)
+    return least
+
+
+def _draw_bars(ax: Axes, bars: Bars, size: float, low: float, width: float, *, thin: bool = False) -> None:
+    """Bars as one collection; those that a screen couldn't tell apart are drawn once."""
+    kinds, names = pd.factorize(bars.kind, use_na_sentinel=False)
+    left, right = (np.rint((x / size - low) / width * STEPS).astype(np.int64) for x in (bars.start, bars.end))
+    _, first = np.unique(np.column_stack([bars.lane, kinds, left, right]), axis=0, return_index=True)
+    first.sort()  # what comes later is drawn above
+    half, edge, alpha = (WAIT, 0.0, 0.65) if thin else (BAR, 1.0, 1.0)
+    x0, x1, y = bars.start[first] / size, bars.end[first] / size, bars.lane[first]
+    corners = np.stack([np.stack([x, y + side * half], axis=-1) for x, side in ((x0, -1), (x1, -1), (x1, 1), (x0, 1))], axis=1)
+    colours = [OK if name is None or name != name else kind_colour(name) for name in names]
+    painted = [colours[code] for code in kinds[first]]
+    drawn = PolyCollection(list(corners), facecolors=painted, edgecolors=painted, linewidths=edge, alpha=alpha)
+    ax.add_collection(drawn, autolim=False)
+
+
+def _kind_handles(attempts: Bars, waits: Bars) -> list[Any]:
+    """The legend of the colours: the most frequent kinds, a success, a wait."""
+    found = pd.Series(attempts.kind).value_counts(dropna=False)
+    failures = [kind for kind in found.index if isinstance(kind, str) and kind]
+    handles: list[Any] = [Patch(color=kind_colour(kind), label=words(kind, 18)) for kind in failures[:MOST_KINDS]]
+    if len(failures) > MOST_KINDS:
+        handles.append(Patch(color=GREY, label=f"{len(failures) - MOST_KINDS} other kinds"))
+    if len(failures) < found.drop("", errors="ignore").size:
+        handles.append(Patch(color=OK, label="attempt ok"))
+    if len(waits.lane):
+        handles.append(Line2D([], [], color=GREY, lw=2, alpha=0.65, label="wait"))
+    return handles
+
+
+def _draw_ends(ax: Axes, shown: pd.DataFrame, at: Floats) -> list[Any]:
+    """The marks at the ends, by shape as well as by colour."""
+    ink = mpl.rcParams["text.color"]
+    outcome = shown["outcome"].astype(object).where(shown["outcome"].notna(), "").to_numpy()
+    handles: list[Any] = []
+    for end, (marker, filled, label) in ENDS.items():
+        lanes = np.flatnonzero(outcome == end)
+        if len(lanes):
+            colour = OK if end == "ok" else ink
+            handles += ax.plot(
+                at[lanes], lanes, ls="none", marker=marker, ms=5, color=colour, mfc=colour if filled else "none", label=label, clip_on=False
+            )
+    return handles
+
+
+def _names(shown: pd.DataFrame, aligned: bool) -> list[str]:
+    """What tells the lanes apart: whom they asked, the step, the time at which they began where the axis doesn't tell."""
+    parts: list[list[str]] = []
+    for column in ("model", "provider"):
+        if shown[column].nunique(dropna=False) > 1:
+            parts.append([words(name, 16) for name in shown[column]])
+            break
+    if aligned or not parts:
+        began = shown["started"].dt.tz_convert("UTC")
+        form = "%H:%M:%S" if began.dt.date.nunique() == 1 else "%m-%d %H:%M"
+        parts.insert(0, list(began.dt.strftime(form)))
+    if len(parts) < 2 and shown["step"].nunique() > 1:
+        parts.append(["" if pd.isna(step) else f"step {step:.0f}" for step in shown["step"]])
+    return [" ".join(filter(None, name)) for name in zip(*parts, strict=True)]
+
+
+def _lay_out(ax: Axes, handles: list[Any], names: list[str]) -> None:
+    """Lanes from the top down, their names where they fit, and a legend above them that covers none."""
+    wide, tall = (length * 72 * 0.9 for length in inches(ax))
+    size = FontProperties(size="small").get_size_in_points()
+    name_size = FontProperties(size=mpl.rcParams["ytick.labelsize"]).get_size_in_points()
+    lanes = max(len(names), LEAST_LANES)
+    named = 0.8 * tall / lanes >= 1.1 * name_size
+    if named:  # long names take more of the width than the margin of the axes
+        wide -= max(max(map(len, names)) * LETTER * name_size - 50, 0)
+    columns = int(wide // ((max(len(str(handle.get_label())) for handle in handles) * LETTER + 3.5) * size))
+    columns = max(1, min(len(handles), columns))
+    rows = -(-len(handles) // columns)
+    room = min((rows * 1.45 + 1.1) * size / tall, 0.5)
+    spare = (lanes - len(names)) / 2
+    ax.set_ylim(len(names) - 0.4 + spare, -0.6 - spare - lanes * room / (1 - room))
+    if named:
+        ax.set_yticks(np.arange(len(names)), names)
+    else:
+        ax.set_yticks([])
+    ax.legend(handles=handles, loc="upper left", ncols=columns, fontsize="small", borderaxespad=0.3, columnspacing=1.2)
+
+
+def _without_calls(df: pd.DataFrame, ax: Axes) -> Axes:
+    """A lane a provider, a bar a failed attempt: all that is known of lines that name no call."""
+    require(df, "ts", "provider", what="plot_timeline()")
+    part = df[(failed(df) & df["ts"].notna()).to_numpy()]
+    if part.empty:
+        return nothing(ax, "no attempts recorded" if df.empty else "no times of failed attempts recorded")
+    provider = column_words(part, "provider")
+    codes = np.where(provider.codes < 0, len(provider.values), provider.codes)
+    names = [*map(words, provider.values), "unknown provider"]
+    ranked = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
+    ranked = ranked[: np.count_nonzero(np.bincount(codes))]
+    lane_of = np.full(len(names), min(len(ranked), FOREIGN_LANES) - 1)
+    lane_of[ranked[: FOREIGN_LANES - 1]] = np.arange(len(ranked[: FOREIGN_LANES - 1]))
+    lane = lane_of[codes]
+    labels = [names[code] for code in ranked[:FOREIGN_LANES]]
+    if len(ranked) > FOREIGN_LANES:
+        labels[-1] = f"{len(ranked) - FOREIGN_LANES + 1} others"
+    order = np.lexsort((days(part), lane))
+    attempts, waits = _attempts_and_waits(part.iloc[order], lane[order])
+    low = float(min(attempts.start.min(), waits.start.min(initial=np.inf))) / DAY
+    high = float(max(attempts.end.max(), waits.end.max(initial=-np.inf))) / DAY
+    width = max(high - low, 1e-3 / DAY)
+    _draw_bars(ax, waits, DAY, low, width, thin=True)
+    _draw_bars(ax, attempts, DAY, low, width)
+    wall_clock(ax, low, high)
+    ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
+    ax.set_ylabel("providers")
+    ax.set_title(f"{len(part):,} failed attempts, which the log gives to no call", fontsize="medium")
+    _lay_out(ax, _kind_handles(attempts, waits), labels)
+    return ax

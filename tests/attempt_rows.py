@@ -1,0 +1,173 @@
+"""Rows of attempts for the tests of the questions: drawn at random, made into frames in many forms, and read back as plain Python."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from hypothesis import strategies as st
+
+from chatkit.analysis.frames import frame_of_fields
+
+__all__ = [
+    "START",
+    "Row",
+    "at",
+    "by_time",
+    "frame",
+    "in_other_forms",
+    "is_failed",
+    "naive_after",
+    "naive_calls",
+    "plain",
+    "row",
+    "row_wait",
+    "rows",
+    "seconds",
+]
+
+Row = dict[str, Any]
+START = datetime(2026, 11, 20, 9, tzinfo=UTC)
+FIELDS = [
+    "ts",
+    "call",
+    "chat",
+    "operation",
+    "provider",
+    "model",
+    "step",
+    "attempt",
+    "waited_ms",
+    "duration_ms",
+    "outcome",
+    "delay_ms",
+    "hint_ms",
+    "kind",
+    "status_code",
+    "request_id",
+    "error",
+    "v",
+]
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def row(**fields: Any) -> Row:
+    """A row of which only this is known."""
+    return dict.fromkeys(FIELDS) | fields
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    return frame_of_fields({field: [each[field] for each in rows] for field in FIELDS})
+
+
+def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+_ms = _maybe(st.sampled_from([0, 1, 20, 333, 1000, 2000, 4003]))
+_ROW = st.fixed_dictionaries(
+    dict.fromkeys(FIELDS, st.none())
+    | {
+        "ts": _maybe(st.integers(0, 400).map(lambda n: at(n / 4))),
+        "call": _maybe(st.sampled_from("abcdef")),
+        "chat": _maybe(st.sampled_from(["x", "y"])),
+        "operation": st.sampled_from(["chat", "title"]),
+        "provider": _maybe(st.sampled_from(["openai", "anthropic"])),
+        "model": _maybe(st.sampled_from(["m1", "m2"])),
+        "step": _maybe(st.integers(1, 3)),
+        "attempt": _maybe(st.integers(1, 6)),
+        "waited_ms": _ms,
+        "duration_ms": _ms,
+        "outcome": _maybe(st.sampled_from(["ok", "retry", "failed", "abandoned"])),
+        "delay_ms": _ms,
+        "hint_ms": _ms,
+        "kind": _maybe(st.sampled_from(["overloaded", "rate_limit", "auth", "unknown"])),
+        "error": _maybe(st.sampled_from(["no", "not now"])),
+    }
+)
+
+
+def rows(max_size: int = 14) -> st.SearchStrategy[list[Row]]:
+    """Any rows; within a call, time and attempt together tell them apart."""
+    place = st.integers(0, 10**6)
+    pairs = st.lists(
+        st.tuples(_ROW, place), max_size=max_size, unique_by=lambda pair: (pair[0]["call"] or pair[1], pair[0]["ts"], pair[0]["attempt"])
+    )
+    return pairs.map(lambda drawn: [each for each, _ in drawn])
+
+
+def in_other_forms(rows: Sequence[Row], rng: random.Random) -> Iterable[pd.DataFrame]:
+    """The same attempts: in another order, under other indexes, with other dtypes, and with a column more."""
+    shuffled = frame(rng.sample(rows, len(rows)))
+    yield shuffled
+    yield shuffled.set_index(pd.Index([7] * len(rows)))
+    text = shuffled.astype({name: object for name, dtype in shuffled.dtypes.items() if dtype in ("category", "string")})
+    yield text.assign(note="mine", attempt=text["attempt"].astype("float64"), step=text["step"].astype("float64"))
+    yield shuffled.assign(ts=shuffled["ts"].dt.tz_convert("Asia/Kolkata").dt.as_unit("ns"), waited=shuffled["waited"].dt.as_unit("ns"))
+    half = len(rows) // 2
+    if half:  # two files, of different words: pandas makes the columns text
+        yield pd.concat([shuffled.iloc[half:], shuffled.iloc[:half].copy()])
+
+
+def plain(df: pd.DataFrame) -> list[Row]:
+    """A frame as plain Python: None where null, datetime and timedelta."""
+    return [
+        {str(name): _plain(value) for name, value in zip(df.columns, values, strict=True)}
+        for values in df.itertuples(index=False, name=None)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    return value.to_pytimedelta() if isinstance(value, pd.Timedelta) else value
+
+
+def _span(ms: int | None) -> timedelta | None:
+    return None if ms is None else timedelta(milliseconds=ms)
+
+
+def is_failed(each: Row) -> bool:
+    return each["outcome"] in ("retry", "failed", None)
+
+
+def row_wait(each: Row) -> timedelta | None:
+    return _span(each["delay_ms"] if each["waited_ms"] is None else each["waited_ms"])
+
+
+def by_time(attempts: Iterable[Row]) -> list[Row]:
+    return sorted(attempts, key=lambda r: (r["ts"] is None, r["ts"] or START, r["attempt"] is None, r["attempt"] or 0))
+
+
+def naive_calls(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each call in the order of time."""
+    return {call: by_time(r for r in rows if r["call"] == call) for call in {r["call"]: 0 for r in rows} if call is not None}
+
+
+def naive_after(rows: Sequence[Row], *, measured: bool = False) -> list[timedelta | None]:
+    """The wait that each row caused."""
+    waits: list[timedelta | None] = []
+    for each in rows:
+        wait = None
+        if is_failed(each):
+            own = naive_calls(rows).get(each["call"], [])
+            place = next((i for i, other in enumerate(own) if other is each), len(own))
+            following = own[place + 1] if place + 1 < len(own) else None
+            if following and (None in (following["attempt"], each["attempt"]) or following["attempt"] == each["attempt"] + 1):
+                wait = _span(following["waited_ms"])
+            if wait is None and each["waited_ms"] is None and not measured:
+                wait = _span(each["delay_ms"])
+        waits.append(wait)
+    return waits
