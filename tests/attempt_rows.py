@@ -1,4 +1,4 @@
-"""Rows of attempts for the tests of the questions: drawn at random, made into frames in many forms, and read back as plain Python."""
+"""Rows of attempts for the tests of the questions: drawn at random, made into frames in many forms, and counted by plain loops."""
 
 from __future__ import annotations
 
@@ -7,26 +7,37 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import strategies as st
 
 from chatkit.analysis.frames import frame_of_fields
 
 __all__ = [
+    "LOG",
     "START",
     "Row",
     "at",
     "by_time",
+    "by_value",
+    "close",
+    "first_known",
     "frame",
     "in_other_forms",
     "is_failed",
     "naive_after",
     "naive_calls",
     "plain",
+    "quantile",
+    "rate",
     "row",
     "row_wait",
     "rows",
     "seconds",
+    "times",
+    "total",
+    "with_index",
 ]
 
 Row = dict[str, Any]
@@ -171,3 +182,91 @@ def naive_after(rows: Sequence[Row], *, measured: bool = False) -> list[timedelt
                 wait = _span(each["delay_ms"])
         waits.append(wait)
     return waits
+
+
+NOTHING = timedelta()
+OPENAI, ANTHROPIC = {"provider": "openai"}, {"provider": "anthropic"}
+LOG = [
+    # saved by its waits: 1 s and 4 s (a hint), 10 s in all
+    row(**OPENAI, call="a", ts=at(0), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="overloaded"),
+    row(
+        **OPENAI,
+        call="a",
+        ts=at(2),
+        attempt=2,
+        waited_ms=1000,
+        duration_ms=1000,
+        outcome="retry",
+        delay_ms=4000,
+        hint_ms=4000,
+        kind="rate_limit",
+    ),
+    row(**OPENAI, call="a", ts=at(7), attempt=3, waited_ms=4000, duration_ms=3000, outcome="ok"),
+    # at once, 5 s
+    row(**OPENAI, call="b", ts=at(1), attempt=1, waited_ms=0, duration_ms=5000, outcome="ok"),
+    # waited in vain, 3 s in all
+    row(**OPENAI, call="c", ts=at(3), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="overloaded"),
+    row(**OPENAI, call="c", ts=at(5), attempt=2, waited_ms=1000, duration_ms=1000, outcome="failed", kind="auth"),
+    # given up by a person, 2.5 s in all
+    row(**ANTHROPIC, call="d", ts=at(10), attempt=1, waited_ms=0, duration_ms=2000, outcome="retry", delay_ms=1000, kind="network"),
+    row(**ANTHROPIC, call="d", ts=at(12.5), attempt=2, waited_ms=500, duration_ms=0, outcome="abandoned"),
+    # the log ends here
+    row(**ANTHROPIC, call="e", ts=at(20), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="network"),
+    # the log of another library
+    row(ts=at(30), attempt=1, delay_ms=2000, kind="timeout"),
+    row(ts=at(33), attempt=2),
+]
+
+
+def total(waits: list[timedelta | None]) -> timedelta | None:
+    known = [wait for wait in waits if wait is not None]
+    return sum(known, NOTHING) if known or not waits else None
+
+
+def quantile(values: list[timedelta], level: float) -> timedelta | None:
+    if not values:
+        return None
+    micros = np.quantile([value / timedelta(microseconds=1) for value in values], level)
+    return timedelta(microseconds=float(micros))
+
+
+def rate(part: float | timedelta, whole: float | timedelta) -> float | None:
+    return part / whole if whole else None  # type: ignore[operator]
+
+
+def times(own: list[Row]) -> tuple[timedelta | None, timedelta | None]:
+    """What a call waited, and how long it took."""
+    waited = total([row_wait(r) for r in own])
+    worked = total([None if r["duration_ms"] is None else timedelta(milliseconds=r["duration_ms"]) for r in own])
+    first, last = own[0], own[-1]
+    if None in (first["ts"], last["ts"], last["duration_ms"]):
+        return waited, None
+    lead = timedelta(milliseconds=first["waited_ms"] or 0)
+    whole = last["ts"] + timedelta(milliseconds=last["duration_ms"]) - first["ts"] + lead
+    return waited, max(whole, (waited or NOTHING) + (worked or NOTHING))
+
+
+def first_known(own: list[Row], field: str) -> Any:
+    return next((r[field] for r in own if r[field] is not None), None)
+
+
+def by_value(values: Any) -> list[Any]:
+    """Different values in their order, null last."""
+    return sorted(set(values), key=lambda value: (value is None, value or ""))
+
+
+def close(found: list[Row], expected: list[Row]) -> bool:
+    """Equal, but for the last digits of a float and a microsecond of rounding."""
+    return len(found) == len(expected) and all(
+        a.keys() == b.keys() and all(_near(a[name], b[name]) for name in a) for a, b in zip(found, expected, strict=True)
+    )
+
+
+def _near(a: Any, b: Any) -> bool:
+    if isinstance(a, timedelta) and isinstance(b, timedelta):
+        return abs(a - b) <= timedelta(microseconds=1)
+    return bool(a == pytest.approx(b)) if isinstance(a, float) and isinstance(b, float) else bool(a == b)
+
+
+def with_index(df: pd.DataFrame) -> list[Row]:
+    return plain(df.reset_index())

@@ -80,8 +80,8 @@ def foreign(count: int = 30, seed: int = 0) -> pd.DataFrame:
     return frame(rows)
 
 
-def _of(plot: Callable[..., Any], df: pd.DataFrame, **options: Any) -> Callable[[], Figure]:
-    return lambda: plot(df, ax=_axes(), **options).figure
+def _of(plot: Callable[..., Any], data: Callable[[], pd.DataFrame], **options: Any) -> Callable[[], Figure]:
+    return lambda: plot(data(), ax=_axes(), **options).figure
 
 
 def _axes() -> Any:
@@ -103,23 +103,23 @@ def _loads() -> Figure:
     ax = _axes()
     for name in ("deterministic", "full jitter"):
         plot_load(simulate(OUTAGE, POLICIES[name], clients=200, spread=10.0), ax=ax, label=name)
-    return ax.figure  # type: ignore[no-any-return] # matplotlib's stubs know the axes of Any alone
+    return ax.figure
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "waiting": _of(plot_waiting, recorded(40)),
-    "backoff": _of(plot_backoff, recorded(120)),
-    "backoff_as_scheduled": _of(plot_backoff, foreign()),
-    "kinds": _of(plot_kinds, recorded(40)),
-    "attempts": _of(plot_attempts, recorded(120)),
-    "attempts_by_provider": _of(plot_attempts, recorded(120), by="provider"),
-    "load": _of(plot_load, recorded(120, apart=2.0)),
+    "waiting": _of(plot_waiting, lambda: recorded(40)),
+    "backoff": _of(plot_backoff, lambda: recorded(120)),
+    "backoff_as_scheduled": _of(plot_backoff, lambda: foreign()),
+    "kinds": _of(plot_kinds, lambda: recorded(40)),
+    "attempts": _of(plot_attempts, lambda: recorded(120)),
+    "attempts_by_provider": _of(plot_attempts, lambda: recorded(120), by="provider"),
+    "load": _of(plot_load, lambda: recorded(120, apart=2.0)),
     "loads": _loads,
-    "policies": lambda: plot_policies(compare_policies(OUTAGE, POLICIES, clients=200, spread=10.0), ax=_axes()).figure,  # type: ignore[return-value]
-    "timeline": _of(plot_timeline, recorded(9)),
-    "timeline_of_one": _of(plot_timeline, recorded(3).query("call == 'call-2'")),
-    "timeline_of_many": _of(plot_timeline, recorded(300, apart=60.0)),
-    "timeline_without_calls": _of(plot_timeline, foreign()),
+    "policies": lambda: plot_policies(compare_policies(OUTAGE, POLICIES, clients=200, spread=10.0), ax=_axes()).figure,
+    "timeline": _of(plot_timeline, lambda: recorded(9)),
+    "timeline_of_one": _of(plot_timeline, lambda: recorded(3).query("call == 'call-2'")),
+    "timeline_of_many": _of(plot_timeline, lambda: recorded(300, apart=60.0)),
+    "timeline_without_calls": _of(plot_timeline, lambda: foreign()),
     "dashboard": lambda: _page(recorded(60), title="A morning"),
     "empty": lambda: _page(recorded(0)),
 }
@@ -151,7 +151,7 @@ def difference(stored: str, drawn: str, scratch: Path) -> str | None:
     for picture, name in ((kept, "stored"), (found, "drawn")):
         picture.paste((128, 128, 128), mask=letters)
         picture.save(scratch / f"{name}.png")
-    return compare_images(str(scratch / "stored.png"), str(scratch / "drawn.png"), TOLERANCE)  # type: ignore[no-any-return, no-untyped-call] # it has no types
+    return compare_images(str(scratch / "stored.png"), str(scratch / "drawn.png"), TOLERANCE)
 
 
 def main(names: list[str]) -> None:

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -109,7 +109,7 @@ def test_a_given_ax_is_drawn_on_and_nothing_else_changes(plot: Callable[..., Axe
     assert not right.has_data()
     assert not figure.texts
     assert figure.get_layout_engine() is None
-    assert plt.get_fignums() == [figure.number]  # type: ignore[attr-defined] # pyplot's figures have it
+    assert plt.get_fignums() == [figure.number]
 
 
 @plots
@@ -121,7 +121,7 @@ def test_without_an_ax_a_figure_is_made(plot: Callable[..., Axes]) -> None:
 
 @plots
 def test_an_ax_that_is_none_is_a_usage_error(plot: Callable[..., Axes]) -> None:
-    with pytest.raises(UsageError, match="ax: give matplotlib Axes.* not a Figure"):
+    with pytest.raises(UsageError, match=r"ax: give matplotlib Axes.* not a Figure"):
         plot(recorded(5), ax=plt.figure())
 
 
@@ -134,7 +134,7 @@ def test_a_frame_is_never_changed(plot: Callable[..., Axes]) -> None:
 
 @plots
 def test_a_missing_column_is_named(plot: Callable[..., Axes]) -> None:
-    with pytest.raises(UsageError, match="'ts'|'outcome'"):
+    with pytest.raises(UsageError, match=r"'ts'|'outcome'"):
         plot(recorded(5).drop(columns=["ts", "outcome"]))
     with pytest.raises(UsageError, match="found a list"):
         plot([1, 2])
@@ -241,6 +241,7 @@ def test_a_million_lines_of_one_moment_are_no_error(plot: Callable[..., Axes]) -
     png(plot(df).figure)
 
 
+@settings(max_examples=15)  # six pictures each
 @given(rows())
 def test_any_rows_can_be_drawn(drawn: list[Any]) -> None:
     for ax in all_of(frame(drawn)):
@@ -255,7 +256,7 @@ def test_any_rows_can_be_drawn(drawn: list[Any]) -> None:
 def test_an_axis_of_times_has_ticks_of_its_span(seconds: float, inches: float) -> None:
     figure = Figure(figsize=(inches, 2))
     ax = figure.subplots()
-    begin = mpl.dates.date2num(np.datetime64("2026-11-20T09:00:07"))  # type: ignore[attr-defined] # it is loaded by then
+    begin = mpl.dates.date2num(np.datetime64("2026-11-20T09:00:07"))
     ax.plot([begin, begin + seconds / 86400], [0, 1])
     wall_clock(ax, begin, begin + seconds / 86400)
     png(figure)
@@ -268,7 +269,7 @@ def test_times_are_utc_whatever_the_persons_zone_is() -> None:
     with plt.rc_context({"timezone": "Asia/Kolkata"}):
         ax = plot_waiting(recorded(40))
         png(ax.figure)
-    assert [label.get_text() for label in ax.get_xticklabels()][0] == "09:00"
+    assert ax.get_xticklabels()[0].get_text() == "09:00"
     assert ax.get_xlabel() == "time (UTC)"
 
 
@@ -315,7 +316,7 @@ def test_a_span_is_short_and_has_a_unit(value: float) -> None:
     number, unit = span(value).split()
     assert unit in ("ms", "s", "min", "h", "d")
     size = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}[unit]
-    assert float(number.replace(",", "")) * size == pytest.approx(value, rel=0.01, abs=1e-6) or value < 1e-5
+    assert float(number.replace(",", "")) * size == pytest.approx(value, rel=0.01, abs=1e-6)
     assert len(number) <= 8
 
 

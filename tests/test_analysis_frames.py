@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import chatkit.analysis
 from chatkit.analysis import COLUMNS, attempts_frame
-from chatkit.analysis.frames import frame_of_fields
+from chatkit.analysis.frames import GrowingFrame, frame_of_fields
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.log import AttemptRecord
 
@@ -104,6 +104,41 @@ def test_fields_that_a_foreign_log_does_not_have_are_missing_throughout() -> Non
     assert list(frame["delay"]) == [timedelta(milliseconds=500), pd.NaT]
     assert frame["ts"].isna().all()
     assert dtypes(frame_of_fields({})) == dict(COLUMNS)
+
+
+@pytest.mark.parametrize(("field", "value"), [("attempt", 2**31), ("status_code", -(2**15) - 1), ("delay_ms", 2**53), ("step", 10**30)])
+def test_a_number_that_no_column_holds_is_a_clear_error(field: str, value: int) -> None:
+    with pytest.raises(UsageError, match="no column can hold"):
+        attempts_frame([WELL, msgspec.structs.replace(FAILED, **{field: value})])
+
+
+def test_a_time_beyond_the_calendar_is_a_clear_error() -> None:
+    early = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9)))
+    with pytest.raises(UsageError, match="outside the years"):
+        attempts_frame([msgspec.structs.replace(FAILED, ts=early)])
+
+
+def test_halves_of_a_surrogate_pair_are_replaced_where_strings_cannot_hold_them() -> None:
+    odd = msgspec.structs.replace(FAILED, error="\ud800 odd", chat="\udfff")
+    frame = attempts_frame([odd, odd])
+    assert list(frame["error"]) == ["\ufffd odd"] * 2
+    assert list(frame["chat"]) == ["\ufffd"] * 2
+    assert frame["request_id"].tolist() == ["req_1"] * 2
+
+
+def test_a_frame_that_grows_is_the_same_whatever_the_pieces_and_can_be_cut() -> None:
+    records = [FAILED, WELL, msgspec.structs.replace(FAILED, error="other", call="c2")] * 50
+    fields = {field: [getattr(record, field) for record in records] for field in AttemptRecord.__struct_fields__}
+    for size in (1, 7, 150):
+        frame = GrowingFrame()
+        frame.add({"error": ["forgotten"], "call": ["x"], "attempt": [10**9]})
+        frame.cut(0)
+        for begin in range(0, 150, size):
+            frame.add({field: values[begin : begin + size] for field, values in fields.items()})
+            frame.add({"error": ["forgotten too"], "call": ["x"]})
+            frame.cut(min(begin + size, 150))
+        assert frame.rows == 150
+        pd.testing.assert_frame_equal(frame.take(), attempts_frame(records))
 
 
 def test_the_contract_cannot_be_changed_by_accident() -> None:

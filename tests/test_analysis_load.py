@@ -337,6 +337,12 @@ def test_nothing_means_all_months_and_processes_where_no_file_is_named(tmp_path:
     assert_same(load_retry_log(), RECORDS[:2])
 
 
+def test_a_log_in_the_home_of_nobody_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", "~nobody-is-called-this/log.jsonl")
+    with pytest.raises(UsageError, match="CHATKIT_RETRY_LOG"):
+        load_retry_log()
+
+
 def test_a_log_that_is_switched_off_is_said() -> None:
     with pytest.raises(UsageError, match="CHATKIT_RETRY_LOG=off"):
         load_retry_log()
@@ -415,7 +421,7 @@ def test_a_dict_that_is_no_record_is_counted() -> None:
     )
     assert (told(frame)["rows"], told(frame)["damaged"]) == (1, 4)
     assert told(frame)["sources"][0]["first_damaged"][0] == [2, "Object missing required field `ts`"]
-    with pytest.raises(UsageError, match="found no retry"):
+    with pytest.raises(UsageError, match=r"found no retry in the list: 1 of its items .*required field"):
         load_retry_log([{"attempt": 2}])
 
 
@@ -485,8 +491,9 @@ def test_a_format_that_is_named_is_the_only_one(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_a_clear_error() -> None:
-    with pytest.raises(UsageError, match="openai"):
-        load_retry_log(io.BytesIO(LOG), format="opennai")
+    for format in ("opennai", None, 3):
+        with pytest.raises(UsageError, match="openai"):
+            load_retry_log(io.BytesIO(LOG), format=format)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format", ["auto", *format_names()])
@@ -500,6 +507,11 @@ def test_where_nothing_fits_the_error_says_what_was_tried_and_how_the_file_begin
     assert "format=" in message
     assert secret not in message
     assert len(message) < 600
+
+
+def test_bytes_that_are_no_text_at_all_are_shown_as_bytes() -> None:
+    with pytest.raises(UsageError, match=r"first begins b'\\x01\\x02'"):
+        load_retry_log(io.BytesIO(b"\x01\x02\n"))
 
 
 @pytest.fixture
@@ -519,6 +531,12 @@ def test_a_format_of_ones_own_reads_its_lines_and_may_fail_on_some(mine: str) ->
     assert frame["provider"].tolist() == ["one", "one"]
     assert told(frame)["sources"][0]["why"] == {"not readable as mine": 2, "mine raised KeyError": 1}
     assert (told(frame)["other"], told(frame)["damaged"], told(frame)["sources"][0]["format"]) == (1, 3, "mine")
+
+
+def test_blank_lines_are_nothing_whatever_a_format_looks_for(mine: str) -> None:
+    register_format(mine, lambda line: {"attempt": 1}, marks=[" ", "\n", "zzz"])
+    frame = load_retry_log(io.StringIO("a b\n   \n\nab\n a\n  "))
+    assert {name: told(frame)[name] for name in ("rows", "lines", "other", "damaged")} == {"rows": 2, "lines": 3, "other": 1, "damaged": 0}
 
 
 def test_a_last_line_that_a_format_claims_and_cannot_read_is_unfinished(mine: str) -> None:
@@ -571,7 +589,7 @@ def test_a_period_is_half_open_and_told_in_utc(since: Any, until: Any, minutes: 
         assert set(frame["outcome"].cat.categories) == set(frame["outcome"])
 
 
-@pytest.mark.parametrize("span", ["24h", "1 day", "1d", "1d 2h", "P1DT1H", "90min", timedelta(hours=24), pd.Timedelta("1h")])
+@pytest.mark.parametrize("span", ["24h", "1 day", "1d", "1d 2h", "24H", "1d2h", "P1DT1H", "90min", timedelta(hours=24), pd.Timedelta("1h")])
 def test_a_span_means_so_long_ago(span: Any) -> None:
     now = datetime.now(UTC)
     records = [msgspec.structs.replace(RECORDS[0], ts=now - ago) for ago in (timedelta(days=2), timedelta(minutes=5))]

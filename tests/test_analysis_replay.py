@@ -58,6 +58,17 @@ def test_luck_is_drawn_as_the_published_generator_draws() -> None:
     assert list(draws(keys[:1], 1)) == [(0x6E789E6AA1B965F4 >> 11) / 2**53]
 
 
+def test_failures_that_nothing_explains_are_counted_anew_after_another() -> None:
+    down = [
+        Outage("a", start * SECOND, end * SECOND, kind)
+        for start, end, kind in [(0, 2, "unknown"), (2, 5, "overloaded"), (5, 90, "unknown")]
+    ]
+    frame = simulate(frame_of(down), RetryPolicy(max_paid_failures=3))
+    mine = frame[frame["call"] == "outage 1"]
+    assert [ts.timestamp() for ts in mine["ts"]] == [0, 1, 3, 7, 15, 31]
+    assert list(mine["outcome"]) == ["retry"] * 5 + ["failed"]
+
+
 # ── the real loop ──
 
 
@@ -274,6 +285,29 @@ def test_the_costs_of_a_policy_are_those_of_its_simulated_log(down: list[Outage]
                 assert pd.isna(row[f"{column}_p50"])
                 assert pd.isna(row[f"{column}_p95"])
         assert pd.isna(row["lost_max"]) if not lost else row["lost_max"] == timedelta(microseconds=max(lost))
+
+
+def test_a_call_is_late_from_the_end_of_all_the_outages_that_touch() -> None:
+    down = [Outage("a", 0, 5 * SECOND, "overloaded"), Outage("a", 5 * SECOND, 6_500_000, "overloaded")]
+    late = compare_policies(frame_of(down), [RetryPolicy()])  # requests at 0, 1, 3, 7 s and at 5, 6, 8 s: 0.5 and 1.5 s late
+    assert late.loc["default", "late_p50"] == timedelta(seconds=1)
+
+
+def test_a_call_is_late_from_the_end_of_the_last_outage_that_it_met() -> None:
+    down = [Outage("a", 0, 5 * SECOND, "overloaded"), Outage("a", 6 * SECOND, 8 * SECOND, "overloaded")]
+    late = compare_policies(frame_of(down), [RetryPolicy()])  # requests at 0, 1, 3, 7, 15 s and at 6, 7, 9 s: 7 and 1 s late
+    assert late.loc["default", "late_p50"] == timedelta(seconds=4)
+
+
+def test_the_load_of_two_providers_is_not_added_up() -> None:
+    down = [Outage(provider, 0, 5 * SECOND, "overloaded") for provider in ("a", "b")]
+    assert compare_policies(frame_of(down), [RetryPolicy()], clients=10).loc["default", "peak_load"] == 10
+
+
+@pytest.mark.parametrize(("starts", "peak"), [((1_000_000, 1_500_000), 2), ((500_000, 1_000_000), 1)])
+def test_the_seconds_of_the_peak_load_are_those_of_the_clock(starts: tuple[int, ...], peak: int) -> None:
+    down = [Outage("a", ts, ts, "overloaded") for ts in starts]
+    assert compare_policies(frame_of(down), [RetryPolicy()]).loc["default", "peak_load"] == peak
 
 
 def back(down: list[Outage], met: Request) -> int:

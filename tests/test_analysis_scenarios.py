@@ -114,6 +114,8 @@ def test_requests_take_the_median_of_the_record_by_provider() -> None:
     }
     assert durations == {("a", False): {200}, ("a", True): {8}, ("-", False): {50}, ("-", True): {0}}
     assert {milliseconds(value) for value in simulate(log, RetryPolicy(), latency=1.25)["duration"]} == {1250}
+    set_back = attempts_frame([record(0, "x", "ok", duration_ms=-5)])
+    assert milliseconds(simulate(set_back, RetryPolicy())["duration"].iloc[0]) == 0
 
 
 def test_calls_that_no_policy_tries_again_are_left_out_and_counted() -> None:
@@ -124,12 +126,16 @@ def test_calls_that_no_policy_tries_again_are_left_out_and_counted() -> None:
             record(2, "then auth", "failed", kind="invalid_request", attempt=2),
             record(3, "gave up", "failed", kind="overloaded"),
             record(4, "left", "abandoned"),
+            failure(5, "key mended", kind="auth"),
+            record(6, "key mended", "ok", attempt=2),
+            failure(7, "key asked for", kind="auth"),
+            record(8, "key asked for", "abandoned", attempt=2),
         ]
     )
     frame = simulate(log, RetryPolicy())
-    assert set(frame["call"]) == {"gave up", "left"}
+    assert set(frame["call"]) == {"gave up", "left", "key mended", "key asked for"}
     said = frame.attrs["simulated"]
-    assert (said["calls"], said["not_retryable"], said["without_time"], said["continued"]) == (2, 2, 0, 0)
+    assert (said["calls"], said["not_retryable"], said["without_time"], said["continued"]) == (4, 2, 0, 0)
 
 
 def test_rows_without_a_call_begin_one_of_their_own_unless_they_continue_one() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from chatkit import delay
 from chatkit.analysis import COLUMNS, backoff_curve, by_hour, by_kind, cost_of_waiting, summarize
 from chatkit.errors import UsageError
 from tests.attempt_rows import (
+    LOG,
+    NOTHING,
     Row,
     at,
+    by_value,
+    close,
+    first_known,
     frame,
     in_other_forms,
     is_failed,
     naive_after,
     naive_calls,
-    plain,
+    quantile,
+    rate,
     row,
     row_wait,
     rows,
     seconds,
+    times,
+    total,
+    with_index,
 )
 
-NOTHING = timedelta()
 INDEXED = {
     summarize: {
         "calls": "Int64",
@@ -86,95 +92,9 @@ PLAIN = {
 }
 QUESTIONS: dict[Any, dict[str, str]] = INDEXED | PLAIN
 
-OPENAI, ANTHROPIC = {"provider": "openai"}, {"provider": "anthropic"}
-LOG = [
-    # saved by its waits: 1 s and 4 s (a hint), 10 s in all
-    row(**OPENAI, call="a", ts=at(0), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="overloaded"),
-    row(
-        **OPENAI,
-        call="a",
-        ts=at(2),
-        attempt=2,
-        waited_ms=1000,
-        duration_ms=1000,
-        outcome="retry",
-        delay_ms=4000,
-        hint_ms=4000,
-        kind="rate_limit",
-    ),
-    row(**OPENAI, call="a", ts=at(7), attempt=3, waited_ms=4000, duration_ms=3000, outcome="ok"),
-    # at once, 5 s
-    row(**OPENAI, call="b", ts=at(1), attempt=1, waited_ms=0, duration_ms=5000, outcome="ok"),
-    # waited in vain, 3 s in all
-    row(**OPENAI, call="c", ts=at(3), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="overloaded"),
-    row(**OPENAI, call="c", ts=at(5), attempt=2, waited_ms=1000, duration_ms=1000, outcome="failed", kind="auth"),
-    # given up by a person, 2.5 s in all
-    row(**ANTHROPIC, call="d", ts=at(10), attempt=1, waited_ms=0, duration_ms=2000, outcome="retry", delay_ms=1000, kind="network"),
-    row(**ANTHROPIC, call="d", ts=at(12.5), attempt=2, waited_ms=500, duration_ms=0, outcome="abandoned"),
-    # the log ends here
-    row(**ANTHROPIC, call="e", ts=at(20), attempt=1, waited_ms=0, duration_ms=1000, outcome="retry", delay_ms=1000, kind="network"),
-    # the log of another library
-    row(ts=at(30), attempt=1, delay_ms=2000, kind="timeout"),
-    row(ts=at(33), attempt=2),
-]
-
 
 def dtypes(df: pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in df.dtypes.items()}
-
-
-def total(waits: list[timedelta | None]) -> timedelta | None:
-    known = [wait for wait in waits if wait is not None]
-    return sum(known, NOTHING) if known or not waits else None
-
-
-def quantile(values: list[timedelta], level: float) -> timedelta | None:
-    if not values:
-        return None
-    micros = np.quantile([value / timedelta(microseconds=1) for value in values], level)
-    return timedelta(microseconds=float(micros))
-
-
-def rate(part: float | timedelta, whole: float | timedelta) -> float | None:
-    return part / whole if whole else None  # type: ignore[operator]
-
-
-def times(own: list[Row]) -> tuple[timedelta | None, timedelta | None]:
-    """What a call waited, and how long it took."""
-    waited = total([row_wait(r) for r in own])
-    worked = total([None if r["duration_ms"] is None else timedelta(milliseconds=r["duration_ms"]) for r in own])
-    first, last = own[0], own[-1]
-    if None in (first["ts"], last["ts"], last["duration_ms"]):
-        return waited, None
-    lead = timedelta(milliseconds=first["waited_ms"] or 0)
-    whole = last["ts"] + timedelta(milliseconds=last["duration_ms"]) - first["ts"] + lead
-    return waited, max(whole, (waited or NOTHING) + (worked or NOTHING))
-
-
-def first_known(own: list[Row], field: str) -> Any:
-    return next((r[field] for r in own if r[field] is not None), None)
-
-
-def by_value(values: Any) -> list[Any]:
-    """Different values in their order, null last."""
-    return sorted(set(values), key=lambda value: (value is None, value or ""))
-
-
-def close(found: list[Row], expected: list[Row]) -> bool:
-    """Equal, but for the last digits of a float and a microsecond of rounding."""
-    return len(found) == len(expected) and all(
-        a.keys() == b.keys() and all(_near(a[name], b[name]) for name in a) for a, b in zip(found, expected, strict=True)
-    )
-
-
-def _near(a: Any, b: Any) -> bool:
-    if isinstance(a, timedelta) and isinstance(b, timedelta):
-        return abs(a - b) <= timedelta(microseconds=1)
-    return bool(a == pytest.approx(b)) if isinstance(a, float) and isinstance(b, float) else bool(a == b)
-
-
-def with_index(df: pd.DataFrame) -> list[Row]:
-    return plain(df.reset_index())
 
 
 # summarize
@@ -375,126 +295,6 @@ def test_kinds_are_those_of_a_loop_over_the_rows(attempts: list[Row]) -> None:
     assert dtypes(found) == INDEXED[by_kind]
 
 
-# backoff_curve
-
-
-def test_the_curve_has_theory_schedule_and_measure_with_hints_apart() -> None:
-    again = [r | {"call": "f", "ts": r["ts"] + seconds(60)} for r in LOG[:3]]
-    again[1]["waited_ms"] = 1200
-    found = plain(backoff_curve(frame([*LOG, *again])))
-    assert [(r["attempt"], r["hinted"], r["waits"], r["measured"]) for r in found] == [(1, False, 6, 4), (2, True, 2, 2)]
-    assert found[0]["theory"] == found[0]["scheduled"] == seconds(1)
-    assert (found[0]["actual"], found[0]["actual_p05"], found[0]["actual_p95"]) == (seconds(1), seconds(0.575), seconds(1.17))
-    assert (found[1]["theory"], found[1]["actual"]) == (seconds(2), seconds(4))
-
-
-@given(rows())
-def test_the_curve_is_that_of_a_loop_over_the_rows(attempts: list[Row]) -> None:
-    groups: dict[tuple[int, bool], list[tuple[timedelta | None, timedelta | None]]] = {}
-    for r, measured in zip(attempts, naive_after(attempts, measured=True), strict=True):
-        scheduled = None if r["delay_ms"] is None else timedelta(milliseconds=r["delay_ms"])
-        if is_failed(r) and r["attempt"] and (scheduled is not None or measured is not None):
-            groups.setdefault((r["attempt"], r["hint_ms"] is not None), []).append((scheduled, measured))
-    expected = []
-    for (attempt, hinted), waits in sorted(groups.items()):
-        delays, lengths = ([wait for wait in column if wait is not None] for column in zip(*waits, strict=True))
-        expected.append(
-            {
-                "attempt": attempt,
-                "hinted": hinted,
-                "waits": len(waits),
-                "theory": seconds(delay(attempt - 1)),
-                "scheduled": quantile(delays, 0.5),
-                "actual": quantile(lengths, 0.5),
-                "actual_p05": quantile(lengths, 0.05),
-                "actual_p95": quantile(lengths, 0.95),
-                "measured": len(lengths),
-            }
-        )
-    found = backoff_curve(frame(attempts))
-    assert close(plain(found), expected)
-    assert dtypes(found) == PLAIN[backoff_curve]
-
-
-def test_theory_is_the_backoff_itself_however_many_attempts_failed() -> None:
-    counts = [*range(1, 90), 2**31 - 1]
-    found = backoff_curve(frame([row(attempt=n, delay_ms=1) for n in counts]))
-    assert found["theory"].tolist() == [seconds(delay(n - 1)) for n in counts]
-
-
-def test_attempts_that_cannot_be_are_on_no_curve() -> None:
-    df = frame([row(delay_ms=1000)] * 3).assign(attempt=[0.0, -3.0, 1e12])
-    assert backoff_curve(df).empty
-
-
-# cost_of_waiting
-
-
-def test_the_cost_is_in_hours_and_in_calls_that_it_saved_or_not() -> None:
-    found = {(r.pop("provider"), r.pop("kind")): r for r in plain(cost_of_waiting(frame(LOG)))}
-    assert list(found) == [("openai", "rate_limit"), ("openai", "overloaded"), (None, "timeout"), ("anthropic", "network")]
-    assert found["openai", "overloaded"] == {
-        "waits": 2,
-        "hours": pytest.approx(2 / 3600),
-        "share": pytest.approx(2 / 18),
-        "share_of": 3,
-        "calls_saved": 1,
-        "calls_lost": 1,
-        "calls_open": 0,
-    }
-    assert found["anthropic", "network"] | {"hours": 0} == {
-        "waits": 1,
-        "hours": 0,
-        "share": pytest.approx(0.5 / 3.5),
-        "share_of": 2,
-        "calls_saved": 0,
-        "calls_lost": 1,
-        "calls_open": 0,
-    }
-    assert found[None, "timeout"] | {"hours": 0} == {
-        "waits": 1,
-        "hours": 0,
-        "share": None,
-        "share_of": 0,
-        "calls_saved": 0,
-        "calls_lost": 0,
-        "calls_open": 0,
-    }
-
-
-@given(rows())
-def test_the_cost_is_that_of_a_loop_over_the_rows(attempts: list[Row]) -> None:
-    calls = naive_calls(attempts)
-    whole = {call: wall for call, own in calls.items() for wait, wall in [times(own)] if wait is not None and wall is not None}
-    whose = {call: first_known(own, "provider") for call, own in calls.items()}
-    groups: dict[tuple[Any, Any], list[tuple[Row, timedelta]]] = {}
-    for r, wait in zip(attempts, naive_after(attempts), strict=True):
-        if wait is not None:
-            groups.setdefault((whose.get(r["call"], r["provider"]), r["kind"]), []).append((r, wait))
-    expected = []
-    for (provider, kind), waits in sorted(groups.items(), key=lambda item: [(word is None, word or "") for word in item[0]]):
-        theirs = [call for call in whole if whose[call] == provider]
-        met = [calls[call][-1]["outcome"] for call in {r["call"] for r, _ in waits} - {None}]
-        expected.append(
-            {
-                "provider": provider,
-                "kind": kind,
-                "waits": len(waits),
-                "hours": sum((wait for _, wait in waits), NOTHING) / timedelta(hours=1),
-                "share": rate(
-                    sum((wait for r, wait in waits if r["call"] in whole), NOTHING), sum((whole[call] for call in theirs), NOTHING)
-                ),
-                "share_of": len(theirs),
-                "calls_saved": met.count("ok"),
-                "calls_lost": met.count("failed") + met.count("abandoned"),
-                "calls_open": met.count("retry") + met.count(None),
-            }
-        )
-    found = cost_of_waiting(frame(attempts))
-    assert close(plain(found), sorted(expected, key=lambda r: -round(r["hours"] * 3_600_000)))
-    assert dtypes(found) == PLAIN[cost_of_waiting]
-
-
 # all of them
 
 
@@ -513,10 +313,10 @@ def test_the_form_and_the_order_of_the_rows_do_not_matter_and_they_stay_as_they_
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize(
-    "empty", [frame([]), frame([]).astype(object), frame([row()] * 3), pd.DataFrame(np.nan, index=range(2), columns=list(COLUMNS))]
+    "df", [frame(LOG), frame([]), frame([]).astype(object), frame([row()] * 3), pd.DataFrame(np.nan, index=range(2), columns=list(COLUMNS))]
 )
-def test_answers_have_their_columns_and_dtypes_whatever_is_known(question: Any, empty: pd.DataFrame) -> None:
-    assert dtypes(question(empty)) == QUESTIONS[question]
+def test_answers_have_their_columns_and_dtypes_whatever_is_known(question: Any, df: pd.DataFrame) -> None:
+    assert dtypes(question(df)) == QUESTIONS[question]
 
 
 @pytest.mark.parametrize("question", [*QUESTIONS, by_hour])

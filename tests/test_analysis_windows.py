@@ -131,6 +131,18 @@ def test_an_attempt_of_unknown_duration_is_a_moment() -> None:
     assert windows([fails(3, lasts=None)]) == [("x", at(3), at(3))]
 
 
+def test_an_attempt_that_a_clock_set_back_made_shorter_than_nothing_is_a_moment() -> None:
+    assert windows([fails(3, lasts=-2), fails(4, lasts=-9)]) == [("x", at(3), at(4))]
+
+
+def test_of_kinds_that_are_as_frequent_the_first_by_name_stands_for_the_outage() -> None:
+    assert plain(outages(frame([fails(0, kind="timeout"), fails(1, kind="network"), fails(2, kind=None)])))[0]["kind"] == "network"
+
+
+def test_a_success_without_a_time_is_in_no_outage() -> None:
+    assert plain(outages(frame([fails(0), fails(0, outcome="ok") | {"ts": None}])))[0]["successes"] == 0
+
+
 def test_failures_that_no_retry_helps_are_no_outage_unless_asked_for() -> None:
     log = [fails(0, kind="auth"), fails(1000, kind=None), fails(2000, kind="unknown"), fails(3000, kind="timeout")]
     assert [w[1] for w in windows(log)] == [at(1000), at(2000), at(3000)]

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from chatkit.analysis.formats import format_names, register_format
     from chatkit.analysis.frames import COLUMNS, attempts_frame
     from chatkit.analysis.grouping import calls
+    from chatkit.analysis.hours import by_hour
     from chatkit.analysis.load import load_retry_log
-    from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_load, plot_policies, plot_waiting
+    from chatkit.analysis.loads import plot_load, plot_policies
+    from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
     from chatkit.analysis.replay import compare_policies, load_over_time, simulate
-    from chatkit.analysis.summaries import backoff_curve, by_hour, by_kind, cost_of_waiting, summarize
+    from chatkit.analysis.summaries import backoff_curve, by_kind, cost_of_waiting, summarize
     from chatkit.analysis.timelines import plot_timeline
     from chatkit.analysis.windows import outages
 
@@ -59,10 +61,12 @@ _HOMES = {
     "formats": "format_names register_format",
     "frames": "COLUMNS attempts_frame",
     "grouping": "calls",
+    "hours": "by_hour",
     "load": "load_retry_log",
-    "plots": "plot_attempts plot_backoff plot_kinds plot_load plot_policies plot_waiting",
+    "loads": "plot_load plot_policies",
+    "plots": "plot_attempts plot_backoff plot_kinds plot_waiting",
     "replay": "compare_policies load_over_time simulate",
-    "summaries": "backoff_curve by_hour by_kind cost_of_waiting summarize",
+    "summaries": "backoff_curve by_kind cost_of_waiting summarize",
     "timelines": "plot_timeline",
     "windows": "outages",
 }

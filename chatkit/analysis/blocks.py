@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 __all__ = ["BLOCK", "LONGEST", "TOO_LONG", "Unpacked", "is_broken", "lines_of"]
 
-BLOCK = 1 << 19
+BLOCK = 1 << 18
 """Bytes that are read at once: what is made of them still fits a processor's cache."""
 LONGEST = 16 << 20
 """Bytes of a line that is read; a longer one is passed over."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,32 @@ import pandas as pd
 
 from chatkit.errors import UsageError
 
-__all__ = ["LEAST_TS", "MOST_MS", "MOST_TS", "Column", "Moments", "OutOfRange", "Words", "column_for", "ticks", "ticks_of"]
+__all__ = [
+    "LEAST_TS",
+    "MOST_MS",
+    "MOST_TS",
+    "NOT_A_TIME",
+    "Coded",
+    "Column",
+    "Moments",
+    "OutOfRange",
+    "Values",
+    "Words",
+    "chosen",
+    "column_for",
+    "ticks",
+    "ticks_of",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NOT_A_TIME = int(np.iinfo(np.int64).min)
+NOT_A_TIME = int(np.iinfo(np.int64).min)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 LEAST_TS, MOST_TS = ((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
 MOST_MS = 2**53 - 1
 """Milliseconds, of either sign: a float tells them exactly, and as microseconds they fit."""
-TEXTS = 1 << 16
-"""So many strings become an array at once."""
+SMALL = 64
+"""So many pieces of a column of strings become one."""
 
 
 class OutOfRange(UsageError):
@@ -57,11 +73,28 @@ class Grown:
         return self._values
 
 
+class Coded(NamedTuple):
+    """Values that repeat: row `i` has ``values[codes[i]]``."""
+
+    values: Sequence[Any]
+    codes: npt.NDArray[np.int32]
+
+
+Values = Sequence[Any] | Coded | npt.NDArray[np.int64]
+
+
+def chosen(values: Values, inside: npt.NDArray[np.bool_]) -> Values:
+    """Those of the rows that are inside."""
+    if isinstance(values, Coded):
+        return Coded(values.values, values.codes[inside])
+    return values[inside] if isinstance(values, np.ndarray) else list(compress(values, inside))
+
+
 class Column:
     """One column of the frame, while it is read."""
 
-    def add(self, values: Sequence[Any]) -> None:
-        """Append values of Python; None is unknown."""
+    def add(self, values: Values) -> None:
+        """Append values of Python, None where unknown, or whole numbers."""
         raise NotImplementedError
 
     def cut(self, length: int) -> None:
@@ -79,12 +112,8 @@ class Moments(Column):
     def __init__(self) -> None:
         self._ticks = Grown(np.int64)
 
-    def add(self, values: Sequence[Any]) -> None:
-        self.add_ticks(ticks_of(values))
-
-    def add_ticks(self, values: npt.NDArray[np.int64]) -> None:
-        """Append what `ticks_of` made."""
-        self._ticks.add(values)
+    def add(self, values: Values) -> None:
+        self._ticks.add(ticks_of(values))
 
     def cut(self, length: int) -> None:
         self._ticks.cut(length)
@@ -99,11 +128,11 @@ class Spans(Column):
     def __init__(self) -> None:
         self._spans = Grown(np.int64)
 
-    def add(self, values: Sequence[Any]) -> None:
+    def add(self, values: Values) -> None:
         whole, unknown = _integers(values, -MOST_MS, MOST_MS)
         whole *= 1000
         if unknown is not None:
-            whole[unknown] = _NOT_A_TIME
+            whole[unknown] = NOT_A_TIME
         self._spans.add(whole)
 
     def cut(self, length: int) -> None:
@@ -121,7 +150,7 @@ class Integers(Column):
         self._values = Grown(dtype)
         self._unknown = Grown(np.bool_)
 
-    def add(self, values: Sequence[Any]) -> None:
+    def add(self, values: Values) -> None:
         whole, unknown = _integers(values, int(self._limits.min), int(self._limits.max))
         self._values.add(whole.astype(self._limits.dtype))
         self._unknown.add(np.zeros(len(whole), np.bool_) if unknown is None else unknown)
@@ -159,8 +188,11 @@ class Words(Column):
         self._numbers = _Codes(fit)
         self._codes = Grown(np.int8)
 
-    def add(self, values: Sequence[Any]) -> None:
-        codes = np.fromiter(map(self._numbers.__getitem__, values), np.int32, len(values))
+    def add(self, values: Values) -> None:
+        told = values.values if isinstance(values, Coded) else values
+        codes = np.fromiter(map(self._numbers.__getitem__, told), np.int32, len(told))
+        if isinstance(values, Coded):
+            codes = codes[values.codes]
         self._codes.widen(_smallest(len(self._numbers.words)))
         self._codes.add(codes)
 
@@ -178,44 +210,57 @@ class Words(Column):
 
 
 class Texts(Column):
-    """Strings of which most occur once."""
+    """Strings of which most occur once, kept as pandas keeps them."""
 
     def __init__(self) -> None:
-        self._loose: list[Any] = []
-        self._parts: list[pd.Series[Any]] = []
-        self._shares = pd.StringDtype().storage == "python"  # there a string that repeats can be one object
+        self._dtype: Any = pd.StringDtype()
+        self._parts: list[Any] = []
+        self._small: list[Any] = []
 
-    def add(self, values: Sequence[Any]) -> None:
-        self._loose.extend(values)
-        if len(self._loose) >= TEXTS:
-            self._pack()
+    def add(self, values: Values) -> None:
+        plain = [values.values[code] for code in values.codes] if isinstance(values, Coded) else list(values)
+        self._small.append(self._packed(plain))
+        if len(self._small) >= SMALL:
+            self._join()
 
     def cut(self, length: int) -> None:
-        self._pack()
+        self._join()
         while (rows := sum(map(len, self._parts))) > length:
             last = self._parts.pop()
             if rows - len(last) < length:
-                self._parts.append(last.iloc[: length - (rows - len(last))])
+                self._parts.append(last[: length - (rows - len(last))])
 
     def take(self) -> Any:
-        self._pack()
-        if not self._parts:
-            return _strings([])
-        return self._parts[0].array if len(self._parts) == 1 else pd.concat(self._parts, ignore_index=True).array
+        self._join()
+        if self._dtype.storage == "pyarrow":
+            import pyarrow as pa
 
-    def _pack(self) -> None:
-        if not self._loose:
-            return
-        values = self._loose
-        if self._shares:
-            seen: dict[Any, Any] = {}
-            values = list(map(seen.setdefault, values, values))
+            return self._dtype.__from_arrow__(pa.chunked_array(self._parts, pa.large_string()))
+        objects = np.concatenate([np.empty(0, object), *self._parts])
+        self._parts.clear()
+        return pd.arrays.StringArray(objects)
+
+    def _packed(self, values: list[str | None]) -> Any:
+        if self._dtype.storage != "pyarrow":
+            seen: dict[Any, Any] = {None: pd.NA}  # a string that repeats is one object
+            return np.fromiter(map(seen.setdefault, values, values), object, len(values))
+        import pyarrow as pa
+
         try:
-            array = _strings(values)
+            return pa.array(values, pa.large_string())
         except UnicodeEncodeError:  # halves of a surrogate pair, which only Python's own strings can hold
-            array = _strings([value if value is None else _whole(value) for value in values])
-        self._parts.append(pd.Series(array))
-        self._loose = []
+            return pa.array([value if value is None else _whole(value) for value in values], pa.large_string())
+
+    def _join(self) -> None:
+        if not self._small:
+            return
+        if self._dtype.storage == "pyarrow":
+            import pyarrow as pa
+
+            self._parts.append(pa.concat_arrays(self._small))
+        else:
+            self._parts.append(np.concatenate(self._small))
+        self._small.clear()
 
 
 def column_for(dtype: str) -> Column:
@@ -234,21 +279,29 @@ def ticks(moment: datetime) -> int:
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
-def ticks_of(values: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """The same for many; None is not a time."""
+def ticks_of(values: Values) -> npt.NDArray[np.int64]:
+    """The same for many; None is not a time, and an array holds microseconds already."""
+    if isinstance(values, np.ndarray):
+        return values
+    if isinstance(values, Coded):
+        return ticks_of(values.values)[values.codes]
+    moments: Sequence[Any] = values
     try:
-        whole = [(moment - _EPOCH) // _MICROSECOND for moment in values]
+        whole = [(moment - _EPOCH) // _MICROSECOND for moment in moments]
     except TypeError:
-        whole = [_NOT_A_TIME if moment is None else ticks(moment) for moment in values]
+        whole = [NOT_A_TIME if moment is None else ticks(moment) for moment in moments]
     array = np.array(whole, np.int64)
-    if len(array) and (array.max() > MOST_TS or array.min(where=array != _NOT_A_TIME, initial=MOST_TS) < LEAST_TS):
+    if len(array) and (array.max() > MOST_TS or array.min(where=array != NOT_A_TIME, initial=MOST_TS) < LEAST_TS):
         raise OutOfRange("an attempt has a time that lies outside the years 1 to 9999 in UTC")
     return array
 
 
-def _integers(values: Sequence[Any], least: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
+def _integers(values: Values, least: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
     """The values, 0 where unknown, and where that is."""
     unknown: npt.NDArray[np.bool_] | None = None
+    if isinstance(values, Coded):
+        some, missing = _integers(values.values, least, most)
+        return some[values.codes], None if missing is None else missing[values.codes]
     try:
         whole = np.array(values, np.int64)
     except TypeError:
@@ -267,11 +320,6 @@ def _integers(values: Sequence[Any], least: int, most: int) -> tuple[npt.NDArray
 
 def _out_of_range(least: int, most: int) -> OutOfRange:
     return OutOfRange(f"an attempt has a number that no column can hold: give whole numbers from {least} to {most}")
-
-
-def _strings(values: Sequence[Any]) -> Any:
-    array: Any = pd.array  # the stubs have an overload for each dtype's name alone
-    return array(list(values), dtype="string")
 
 
 def _smallest(categories: int) -> Any:

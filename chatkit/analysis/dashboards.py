@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from chatkit.analysis.drawing import percent, seconds, span, words
 from chatkit.analysis.grouping import calls
@@ -39,8 +40,8 @@ def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        12 × 8 inches. It shows itself once as the last line of a notebook's cell; pyplot doesn't hold it, so nothing has to be closed.
-        ``savefig`` writes it.
+        12 × 8 inches, and larger where your style has letters of more than 10 points. It shows itself once as the last line of a
+        notebook's cell; pyplot doesn't hold it, so nothing has to be closed. ``savefig`` writes it.
 
     Raises
     ------
@@ -55,7 +56,8 @@ def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
     """
     table = calls(df)
     _let_notebooks_show_figures()
-    figure = Figure(figsize=INCHES, layout="constrained")
+    scale = max(FontProperties(size="medium").get_size_in_points() / 10, 1)  # larger letters need more room
+    figure = Figure(figsize=(INCHES[0] * scale, INCHES[1] * scale), layout="constrained")
     panels: dict[str, Axes] = figure.subplot_mosaic(PANELS)
     draw_timeline(df, table, ax=panels["timeline"])
     plot_load(df, ax=panels["load"])
@@ -83,14 +85,18 @@ def _facts(df: pd.DataFrame) -> str:
         return "no attempts recorded"
     whole = summarize(df, by=None)
     row = whole.iloc[0]
-    facts = [f"{int(row['calls']):,} calls"] if row["calls"] else []
-    facts.append(f"{int(row['attempts']):,} attempts")
+    facts = [_counted(row["calls"], "call")] if row["calls"] else []
+    facts.append(_counted(row["attempts"], "attempt"))
     waited = float(np.nan_to_num(seconds(whole, "waited"))[0])
     share = "" if pd.isna(row["waiting_share"]) else f" ({percent(float(row['waiting_share']))} of the time)"
     facts.append(f"{span(waited)} waited{share}")
     if not pd.isna(row["success_rate"]):
-        facts.append(f"{percent(float(row['success_rate']))} of {int(row['success_of']):,} calls succeeded")
+        facts.append(f"{percent(float(row['success_rate']))} of {_counted(row['success_of'], 'call')} succeeded")
     return " · ".join(facts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _let_notebooks_show_figures() -> None:

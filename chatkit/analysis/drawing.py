@@ -171,10 +171,10 @@ def span(value: float) -> str:
     >>> [span(s) for s in (0, 0.05, 1, 2.5, 90, 60, 5400, 48 * 3600, 1e6)]
     ['0 s', '50 ms', '1 s', '2.5 s', '1.5 min', '1 min', '1.5 h', '48 h', '11.6 d']
     """
-    if 0 < value < 0.9995:
+    if 5e-7 < value < 0.9995:
         return f"{value * 1000:.3g} ms"
     size, unit = unit_for(value, {"s": 0.0, "min": 60.0, "h": 3600.0, "d": 172801.0})
-    number = value / size
+    number = value / size if value > 5e-7 else 0.0
     return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
 
 
@@ -234,7 +234,7 @@ def count_axis(ax: Axes, most: int) -> bool:
 def wall_clock(ax: Axes, low: float, high: float, label: str = "time (UTC)") -> None:
     """Make the x axis one of times, in UTC whatever the machine's zone; `low` to `high` are drawn, in matplotlib's days."""
     ax.xaxis_date(UTC)
-    least = 3 if inches(ax)[0] > 4 else 2
+    least = 3 if inches(ax)[0] > 4.7 else 2
     locator = dates.AutoDateLocator(tz=UTC, minticks=least, maxticks=2 * least + 1)  # a narrower choice finds no steps for some spans
     ax.xaxis.set_major_locator(locator)
     days, to_minutes, to_seconds = ["%Y", "%b", "%d"], ["%H:%M"] * 2, ["%H:%M:%S.%f"]

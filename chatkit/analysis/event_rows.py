@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 import msgspec
 
+from chatkit.analysis.columns import Values
 from chatkit.analysis.formats import line_formats
 from chatkit.analysis.reading import Account
 from chatkit.analysis.record_lines import Row, read_value, reason_of
@@ -21,7 +22,7 @@ BATCH = 1 << 14
 """Events that become rows at once."""
 
 
-def account_of_events(events: Iterable[Any], name: str, add: Callable[[dict[str, Sequence[Any]]], int]) -> Account:
+def account_of_events(events: Iterable[Any], name: str, add: Callable[[dict[str, Values]], int]) -> Account:
     """Append the rows of some events, and tell what became of them: each counts as a line.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chatkit.analysis.columns import LEAST_TS, MOST_TS, Moments, Words, column_for, ticks_of
+from chatkit.analysis.columns import LEAST_TS, MOST_TS, NOT_A_TIME, Coded, Moments, Values, Words, chosen, column_for, ticks_of
 from chatkit.errors import UsageError
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.redaction import redact
@@ -138,7 +137,7 @@ class GrowingFrame:
     Parameters
     ----------
     foreign : bool
-        Anybody may have written what is added: errors are freed from keys.
+        Anybody may have written what is added: words of failures are freed from keys.
 
     Attributes
     ----------
@@ -150,15 +149,15 @@ class GrowingFrame:
         self.rows = 0
         self._columns = {column: column_for(dtype) for column, dtype in COLUMNS.items()}
         if foreign:
-            self._columns["error"] = Words(redact)
+            self._columns |= {column: Words(redact) for column in ("outcome", "kind", "error")}
 
-    def add(self, fields: Mapping[str, Sequence[Any]], since: int | None = None, until: int | None = None) -> int:
+    def add(self, fields: Mapping[str, Values], since: int | None = None, until: int | None = None) -> int:
         """Append rows, sorted by field; only those of [since, until) where either is given.
 
         Parameters
         ----------
-        fields : mapping of str to sequence
-            As in `frame_of_fields`.
+        fields : mapping of str to sequence, array or Coded
+            As in `frame_of_fields`; whole numbers may come as an array, and values that repeat as `Coded`.
         since, until : int, optional
             Microseconds since 1970.
 
@@ -167,19 +166,16 @@ class GrowingFrame:
         int
             How many rows lie outside, or have no time.
         """
-        rows = max(map(len, fields.values()), default=0)
-        unknown = [None] * rows
-        moments = ticks_of(fields.get("ts", unknown))
+        rows = max((len(values.codes if isinstance(values, Coded) else values) for values in fields.values()), default=0)
+        unknown = Coded([None], np.zeros(rows, np.int32))
+        moments = ticks_of(fields["ts"]) if "ts" in fields else np.full(rows, NOT_A_TIME)
         inside: npt.NDArray[np.bool_] | None = None
         if since is not None or until is not None:
             inside = (moments >= (LEAST_TS if since is None else since)) & (moments < (MOST_TS + 1 if until is None else until))
             inside = None if inside.all() else inside
         for name, column in self._columns.items():
-            values = fields.get(_FIELDS[name], unknown)
-            if isinstance(column, Moments):
-                column.add_ticks(moments if inside is None else moments[inside])
-            else:
-                column.add(values if inside is None else list(compress(values, inside)))
+            values = moments if isinstance(column, Moments) else fields.get(_FIELDS[name], unknown)
+            column.add(values if inside is None else chosen(values, inside))
         kept = rows if inside is None else int(inside.sum())
         self.rows += kept
         return rows - kept

@@ -82,10 +82,7 @@ def load_retry_log(
     1
     """
     since_ticks, until_ticks = bounds(since, until)
-    names = format_names()
-    if format != "auto" and format not in names:
-        line_formats(format)  # says so
-    formats = () if format == "chatkit" else line_formats(None if format == "auto" else format)
+    formats = line_formats(None if format == "auto" else str(format))
     ours = {"auto": None, "chatkit": True}.get(format, False)
     frame = GrowingFrame(foreign=True)
     add = partial(frame.add, since=since_ticks, until=until_ticks)
@@ -101,7 +98,7 @@ def load_retry_log(
             _read(file, reading, bar)
     counts = {name: sum(getattr(account, name) for account in accounts) for name in COUNTS}
     if not counts["rows"] + counts["filtered"] and any(account.complete for account in accounts):
-        raise _nothing_fits(accounts, format, names)
+        raise _nothing_fits(accounts, format)
     result = frame.take()
     result.attrs["log"] = _told(accounts, counts)
     return result
@@ -145,16 +142,20 @@ def _told(accounts: Sequence[Account], counts: dict[str, int]) -> dict[str, Any]
     return told
 
 
-def _nothing_fits(accounts: Sequence[Account], format: str, names: Sequence[str]) -> UsageError:
+def _nothing_fits(accounts: Sequence[Account], format: str) -> UsageError:
     one = next(account for account in accounts if account.complete)
+    if not one.first:
+        return UsageError(
+            f"load_retry_log() found no retry in the {one.source}: {one.complete:,} of its items can't be read: {dict(one.why)}"
+        )
     more = f" (and {len(accounts) - 1} more)" if len(accounts) > 1 else ""
     tried = "no format knows" if format == "auto" else f"the format {format!r} doesn't know"
     why: Counter[str] = Counter()
     for account in accounts:
         why.update(account.why)
     reasons = f", most often: {why.most_common(1)[0][0]}" if why else ""
-    first = redact(one.first.decode("utf-8", "replace"), 80)
+    first = redact(one.first.decode("utf-8", "ignore"), 80) or one.first[:20]
     return UsageError(
         f"load_retry_log() found no retry in {one.source}{more}: {tried} any of its {one.complete:,} lines{reasons}. "
-        f"The first begins {first!r}. Give format= one of {', '.join(names)}, or teach it yours with register_format()."
+        f"The first begins {first!r}. Give format= one of {', '.join(format_names())}, or teach it yours with register_format()."
     )

@@ -166,9 +166,9 @@ def plot_policies(compared: pd.DataFrame, *, ax: Axes | None = None, **points: A
     --------
     >>> import pandas as pd
     >>> spans = pd.to_timedelta([60, 80], unit="s")
-    >>> compared = pd.DataFrame({"lost_p50": spans, "lost_p95": spans, "peak_load": [90, 8], "calls": 100, "gave_up": [0, 4]}, ["a", "b"])
+    >>> compared = pd.DataFrame({"lost_p50": spans, "lost_p95": spans, "peak_load": [90, 8], "calls": 100, "gave_up": [0, 25]}, ["a", "b"])
     >>> [text.get_text() for text in plot_policies(compared).texts]
-    ['better', 'a', 'b (gave up 4%)']
+    ['better', 'a', 'b (gave up 25%)']
     """
     require(compared, "lost_p50", "lost_p95", "peak_load", "calls", "gave_up", what="plot_policies()")
     ax = axes_for(ax)

@@ -15,7 +15,9 @@ __all__ = ["bounds"]
 
 _SPAN = re.compile(r"\d\s*[a-z]", re.I)
 """A span has a number with a unit; mere digits are a year or a date."""
-_DAYS = re.compile(r"(?<=\d)\s*d\b")
+_UNIT = re.compile(r"(?<=\d)(\s*)([dhs])(?![a-z])", re.I)
+_UNITS = {"d": "D", "h": "h", "s": "s"}
+"""As pandas wants them written; it warns of the other case."""
 
 
 def bounds(since: Any, until: Any) -> tuple[int | None, int | None]:
@@ -63,7 +65,8 @@ def _moment(value: Any, now: pd.Timestamp) -> pd.Timestamp | None:
         return None
     if isinstance(value, str) and _SPAN.search(value):
         try:
-            return now - pd.Timedelta(_DAYS.sub("D", value))
+            iso = value.strip().startswith("P")
+            return now - pd.Timedelta(value if iso else _UNIT.sub(lambda unit: _UNITS[unit[2].lower()], value))
         except ValueError:
             pass  # "20 Nov 2026"
     moment = pd.Timestamp(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 
 from chatkit.analysis.drawing import (
     GREY,
@@ -99,7 +100,7 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     ax.set_ylabel(f"waited, in all ({unit})")
     ax.set_ylim(bottom=0)
     wall_clock(ax, begin, end)
-    ax.legend(loc="upper left", fontsize="small")
+    ax.legend(loc="best", fontsize="small")
     return ax
 
 
@@ -142,7 +143,15 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
     numbers = theory["attempt"].to_numpy(dtype=np.int64)
     scale = list(seconds(theory, "theory"))
     many = count_axis(ax, int(numbers[-1]))
-    ax.plot(numbers, scale, ls="--", color=GREY, label="theory: 1, 2, 4 … 60 s", zorder=3 if many else 1.5)
+    ax.plot(
+        numbers,
+        scale,
+        ls="--",
+        marker="_" if len(numbers) == 1 else "",
+        color=GREY,
+        label="theory: 1, 2, 4 … 60 s",
+        zorder=3 if many else 1.5,
+    )
     looks = {False: ("o", SERIES[0], "no hint", -0.1), True: ("D", SERIES[4], "server's hint", 0.1)}
     for hinted, (marker, colour, name, aside) in looks.items():
         part = curve[curve["hinted"] == hinted].sort_values("attempt")
@@ -170,7 +179,7 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
                 ls="none",
                 mfc="none",
                 color=colour,
-                label=f"{name}: median as scheduled of {unknown:,}",
+                label=f"{name}, as scheduled ({unknown:,})",
             )
             scale += list(scheduled)
         scale += [*middle, *high]
@@ -236,7 +245,8 @@ def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes
     ax.set_yticks(places, names)
     spare = max(LEAST_BARS - len(names), 0) / 2
     ax.set_ylim(len(names) - 0.5 + spare, -0.5 - spare)
-    room = max(map(len, labels)) * 0.07 / max(inches(ax)[0] - 0.2, 1)  # inches that a small letter takes, to the axes' width
+    letter = 0.6 * FontProperties(size="small").get_size_in_points() / 72
+    room = max(map(len, labels)) * letter / max(inches(ax)[0] - 0.2, 1)
     ax.set_xlim(0, float(count.max()) / max(1 - room, 0.4))
     if waited.any():
         ax.set_xlabel("failed attempts (share), time waited")

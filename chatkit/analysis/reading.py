@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from chatkit.analysis.blocks import LONGEST, TOO_LONG
-from chatkit.analysis.columns import OutOfRange
+from chatkit.analysis.columns import OutOfRange, Values
 from chatkit.analysis.record_lines import Row, fields_of, may_be_record, read_record, read_row, reason_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FIRSTS = 5
 """Damaged lines of a source whose numbers are told."""
 REASONS = 20
 """Different reasons that are told."""
-Add = Callable[[dict[str, Sequence[Any]]], int]
+Add = Callable[[dict[str, Values]], int]
 """Appends rows to the frame, and tells how many were filtered out."""
 
 
@@ -188,9 +188,9 @@ class Reading:
                 line = bisect_right(ends, at)
                 chosen.add(line)
                 at = text.find(mark, ends[line] + 1)
-        return sorted(chosen)  # no mark is blank, and so no blank line is among them
+        return sorted(chosen.intersection(filled))
 
-    def _append(self, fields: dict[str, Any], rows: int) -> None:
+    def _append(self, fields: dict[str, Values], rows: int) -> None:
         if rows:
             filtered = self._add(fields)
             self.account.filtered += filtered
@@ -207,6 +207,10 @@ class Reading:
 
 def _records(lines: list[bytes], decode: Callable[[bytes], Row]) -> tuple[list[Row], list[tuple[int, str]], int]:
     """The records, the places and reasons of lines that are none, and how many are blank."""
+    try:
+        return list(map(decode, lines)), [], 0
+    except (ValueError, RecursionError):
+        pass  # so each is asked by itself
     rows: list[Row] = []
     failures: list[tuple[int, str]] = []
     blank = 0

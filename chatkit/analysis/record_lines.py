@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, ticks
+from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, Coded, Values, ticks
 from chatkit.retries.log import VERSION, AttemptRecord
 
-__all__ = ["Row", "fields_of", "may_be_record", "read_record", "read_value", "reason_of"]
+__all__ = ["Row", "fields_of", "may_be_record", "read_record", "read_row", "read_value", "reason_of"]
 
 
 def _between(dtype: Any) -> msgspec.Meta:
@@ -81,9 +82,37 @@ def may_be_record(line: bytes) -> bool:
     return b'"duration_ms"' in line or (b"\\u" in line and line.lstrip().startswith(b"{"))
 
 
-def fields_of(rows: Sequence[Row]) -> dict[str, tuple[Any, ...]]:
+_SINGLE = {field: attrgetter(field) for field in ("ts", "call", "chat", "request_id")}
+_COUNTED = {field: attrgetter(field) for field in ("attempt", "waited_ms", "duration_ms")}
+_TOGETHER = [
+    (fields, attrgetter(*fields))
+    for fields in (
+        ("v", "operation", "provider", "model", "step"),
+        ("outcome", "delay_ms", "hint_ms", "kind", "status_code", "error"),
+    )
+]
+"""Fields whose values repeat from line to line as one: few different sets of them occur, and each is converted once."""
+
+
+class _Numbers(dict[Any, int]):
+    """Things, numbered as they come."""
+
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
+
+
+def fields_of(rows: Sequence[Row]) -> dict[str, Values]:
     """The values sorted by field."""
-    return dict(zip(Row.__struct_fields__, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True)) if rows else {}
+    if not rows:
+        return {}
+    fields: dict[str, Values] = {field: list(map(get, rows)) for field, get in _SINGLE.items()}
+    fields |= {field: np.fromiter(map(get, rows), np.int64, len(rows)) for field, get in _COUNTED.items()}
+    for names, get in _TOGETHER:
+        numbers = _Numbers()
+        codes = np.fromiter(map(numbers.__getitem__, map(get, rows)), np.int32, len(rows))
+        fields |= {name: Coded(values, codes) for name, values in zip(names, zip(*numbers, strict=True), strict=True)}
+    return fields
 
 
 def reason_of(error: BaseException) -> str:

@@ -72,7 +72,8 @@ def simulate(
     Raises
     ------
     UsageError
-        A column is missing; an outage has no end; a number makes no sense; or there would be more than 10 million requests.
+        A column is missing; an outage has no end; a number makes no sense; or there would be more than 10 million requests (about 2 GB),
+        or 600,000 of one call.
 
     Notes
     -----

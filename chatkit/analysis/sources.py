@@ -124,7 +124,10 @@ def default_logs() -> list[FileSource]:
     UsageError
         The log is switched off.
     """
-    ours = default_log_path(datetime.now(UTC))
+    try:
+        ours = default_log_path(datetime.now(UTC))
+    except RuntimeError as error:  # a home folder that nobody has
+        raise UsageError(f"CHATKIT_RETRY_LOG names no file: {error}") from None
     if ours is None:
         raise UsageError(
             "chatkit's log is switched off (CHATKIT_RETRY_LOG=off): give load_retry_log() a file, or a chat, which holds its attempts"

@@ -12,10 +12,10 @@ from chatkit.analysis.arrays import UNKNOWN, integers, numbers, rates, spans, ti
 from chatkit.analysis.call_rows import by_call
 from chatkit.analysis.grouping import OUTCOMES, caused_waits, failed, measured_after, outcomes, require, row_waits, spent
 from chatkit.analysis.groups import Groups, calls_key, checked_columns, grouped, own_key
-from chatkit.analysis.hours import HOUR, by_hour
+from chatkit.analysis.hours import HOUR
 from chatkit.retries.backoff import delay
 
-__all__ = ["backoff_curve", "by_hour", "by_kind", "cost_of_waiting", "summarize"]
+__all__ = ["backoff_curve", "by_kind", "cost_of_waiting", "summarize"]
 
 _OK, _FAILED, _ABANDONED = range(len(OUTCOMES))
 _LONGEST = 64
@@ -299,7 +299,7 @@ def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
     providers = Groups(np.where(provider.codes < 0, len(provider.values), provider.codes)[rows.rows[rows.starts]], len(provider.values) + 1)
     wall, share_of = providers.total(np.where(whole, times.wall, 0)), providers.count(whole)
     place = groups.members[0]  # a null provider is -1, which is the last here
-    counted = groups.total(np.where(np.append(whole, False)[rows.of_row] & waits, caused, 0))
+    counted = groups.total(np.where(np.append(whole, False)[rows.of_row], caused, 0))
     hours = groups.total(caused) / HOUR
     found = pd.DataFrame(
         {

@@ -77,7 +77,7 @@ def outages(df: pd.DataFrame, *, gap: float = CEILING, kinds: str | Iterable[str
     timed = ts != UNKNOWN
     windows = _Windows(ts, ts + np.maximum(duration, 0), provider, wanted & timed, _microseconds(gap))
     groups, kind, call = windows.groups, own_key(df, "kind"), words(df, "call").codes
-    succeeded = words(df, "outcome").among("ok") & timed
+    succeeded = words(df, "outcome").among("ok")
     found = pd.DataFrame(
         {
             "provider": provider.at(windows.provider),
