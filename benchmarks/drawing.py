@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from benchmarks.records import attempts
 from benchmarks.table import Row, spread
-from chatkit.analysis.dashboards import dashboard
-from chatkit.analysis.loads import plot_load
-from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
-from chatkit.analysis.timelines import plot_timeline
+from chatkit.analysis.figures.dashboards import dashboard
+from chatkit.analysis.figures.loads import plot_load
+from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
+from chatkit.analysis.figures.timelines import plot_timeline
 
 __all__ = ["drawing_rows"]
 

@@ -19,11 +19,11 @@ from matplotlib.text import Text
 from PIL import Image, ImageChops, ImageFilter
 
 from chatkit import RetryPolicy, delay
-from chatkit.analysis.dashboards import dashboard
-from chatkit.analysis.loads import plot_load, plot_policies
-from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
-from chatkit.analysis.replay import compare_policies, simulate
-from chatkit.analysis.timelines import plot_timeline
+from chatkit.analysis.figures.dashboards import dashboard
+from chatkit.analysis.figures.loads import plot_load, plot_policies
+from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
+from chatkit.analysis.figures.timelines import plot_timeline
+from chatkit.analysis.replay.simulation import compare_policies, simulate
 from tests.attempt_rows import Row, at, frame, row
 
 FOLDER = Path(__file__).parent / "stored_pictures"

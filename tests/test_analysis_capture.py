@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 
 import chatkit
-from chatkit.analysis.capture import Capture, capture_retries
 from chatkit.analysis.frames import COLUMNS
+from chatkit.analysis.logs.capture import Capture, capture_retries
 from chatkit.chattest import FakeClock, FakeProvider, Response, error_response, reply
 from chatkit.retries import log
 from chatkit.retries.log import AttemptRecord, write_record
@@ -418,7 +418,7 @@ def test_a_child_process_captures_on_its_own() -> None:
 import json, os, threading
 from datetime import UTC, datetime
 from chatkit.analysis import capture_retries
-from chatkit.analysis import sdk_records
+from chatkit.analysis.logs import sdk_records
 from chatkit.retries import log
 from chatkit.retries import log
 from chatkit.retries.log import AttemptRecord, write_record

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.analysis import attempts_frame, load_retry_log
-from chatkit.analysis.blocks import LONGEST
+from chatkit.analysis.logs.blocks import LONGEST
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.log import AttemptRecord
 

@@ -12,8 +12,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from chatkit.analysis.dashboards import dashboard
-from chatkit.analysis.summaries import summarize
+from chatkit.analysis.figures.dashboards import dashboard
+from chatkit.analysis.questions.summaries import summarize
 from chatkit.errors import UsageError
 from tests.attempt_rows import at, frame, row
 from tests.kernels import running_kernel

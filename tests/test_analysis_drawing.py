@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from chatkit.analysis.drawing import (
+from chatkit.analysis.figures.drawing import (
     GREY,
     SERIES,
     kind_colour,
@@ -33,10 +33,10 @@ from chatkit.analysis.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.loads import plot_load, plot_policies
-from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
-from chatkit.analysis.replay import compare_policies
-from chatkit.analysis.timelines import plot_timeline
+from chatkit.analysis.figures.loads import plot_load, plot_policies
+from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
+from chatkit.analysis.figures.timelines import plot_timeline
+from chatkit.analysis.replay.simulation import compare_policies
 from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError
 from tests.attempt_rows import at, frame, row, rows
 from tests.pictures import OUTAGE, POLICIES, foreign, recorded
@@ -363,6 +363,6 @@ def test_policies_have_the_manners_too() -> None:
 
 
 def test_loading_the_figures_makes_no_figure_and_no_pyplot() -> None:
-    code = "import sys, chatkit.analysis.dashboards as d, chatkit.analysis.frames as f; d.dashboard(f.attempts_frame([])); print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, chatkit.analysis.figures.dashboards as d, chatkit.analysis.frames as f; d.dashboard(f.attempts_frame([])); print('matplotlib.pyplot' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False"]

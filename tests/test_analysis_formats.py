@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.analysis.failure_texts import told_failure
-from chatkit.analysis.formats import checked, format_names, line_formats, register_format, unregister_format
-from chatkit.analysis.load import load_retry_log
-from chatkit.analysis.log_lines import key_values, read_log_line
-from chatkit.analysis.moments import first_moment, moments_in
+from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.formats import checked, format_names, line_formats, register_format, unregister_format
+from chatkit.analysis.logs.load import load_retry_log
+from chatkit.analysis.logs.log_lines import key_values, read_log_line
+from chatkit.analysis.logs.moments import first_moment, moments_in
 from chatkit.errors import UsageError
 from chatkit.events import Retry, encode_event
 from chatkit.retries.log import AttemptRecord

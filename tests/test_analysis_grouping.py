@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from chatkit.analysis import COLUMNS, calls
-from chatkit.analysis.grouping import call_codes, failed, require, waits_after
+from chatkit.analysis.questions.grouping import call_codes, failed, require, waits_after
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, in_other_forms, is_failed, naive_after, naive_calls, plain, row, row_wait, rows, seconds
 

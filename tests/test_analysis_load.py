@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.analysis import COLUMNS, attempts_frame, format_names, load_retry_log, register_format
-from chatkit.analysis.formats import unregister_format
-from chatkit.analysis.progress import LARGE
+from chatkit.analysis.logs.formats import unregister_format
+from chatkit.analysis.logs.progress import LARGE
 from chatkit.errors import Classification, UsageError
 from chatkit.events import MessagePart, Retry, Status
 from chatkit.parts import Text

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from chatkit.analysis.loads import LEGIBLE_BINS, MOST_BINS, plot_load, plot_policies
-from chatkit.analysis.replay import compare_policies, load_over_time
+from chatkit.analysis.figures.loads import LEGIBLE_BINS, MOST_BINS, plot_load, plot_policies
+from chatkit.analysis.replay.simulation import compare_policies, load_over_time
 from chatkit.errors import UsageError
 from tests.attempt_rows import at, frame, row
 from tests.pictures import OUTAGE, POLICIES, recorded

@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.dates import date2num
 
-from chatkit.analysis.drawing import SEGMENTS, kind_colour
-from chatkit.analysis.grouping import calls
-from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting, survival
-from chatkit.analysis.summaries import backoff_curve, by_kind, summarize
+from chatkit.analysis.figures.drawing import SEGMENTS, kind_colour
+from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting, survival
+from chatkit.analysis.questions.grouping import calls
+from chatkit.analysis.questions.summaries import backoff_curve, by_kind, summarize
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, row
 from tests.pictures import foreign, recorded

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from chatkit import RetryPolicy, UsageError
 from chatkit.analysis import COLUMNS, attempts_frame, compare_policies, load_over_time, simulate
-from chatkit.analysis.rounds import least_requests, scheduled
-from chatkit.analysis.scenarios import draws, scenario_of
+from chatkit.analysis.replay.rounds import least_requests, scheduled
+from chatkit.analysis.replay.scenarios import draws, scenario_of
 from chatkit.chattest import FakeClock
 from chatkit.errors import RETRYABLE_KINDS, Classification, ProviderError, provider_error
 from chatkit.retries.log import AttemptRecord

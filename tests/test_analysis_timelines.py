@@ -13,9 +13,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.dates import date2num
 
-from chatkit.analysis.drawing import GREY, OK, kind_colour
-from chatkit.analysis.grouping import calls
-from chatkit.analysis.timelines import plot_timeline
+from chatkit.analysis.figures.drawing import GREY, OK, kind_colour
+from chatkit.analysis.figures.timelines import plot_timeline
+from chatkit.analysis.questions.grouping import calls
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, row
 from tests.pictures import foreign, recorded

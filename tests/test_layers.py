@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import chatkit
+import chatkit.analysis
 
 PACKAGE = Path(chatkit.__file__).parent
 FLOORS = [
@@ -29,6 +30,8 @@ FLOORS = [
     ["cli"],
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+ANALYSIS = [["columns", "arrays"], ["frames"], ["logs", "questions"], ["replay"], ["figures"]]
+"""The one room with rooms of its own."""
 # the scripted provider is the one arrow of the library to the test room, and lies inside a function
 ALLOWED = {("providers/demo.py", "chattest")}
 SOURCES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
@@ -56,6 +59,16 @@ def test_no_arrow_climbs(path: Path) -> None:
     room, place = room_of(path), str(path.relative_to(PACKAGE)).replace("\\", "/")
     for other in imported_rooms(path) - {room}:
         assert FLOOR[other] < FLOOR[room] or (place, other) in ALLOWED, f"{place} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "analysis").rglob("*.py"))[1:], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_arrow_climbs_within_the_analysis(path: Path) -> None:
+    floor = {room: level for level, rooms in enumerate(ANALYSIS) for room in rooms}
+    home = path.relative_to(PACKAGE / "analysis").parts[0].removesuffix(".py")
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("chatkit.analysis"):
+            other = str(node.module).split(".")[2]
+            assert other == home or floor[other] < floor[home], f"{path.name} imports {node.module}, which is not below it"
 
 
 def test_only_the_demo_imports_chattest() -> None:
@@ -95,6 +108,7 @@ def test_rooms_hold_only_a_docstring_in_their_init() -> None:
 def test_no_public_name_is_the_name_of_a_module() -> None:
     modules = {p.stem for p in SOURCES} | {p.name for p in PACKAGE.iterdir() if p.is_dir()}
     assert not modules & set(chatkit.__all__)
+    assert not {p.stem for p in (PACKAGE / "analysis").iterdir()} & set(chatkit.analysis.__all__)
 
 
 def loaded_by(code: str) -> set[str]:

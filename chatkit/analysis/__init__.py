@@ -14,19 +14,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chatkit.analysis.capture import capture_retries
-    from chatkit.analysis.dashboards import dashboard
-    from chatkit.analysis.formats import format_names, register_format
+    from chatkit.analysis.figures.dashboards import dashboard
+    from chatkit.analysis.figures.loads import plot_load, plot_policies
+    from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
+    from chatkit.analysis.figures.timelines import plot_timeline
     from chatkit.analysis.frames import COLUMNS, attempts_frame
-    from chatkit.analysis.grouping import calls
-    from chatkit.analysis.hours import by_hour
-    from chatkit.analysis.load import load_retry_log
-    from chatkit.analysis.loads import plot_load, plot_policies
-    from chatkit.analysis.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
-    from chatkit.analysis.replay import compare_policies, load_over_time, simulate
-    from chatkit.analysis.summaries import backoff_curve, by_kind, cost_of_waiting, summarize
-    from chatkit.analysis.timelines import plot_timeline
-    from chatkit.analysis.windows import outages
+    from chatkit.analysis.logs.capture import capture_retries
+    from chatkit.analysis.logs.formats import format_names, register_format
+    from chatkit.analysis.logs.load import load_retry_log
+    from chatkit.analysis.questions.grouping import calls
+    from chatkit.analysis.questions.hours import by_hour
+    from chatkit.analysis.questions.summaries import backoff_curve, by_kind, cost_of_waiting, summarize
+    from chatkit.analysis.questions.windows import outages
+    from chatkit.analysis.replay.simulation import compare_policies, load_over_time, simulate
 
 __all__ = [
     "COLUMNS",
@@ -56,19 +56,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "capture": "capture_retries",
-    "dashboards": "dashboard",
-    "formats": "format_names register_format",
+    "figures.dashboards": "dashboard",
+    "figures.loads": "plot_load plot_policies",
+    "figures.plots": "plot_attempts plot_backoff plot_kinds plot_waiting",
+    "figures.timelines": "plot_timeline",
     "frames": "COLUMNS attempts_frame",
-    "grouping": "calls",
-    "hours": "by_hour",
-    "load": "load_retry_log",
-    "loads": "plot_load plot_policies",
-    "plots": "plot_attempts plot_backoff plot_kinds plot_waiting",
-    "replay": "compare_policies load_over_time simulate",
-    "summaries": "backoff_curve by_kind cost_of_waiting summarize",
-    "timelines": "plot_timeline",
-    "windows": "outages",
+    "logs.capture": "capture_retries",
+    "logs.formats": "format_names register_format",
+    "logs.load": "load_retry_log",
+    "questions.grouping": "calls",
+    "questions.hours": "by_hour",
+    "questions.summaries": "backoff_curve by_kind cost_of_waiting summarize",
+    "questions.windows": "outages",
+    "replay.simulation": "compare_policies load_over_time simulate",
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names.split()}
 

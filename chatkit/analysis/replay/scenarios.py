@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, integers, moments, numbers, spans, words
-from chatkit.analysis.downtime import FINAL_KINDS, Downtime
-from chatkit.analysis.grouping import calls, failed, require
-from chatkit.analysis.windows import outages
+from chatkit.analysis.questions.grouping import calls, failed, require
+from chatkit.analysis.questions.windows import outages
+from chatkit.analysis.replay.downtime import FINAL_KINDS, Downtime
 from chatkit.errors import KINDS, UsageError
 
 __all__ = ["MOST_REQUESTS", "Scenario", "draws", "scenario_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from chatkit.analysis.log_lines import read_log_line
+from chatkit.analysis.logs.log_lines import read_log_line
 
 __all__ = ["SDK_MARKS", "anthropic_line", "openai_line", "retry_in"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, integers, numbers, rates, spans, timedeltas, words
-from chatkit.analysis.call_rows import by_call
-from chatkit.analysis.grouping import OUTCOMES, caused_waits, failed, measured_after, outcomes, require, row_waits, spent
-from chatkit.analysis.groups import Groups, calls_key, checked_columns, grouped, own_key
-from chatkit.analysis.hours import HOUR
+from chatkit.analysis.questions.call_rows import by_call
+from chatkit.analysis.questions.grouping import OUTCOMES, caused_waits, failed, measured_after, outcomes, require, row_waits, spent
+from chatkit.analysis.questions.groups import Groups, calls_key, checked_columns, grouped, own_key
+from chatkit.analysis.questions.hours import HOUR
 from chatkit.retries.backoff import delay
 
 __all__ = ["backoff_curve", "by_kind", "cost_of_waiting", "summarize"]

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from chatkit.analysis.arrays import Floats, Ints
 from chatkit.analysis.arrays import words as column_words
-from chatkit.analysis.drawing import (
+from chatkit.analysis.figures.drawing import (
     GREY,
     OK,
     axes_for,
@@ -28,7 +28,7 @@ from chatkit.analysis.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.grouping import calls, failed, require
+from chatkit.analysis.questions.grouping import calls, failed, require
 from chatkit.errors import UsageError
 
 __all__ = ["draw_timeline", "plot_timeline"]

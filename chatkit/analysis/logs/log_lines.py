@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chatkit.analysis.moments import first_moment
+from chatkit.analysis.logs.moments import first_moment
 
 __all__ = ["LogLine", "json_in", "key_values", "read_log_line"]
 

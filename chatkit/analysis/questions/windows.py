@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Bools, Ints, integers, moments, spans, timedeltas, utc, words
-from chatkit.analysis.grouping import failed, require
-from chatkit.analysis.groups import Groups, Key, own_key
+from chatkit.analysis.questions.grouping import failed, require
+from chatkit.analysis.questions.groups import Groups, Key, own_key
 from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError
 from chatkit.retries.backoff import CEILING
 

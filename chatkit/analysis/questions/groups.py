@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, words
-from chatkit.analysis.call_rows import CallRows
 from chatkit.analysis.frames import COLUMNS
+from chatkit.analysis.questions.call_rows import CallRows
 from chatkit.errors import UsageError
 
 __all__ = ["Groups", "Key", "calls_key", "checked_columns", "grouped", "own_key"]

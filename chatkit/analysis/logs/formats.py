@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, overload
 
 import msgspec
 
-from chatkit.analysis.retry_lines import (
+from chatkit.analysis.logs.retry_lines import (
     BOTOCORE_MARKS,
     STAMINA_MARKS,
     TENACITY_MARKS,
@@ -20,8 +20,8 @@ from chatkit.analysis.retry_lines import (
     tenacity_line,
     urllib3_line,
 )
-from chatkit.analysis.service_lines import SERVICE_MARKS, SSE_MARKS, service_line, sse_line
-from chatkit.analysis.vendor_lines import SDK_MARKS, anthropic_line, openai_line
+from chatkit.analysis.logs.sdk_lines import SDK_MARKS, anthropic_line, openai_line
+from chatkit.analysis.logs.service_lines import SERVICE_MARKS, SSE_MARKS, service_line, sse_line
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.log import AttemptRecord, Outcome
 from chatkit.retries.redaction import redact

@@ -10,7 +10,7 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
-from chatkit.analysis.drawing import (
+from chatkit.analysis.figures.drawing import (
     GREY,
     SEGMENTS,
     SERIES,
@@ -32,8 +32,8 @@ from chatkit.analysis.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.grouping import calls, require, row_waits
-from chatkit.analysis.summaries import backoff_curve, by_kind
+from chatkit.analysis.questions.grouping import calls, require, row_waits
+from chatkit.analysis.questions.summaries import backoff_curve, by_kind
 
 __all__ = ["draw_attempts", "plot_attempts", "plot_backoff", "plot_kinds", "plot_waiting", "survival"]
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chatkit.analysis.failure_texts import told_failure
-from chatkit.analysis.vendor_lines import retry_in
+from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.sdk_lines import retry_in
 from chatkit.errors import Classification
 from chatkit.retries.classification import classify, redact
 from chatkit.retries.log import milliseconds, new_call_id

@@ -11,9 +11,9 @@ import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Ints, categories, integers, moments, timedeltas, utc
 from chatkit.analysis.frames import COLUMNS
-from chatkit.analysis.grouping import failed, require
-from chatkit.analysis.rounds import Requests, difference, play
-from chatkit.analysis.scenarios import Scenario, scenario_of
+from chatkit.analysis.questions.grouping import failed, require
+from chatkit.analysis.replay.rounds import Requests, difference, play
+from chatkit.analysis.replay.scenarios import Scenario, scenario_of
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import VERSION

@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from chatkit.analysis.blocks import Unpacked, lines_of
-from chatkit.analysis.event_rows import account_of_events
-from chatkit.analysis.formats import format_names, line_formats
 from chatkit.analysis.frames import GrowingFrame
-from chatkit.analysis.periods import bounds
-from chatkit.analysis.progress import Bar
-from chatkit.analysis.reading import Account, Reading
-from chatkit.analysis.sources import FileSource, default_logs, files_of, is_file
+from chatkit.analysis.logs.blocks import Unpacked, lines_of
+from chatkit.analysis.logs.event_rows import account_of_events
+from chatkit.analysis.logs.formats import format_names, line_formats
+from chatkit.analysis.logs.periods import bounds
+from chatkit.analysis.logs.progress import Bar
+from chatkit.analysis.logs.reading import Account, Reading
+from chatkit.analysis.logs.sources import FileSource, default_logs, files_of, is_file
 from chatkit.errors import UsageError
 from chatkit.retries.redaction import redact
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Ints, integers, moments, rates, timedeltas, utc, words
-from chatkit.analysis.call_rows import by_call
-from chatkit.analysis.grouping import failed, require, row_waits
-from chatkit.analysis.groups import Groups
+from chatkit.analysis.questions.call_rows import by_call
+from chatkit.analysis.questions.grouping import failed, require, row_waits
+from chatkit.analysis.questions.groups import Groups
 from chatkit.errors import UsageError
 
 __all__ = ["HOUR", "by_hour"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Ints, Words, categories, integers, moments, numbers, spans, timedeltas, utc, words
-from chatkit.analysis.call_rows import CallRows, by_call
+from chatkit.analysis.questions.call_rows import CallRows, by_call
 from chatkit.errors import UsageError
 
 __all__ = [

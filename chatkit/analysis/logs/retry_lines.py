@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chatkit.analysis.failure_texts import told_failure
-from chatkit.analysis.log_lines import key_values, read_log_line
+from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.log_lines import key_values, read_log_line
 
 __all__ = [
     "BOTOCORE_MARKS",

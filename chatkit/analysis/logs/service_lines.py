@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from chatkit.analysis.failure_texts import told_failure
-from chatkit.analysis.log_lines import json_in, key_values, read_log_line
-from chatkit.analysis.moments import first_moment
+from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.log_lines import json_in, key_values, read_log_line
+from chatkit.analysis.logs.moments import first_moment
 from chatkit.errors import KINDS
 
 __all__ = ["SERVICE_MARKS", "SSE_MARKS", "service_line", "sse_line"]

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints
-from chatkit.analysis.scenarios import MOST_REQUESTS, Scenario, draws
+from chatkit.analysis.replay.scenarios import MOST_REQUESTS, Scenario, draws
 from chatkit.errors import UsageError
 from chatkit.retries.backoff import CEILING, RetryPolicy, delay
 

@@ -15,7 +15,7 @@ import msgspec
 import pandas as pd
 
 from chatkit.analysis.frames import frame_of_fields
-from chatkit.analysis.sdk_records import Calls, hear_sdk, lane
+from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
 from chatkit.retries.classification import classify, redact
 from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id
 

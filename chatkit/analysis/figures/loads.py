@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
-from chatkit.analysis.drawing import (
+from chatkit.analysis.figures.drawing import (
     axes_for,
     days,
     ends,
@@ -24,9 +24,9 @@ from chatkit.analysis.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.grouping import require
-from chatkit.analysis.labels import label_points
-from chatkit.analysis.replay import load_over_time
+from chatkit.analysis.figures.labels import label_points
+from chatkit.analysis.questions.grouping import require
+from chatkit.analysis.replay.simulation import load_over_time
 from chatkit.errors import UsageError
 
 __all__ = ["plot_load", "plot_policies"]

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from chatkit.analysis.columns import Values
-from chatkit.analysis.formats import line_formats
-from chatkit.analysis.reading import Account
-from chatkit.analysis.record_lines import Row, read_value, reason_of
+from chatkit.analysis.logs.formats import line_formats
+from chatkit.analysis.logs.reading import Account
+from chatkit.analysis.logs.record_lines import Row, read_value, reason_of
 from chatkit.errors import UsageError
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.notice import RetryNotice

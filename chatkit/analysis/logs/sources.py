@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chatkit.analysis.blocks import BLOCK, is_broken
+from chatkit.analysis.logs.blocks import BLOCK, is_broken
 from chatkit.errors import UsageError
 from chatkit.retries.log import default_log_path, log_folder
 

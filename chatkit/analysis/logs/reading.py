@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from chatkit.analysis.blocks import LONGEST, TOO_LONG
 from chatkit.analysis.columns import OutOfRange, Values
-from chatkit.analysis.record_lines import Row, fields_of, may_be_record, read_record, read_row, reason_of
+from chatkit.analysis.logs.blocks import LONGEST, TOO_LONG
+from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, read_record, read_row, reason_of
 
 if TYPE_CHECKING:
-    from chatkit.analysis.formats import Format
+    from chatkit.analysis.logs.formats import Format
 
 __all__ = ["Account", "Reading"]
 

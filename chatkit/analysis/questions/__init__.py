@@ -1,0 +1,1 @@
+"""Frame in, frame out: what the attempts come to."""
