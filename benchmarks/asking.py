@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ __all__ = ["asking_rows"]
 ROWS = 1_000_000
 MOST = 1.0
 """Seconds."""
+EDGES: tuple[Literal["first"], Literal["last"]] = ("first", "last")
 QUESTIONS: dict[str, Callable[[pd.DataFrame], object]] = {
     "calls": calls,
     "summarize": summarize,
@@ -42,11 +44,13 @@ def asking_rows(rounds: int) -> Iterator[Row]:
     log = attempts(ROWS)
     shuffled = log.sample(frac=1, random_state=0)
     many = f"{ROWS:,} attempts of {len(calls(log)):,} calls"
-    ours, theirs = _seconds(calls, log, rounds), _seconds(_grouped_by_pandas, log, max(rounds // 5, 1))
+    if not _same(calls(log), _calls_by_pandas(log)):
+        raise AssertionError("pandas has another answer: the two can't be compared")
+    ours, theirs = _seconds(calls, log, rounds), _seconds(_calls_by_pandas, log, max(rounds // 5, 1))
     yield Row(
         f"calls() of {many}",
         spread(ours, "s", 2),
-        f"a part of it by groupby().agg(): {spread(theirs, 's', 2)}",
+        f"the same answer by pandas: {spread(theirs, 's', 2)}",
         f"{statistics.median(theirs) / statistics.median(ours):.1f} ×",
         f"< {MOST:g} s",
         max(ours) < MOST,
@@ -58,16 +62,32 @@ def asking_rows(rounds: int) -> Iterator[Row]:
     yield Row("… calls(), the rows shuffled", spread(times, "s", 2), must=f"< {MOST:g} s", ok=max(times) < MOST)
 
 
-def _grouped_by_pandas(log: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `calls` that pandas has a word for."""
-    by_call = log.sort_values(["ts", "attempt"]).groupby("call", sort=False)
-    return by_call.agg(
-        provider=("provider", "first"),
-        started=("ts", "first"),
-        attempts=("attempt", "size"),
-        outcome=("outcome", "last"),
-        waited=("waited", "sum"),
-        worked=("duration", "sum"),
+def _calls_by_pandas(log: pd.DataFrame) -> pd.DataFrame:
+    """The same answer as that of `calls`, in the quickest words that pandas has for it."""
+    rows = log.dropna(subset="call").sort_values(["ts", "attempt"])
+    by_call = rows.groupby("call", sort=False)
+    first, last = (rows.drop_duplicates("call", keep=keep).set_index("call") for keep in EDGES)
+    found = first[["chat", "operation", "provider", "model", "step"]].assign(
+        started=first["ts"],
+        ended=last["ts"] + last["duration"],
+        attempts=by_call.size(),
+        outcome=last["outcome"].where(last["outcome"] != "retry"),
+        waited=rows["waited"].fillna(rows["delay"]).groupby(rows["call"], sort=False).sum(),
+        worked=by_call["duration"].sum(),
+    )
+    bad = rows[rows["outcome"].isin(["retry", "failed"]) | rows["outcome"].isna()]
+    failures = {edge: bad.drop_duplicates("call", keep=edge).set_index("call") for edge in EDGES}
+    for word in ("kind", "error"):
+        for edge, rows_of in failures.items():
+            found[f"{edge}_{word}"] = rows_of[word]
+    return found.reset_index().sort_values(["started", "call"], ignore_index=True)
+
+
+def _same(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    """Whether they say the same, whatever their dtypes."""
+    return list(ours) == list(theirs) and all(
+        ((mine == other) | (mine.isna() & other.isna())).all()
+        for mine, other in ((ours[name].astype(object), theirs[name].astype(object)) for name in ours)
     )
 
 

@@ -158,13 +158,20 @@ def row_wait(each: Row) -> timedelta | None:
     return _span(each["delay_ms"] if each["waited_ms"] is None else each["waited_ms"])
 
 
+def in_order(attempts: Iterable[Row]) -> list[Row]:
+    """The attempts of a call: by their numbers where each has one of its own, else by time."""
+    own = by_time(attempts)
+    numbers = [r["attempt"] for r in own]
+    return own if None in numbers or len(set(numbers)) < len(own) else sorted(own, key=lambda r: r["attempt"])
+
+
 def by_time(attempts: Iterable[Row]) -> list[Row]:
     return sorted(attempts, key=lambda r: (r["ts"] is None, r["ts"] or START, r["attempt"] is None, r["attempt"] or 0))
 
 
 def naive_calls(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each call in the order of time."""
-    return {call: by_time(r for r in rows if r["call"] == call) for call in {r["call"]: 0 for r in rows} if call is not None}
+    """The rows of each call in their order."""
+    return {call: in_order(r for r in rows if r["call"] == call) for call in {r["call"]: 0 for r in rows} if call is not None}
 
 
 def naive_after(rows: Sequence[Row], *, measured: bool = False) -> list[timedelta | None]:
@@ -239,7 +246,7 @@ def times(own: list[Row]) -> tuple[timedelta | None, timedelta | None]:
     waited = total([row_wait(r) for r in own])
     worked = total([None if r["duration_ms"] is None else timedelta(milliseconds=r["duration_ms"]) for r in own])
     first, last = own[0], own[-1]
-    if None in (first["ts"], last["ts"], last["duration_ms"]):
+    if None in (first["ts"], last["ts"], last["duration_ms"]) or (last["waited_ms"] is None and last["delay_ms"] is not None):
         return waited, None
     lead = timedelta(milliseconds=first["waited_ms"] or 0)
     whole = last["ts"] + timedelta(milliseconds=last["duration_ms"]) - first["ts"] + lead

@@ -238,6 +238,22 @@ def test_the_persons_handlers_and_filters_see_neither_more_nor_less(name: str, l
 
 
 @pytest.mark.parametrize("name", SDKS)
+def test_a_logger_that_dict_config_turned_off_is_heard_and_stays_off_for_everybody_else(name: str) -> None:
+    handler, seen = records()
+    LOGGERS[name].addHandler(handler)
+    LOGGERS[name].disabled = True  # as logging.config does with every logger that its configuration doesn't name
+    try:
+        with FakeProvider([failing(503), reply("Hello!")]) as fake, capture_retries() as outer, capture_retries() as capture:
+            ask(name, fake)
+        assert (len(outer.frame()), len(capture.frame())) == (2, 2)
+        assert seen == []
+        assert LOGGERS[name].disabled is True
+    finally:
+        LOGGERS[name].disabled = False
+        LOGGERS[name].removeHandler(handler)
+
+
+@pytest.mark.parametrize("name", SDKS)
 def test_captures_that_overlap_hear_all_and_the_last_to_go_restores_the_level(name: str) -> None:
     first, second = capture_retries(), capture_retries()
     LOGGERS[name].setLevel(logging.ERROR)

@@ -310,23 +310,46 @@ def test_a_line_that_is_far_too_long_is_passed_over(tmp_path: Path) -> None:
     assert source_of(frame)["unfinished"] is True
 
 
+RETRYING = b"2026-11-20 09:00:00,123 INFO openai._base_client: Retrying request to /chat/completions in 0.5 seconds"
+
+
 def test_a_log_whose_first_lines_are_lost_is_still_a_log_of_chatkit() -> None:
-    frame = load(*[b"garbage"] * 7, b"Retrying request to /chat/completions in 0.5 seconds", GOOD, b"more")
+    frame = load(*[b"garbage"] * 7, RETRYING, GOOD, b"more")
     source = source_of(frame)
-    assert (source["rows"], source["damaged"], source["other"], source["format"]) == (1, 9, 0, "chatkit")
-    assert [number for number, _ in source["first_damaged"]] == [1, 2, 3, 4, 5]
-    assert sum(source["why"].values()) == 9
+    assert (source["rows"], source["damaged"], source["other"], source["format"]) == (2, 8, 0, "openai, chatkit")
+    assert source["first_damaged"] == [[number, "not JSON"] for number in range(1, 6)]
+    assert source["why"] == {"not JSON": 8}
 
 
-def test_a_first_record_after_many_blocks_takes_back_what_other_formats_read() -> None:
-    line = b"2026-11-20 09:00:00,123 INFO openai._base_client: Retrying request to /chat/completions in 0.5 seconds"
-    filler = [line, b"", b"x" * 90] * 9000
+def test_lines_of_other_libraries_in_a_log_of_chatkit_are_rows_in_their_order() -> None:
+    later = GOOD.replace(b'"openai"', b'"anthropic"')
+    torn = RETRYING.removesuffix(b" 0.5 seconds")
+    frame = load(RETRYING, GOOD, b"", torn, b"started", RETRYING, later, RETRYING, GOOD[:70], end=b"")
+    source = source_of(frame)
+    assert (source["rows"], source["damaged"], source["other"], source["lines"]) == (5, 3, 0, 8)
+    assert frame["outcome"].isna().tolist() == [True, False, True, False, True]
+    assert frame["provider"].tolist() == ["openai", "openai", "openai", "anthropic", "openai"]
+    assert [number for number, _ in source["first_damaged"]] == [4, 5, 9]
+    assert source["unfinished"] is True
+    assert len(load(RETRYING, GOOD, later, format="chatkit")) == 2
+
+
+def test_a_first_record_after_many_blocks_makes_damage_of_what_no_format_read() -> None:
+    torn = RETRYING.removesuffix(b" 0.5 seconds")
+    filler = [RETRYING, b"", b"x" * 90, torn] * 9000
     frame = load(*filler, GOOD, end=b"\n")
     source = source_of(frame)
-    assert (source["rows"], source["damaged"], source["lines"]) == (1, 18_000, 18_001)
-    assert [number for number, _ in source["first_damaged"]] == [1, 3, 4, 6, 7]
+    assert (source["rows"], source["damaged"], source["other"], source["lines"]) == (9001, 18_000, 0, 27_001)
+    assert [number for number, _ in source["first_damaged"]] == [3, 4, 7, 8, 11]
     assert sum(source["why"].values()) == 18_000
-    assert list(frame["provider"].cat.categories) == ["openai"]
+    assert frame["duration"].notna().tolist() == [False] * 9000 + [True]
+
+
+def test_a_field_that_a_splice_tells_twice_counts_as_it_is_told_last() -> None:
+    twice = GOOD.replace(b'"status_code":null', b'"status_code":52931840,"status_code":529')
+    assert msgspec.json.decode(twice, type=AttemptRecord).status_code == 529
+    frame = load(GOOD, twice, twice.replace(b":529,", b":529310,"))
+    assert (frame["status_code"].tolist(), frame.attrs["log"]["damaged"]) == ([pd.NA, 529], 1)
 
 
 def test_an_archive_that_breaks_off_gives_what_is_there(tmp_path: Path) -> None:

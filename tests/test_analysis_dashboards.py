@@ -38,7 +38,7 @@ def test_a_dashboard_has_six_panels_and_the_facts() -> None:
     minutes = whole["waited"].total_seconds() / 60
     assert (
         figure.get_suptitle()
-        == f"60 calls · {len(df)} attempts · {minutes:.3g} min waited ({whole['waiting_share']:.0%} of the time) · {known}"
+        == f"60 calls · {len(df)} attempts · {minutes:.3g} min waited ({whole['waiting_share']:.0%} of the calls' time) · {known}"
     )
     assert figure.get_size_inches().tolist() == [12, 8]
 
@@ -57,14 +57,14 @@ def test_of_an_empty_frame_every_panel_says_so() -> None:
 
 def test_of_a_foreign_log_only_what_is_known_is_said() -> None:
     facts = dashboard(foreign()).get_suptitle()
-    assert facts.startswith("30 attempts · ")
+    assert facts.startswith("30 failed attempts · ")
     assert facts.endswith(" waited")
 
 
 def test_lines_without_any_time_are_no_error() -> None:
     figure = dashboard(frame([row(provider="openai", delay_ms=500, attempt=1)] * 3))
     figure.savefig(BytesIO())
-    assert figure.get_suptitle() == "3 attempts · 1.5 s waited"
+    assert figure.get_suptitle() == "3 failed attempts · 1.5 s waited"
 
 
 def test_pyplot_holds_no_figure_after_thirty_dashboards() -> None:
@@ -117,7 +117,7 @@ def test_a_frame_is_never_changed() -> None:
 def test_one_attempt_is_a_dashboard() -> None:
     figure = dashboard(frame([row(ts=at(0), call="a", attempt=1, waited_ms=0, duration_ms=10, outcome="ok")]))
     figure.savefig(BytesIO())
-    assert figure.get_suptitle() == "1 call · 1 attempt · 0 s waited (0% of the time) · 100% of 1 call succeeded"
+    assert figure.get_suptitle() == "1 call · 1 attempt · 0 s waited (0% of the calls' time) · 100% of 1 call succeeded"
 
 
 def test_a_dashboard_shows_itself_exactly_once_in_a_notebook() -> None:

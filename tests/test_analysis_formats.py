@@ -77,6 +77,22 @@ def test_every_retry_of_a_sample_is_read_by_its_own_format_and_no_other_line(nam
         assert [who for who, _ in read(line)] == ([name] if is_retry(name, line) else []), line
 
 
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name != "sse"])
+def test_a_line_of_a_sample_says_the_same_within_the_log_of_a_container(name: str) -> None:
+    for line in SAMPLES[name]:
+        packed = json.dumps({"log": line + "\n", "stream": "stderr", "time": "2026-11-20T12:00:00.250000001Z"})
+        ((_, fields),) = read(packed) or [("", {"ts": NOON})]
+        assert fields["ts"] is not None
+        assert {**fields, "ts": None} == {**dict(read(line)).get(name, {}), "ts": None}, line
+
+
+@pytest.mark.parametrize("prefix", ["2026-11-20T12:00:00.250000001Z stderr F ", "web-1  | ", "[pod/app-7d9c/app] "])
+def test_what_a_collector_puts_before_a_line_is_no_part_of_it(prefix: str) -> None:
+    for line in [f"level=warning event={json.dumps(TENACITY)} logger=app", *SAMPLES["stamina"]]:
+        ((_, fields),) = read(prefix + line)
+        assert {**fields, "ts": None} == {**read(line)[0][1], "ts": None}, line
+
+
 def test_there_is_a_sample_of_every_format() -> None:
     assert ["chatkit", *sorted(SAMPLES)] == sorted(format_names(), key=lambda name: (name != "chatkit", name))
 
@@ -165,6 +181,62 @@ def test_a_message_is_found_in_any_layout(layout: str, ts: datetime | None, berl
     assert read(layout.format(MESSAGE)) == [("openai", expected)]
 
 
+TENACITY = 'Retrying app.ask in 2 seconds as it raised ValueError: no "luck".'
+WRAPPED = [
+    {"textPayload": TENACITY, "timestamp": "2026-11-20T12:00:00.250Z", "insertId": "x"},
+    {"jsonPayload": {"message": TENACITY, "logger": "app"}, "timestamp": "2026-11-20T12:00:00.250Z"},
+    {"MESSAGE": TENACITY, "__REALTIME_TIMESTAMP": "1795176000250000", "_PID": "7"},
+    {"labels": {"app": "x"}, "line": TENACITY, "timestamp": "2026-11-20T12:00:00.250Z"},
+    {
+        "text": f"2026-11-20 13:00:00.250 | WARNING  | app:ask:7 - {TENACITY}\n",
+        "record": {"message": TENACITY, "name": "app", "time": {"repr": "2026-11-20 13:00:00.250000+01:00", "timestamp": 1795176000.25}},
+    },
+    {"log": json.dumps({"message": TENACITY, "asctime": "2026-11-20 13:00:00,250"}) + "\n", "time": "2026-11-20T12:00:00.25Z"},
+    {"log": f"\x1b[33m2026-11-20 13:00:00,250\x1b[0m \x1b[1m{TENACITY}\x1b[0m\n", "stream": "stderr", "time": "2026-11-20T12:00:00.25Z"},
+    {"log": f"timestamp=2026-11-20T12:00:00.25Z level=warning event={json.dumps(TENACITY)} logger=app\n", "stream": "stderr"},
+    {"event": "llm.retry", "message": TENACITY, "ts": "1795176000.250"},
+]
+"""As Cloud Logging, journalctl, Loki, loguru and Docker (of JSON, of colours, of logfmt) write it, and with an event beside the message."""
+
+
+@pytest.mark.parametrize("line", WRAPPED)
+def test_a_message_within_json_is_found_with_its_time_and_without_what_stands_beside_it(line: dict[str, Any], berlin: None) -> None:
+    expected = {"ts": NOON, "operation": "retry", "delay_ms": 2000, "kind": "program", "error": 'ValueError: no "luck"'}
+    assert read(json.dumps(line)) == [("tenacity", expected)]
+
+
+@pytest.mark.parametrize("line", ['{"a": {"b": {"c": {"message": "stamina.retry_scheduled"}}}}', '{"content": "stamina.retry_scheduled"}'])
+def test_json_that_is_whole_is_not_damaged_because_its_message_is_elsewhere(line: str) -> None:
+    assert read(line) == [("stamina", {"ts": None, "operation": "retry"})]
+
+
+def test_the_place_in_the_source_that_rich_puts_behind_a_message_is_no_part_of_the_error() -> None:
+    line = "[11/20/26 13:00:00] WARNING  Retrying app.ask in 2 seconds as it raised ValueError: no luck.       app.py:17"
+    assert fields_of(line, "tenacity")["error"] == "ValueError: no luck"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("11/20/2026 01:00:00 PM", datetime(2026, 11, 20, 13)),
+        ("11/20/2026 12:00:00 AM", datetime(2026, 11, 20)),
+        ("[11/20/26 13:00:00]", datetime(2026, 11, 20, 13)),
+        ("[20/Nov/2026 13:00:00]", datetime(2026, 11, 20, 13)),
+        ("[20/Nov/2026:13:00:00 +0100]", datetime(2026, 11, 20, 13, tzinfo=timezone(timedelta(hours=1)))),
+        ("20 Nov 2026 13:00:00.250", datetime(2026, 11, 20, 13, 0, 0, 250_000)),
+        ("Fri Nov 20 13:00:00 2026", datetime(2026, 11, 20, 13)),
+        ("1795176000.25", datetime(2026, 11, 20, 12, 0, 0, 250_000, UTC)),
+    ],
+)
+def test_times_are_read_as_logs_write_them(text: str, moment: datetime) -> None:
+    assert moments_in(text) == [moment]
+
+
+@pytest.mark.parametrize("text", ["11/20/2026 13:00:00", "11/20/2026 13:00:00 PM", "20/Nix/2026 13:00:00", "31/Feb/2026 13:00:00"])
+def test_a_time_that_may_be_two_or_none_is_not_guessed(text: str) -> None:
+    assert moments_in(text) == []
+
+
 def test_a_time_with_an_offset_counts_more_than_a_local_one(berlin: None) -> None:
     assert first_moment(["2026-11-20 08:00:00 app", "2026-11-20T12:00:00.250Z"]) == NOON
 
@@ -189,6 +261,9 @@ def test_a_time_that_is_none_is_passed_over() -> None:
             "INFO:anthropic._base_client:Retrying request in 0.465733 seconds (retry 2 of 5)",
             {"provider": "anthropic", "delay_ms": 466, "attempt": 2},
         ),
+        ("Retrying request to /v1/models?limit=20 in 0.465733 seconds", {"provider": "anthropic", "delay_ms": 466}),
+        ("[INFO/MainProcess] Retrying request to /uploads/u_1/parts in 0.465733 seconds", {"provider": "openai", "delay_ms": 466}),
+        ("Retrying request to https://my.test/containers in 8.000000 seconds", {"provider": "openai", "delay_ms": 8000}),
         ("INFO:groq._base_client:Retrying request to /openai/v1/chat/completions in 0.5 seconds", {"provider": "groq", "delay_ms": 500}),
     ],
 )
@@ -207,6 +282,7 @@ def test_both_wordings_of_the_sdks_are_told_apart_by_logger_or_path(line: str, e
         "app: Retrying request to our warehouse in 3 seconds, as it was closed",
         "I saw seconds as it raised its head",
         "Retry: press any key",
+        "Retrying request to inventory in 2.500000 seconds",
         "Retry needed, said the operator",
         "retrying LLM stream",
         "stamina is needed",
@@ -231,6 +307,26 @@ def test_tenacitys_older_words_name_no_class() -> None:
         "error": "the read operation timed out",
     }
     assert fields_of("Retrying <unknown> in 1e+03 seconds as it raised KeyError: 'x'.", "tenacity")["delay_ms"] == 1_000_000
+
+
+@pytest.mark.parametrize(("attempt", "delay_ms"), [(1, 500), (2, None)])
+def test_staminas_older_words_tell_how_long_it_slept_in_all(attempt: int, delay_ms: int | None) -> None:
+    line = f"[warning] stamina.retry_scheduled args=() attempt={attempt} callable=app.ask error=\"TimeoutError('x')\" kwargs={{}} slept=0.5"
+    expected = {"ts": None, "operation": "retry", "attempt": attempt, "delay_ms": delay_ms, "kind": "timeout", "error": "TimeoutError: x"}
+    assert read(line) == [("stamina", {name: value for name, value in expected.items() if name == "ts" or value is not None})]
+    assert read(line.replace("slept=", "backoff=")) == read(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"), [("2026-11-20 13:00:00,250 DEBUG Retry: /v1?a=b", True), ("DEBUG Retry: the job", False), ("Retry: /v1", False)]
+)
+def test_a_status_that_urllib3_retries_is_known_by_its_logger_or_its_level_and_path(line: str, ours: bool) -> None:
+    assert [name for name, _ in read(line)] == ["urllib3"] * ours
+
+
+def test_urllib3s_oldest_words_are_read() -> None:
+    line = "requests.packages.urllib3.connectionpool: Retrying (2 attempts remain) after connection broken by 'error(111)': /x"
+    assert fields_of(line, "urllib3")["error"] == "error: 111"
 
 
 def test_a_value_that_tenacity_retried_stays_out() -> None:
@@ -288,6 +384,30 @@ def test_a_retry_that_cannot_be_read_is_damaged_and_the_reason_quotes_nothing(li
 )
 def test_durations_of_go(delay: str, milliseconds: int) -> None:
     assert fields_of(f'{{"msg": "retrying LLM stream", "attempt": 1, "delay": {delay}}}', "service")["delay_ms"] == milliseconds
+
+
+def test_the_time_that_the_program_told_counts_more_than_that_of_the_collector() -> None:
+    line = json.dumps({"ts": "2026-11-20T12:00:00.25Z", "msg": "retrying LLM stream", "fields": {"attempt": 7, "delay": "1m4s"}})
+    for packed in (
+        json.dumps({"log": line, "time": "2026-11-20T12:34:56Z"}),
+        f'{{"timestamp": "2026-11-20T12:34:56Z", "jsonPayload": {line}}}',
+    ):
+        assert fields_of(packed, "service")["ts"] == NOON
+
+
+def test_a_name_that_is_a_number_or_an_object_costs_no_row() -> None:
+    line = '{"msg": "retrying LLM stream", "chat_id": 7, "provider": {"name": "x"}, "attempt": 1, "delay": "1s"}'
+    assert fields_of(line, "service") == {"ts": None, "operation": "chat", "attempt": 1, "delay_ms": 1000, "chat": "7"}
+    line = 'data: {"type": "retry", "chat_id": 7, "provider": ["x"], "attempt": 1, "delay_ms": 1000}'
+    assert fields_of(line, "sse") == {"ts": None, "operation": "chat", "attempt": 1, "delay_ms": 1000, "outcome": "retry", "chat": "7"}
+
+
+def test_an_event_whose_type_stands_on_a_line_of_its_own_is_read() -> None:
+    event = '{"chat_id": "9f", "attempt": 1, "delay_ms": 1000, "error": "no luck", "retrying_at": "2026-11-20T12:00:01.25Z"}'
+    assert fields_of(f"data: {event}", "sse")["ts"] == NOON
+    assert fields_of('data: {"retry": ' + event.replace("retrying_at", "retryingAt") + "}", "sse")["ts"] == NOON
+    assert read('data: {"note": "\\"retrying_at\\": tomorrow"}') == []
+    assert read('data: {"type": "done", "retrying_at": "2026-11-20T12:00:01.25Z"}') == []
 
 
 def test_an_event_of_another_writer_keeps_its_attempt_where_its_words_are_unknown() -> None:

@@ -159,6 +159,21 @@ def test_attempts_of_the_same_moment_are_in_the_order_of_their_numbers() -> None
     assert list(waits_after(frame(together[::-1])).dropna()) == [seconds(2), seconds(1.1)]
 
 
+def test_a_clock_that_was_set_back_amidst_a_call_changes_neither_its_end_nor_its_waits() -> None:
+    back = [each | {"ts": at(-60 * n)} for n, each in enumerate(SAVED)]
+    found = only(calls(frame(back)))
+    assert (found["outcome"], found["started"], found["first_kind"], found["waited"]) == ("ok", at(0), "overloaded", seconds(3.1))
+    assert list(waits_after(frame(back)).dropna()) == [seconds(1.1), seconds(2)]
+    untimed = [SAVED[0] | {"ts": None}, *SAVED[1:]]
+    assert only(calls(frame(untimed)))["outcome"] == "ok"
+
+
+def test_attempts_that_are_counted_twice_are_in_the_order_of_time() -> None:
+    """A log whose calls are named by the job has several that begin with attempt 1."""
+    job = [*SAVED[:2], row(**HERE, ts=at(60), attempt=1, waited_ms=0, duration_ms=500, outcome="failed", kind="auth")]
+    assert only(calls(frame(job)))["outcome"] == "failed"
+
+
 def test_rows_without_a_call_are_counted_and_make_no_call() -> None:
     found = calls(frame([*SAVED, *FOREIGN]))
     assert len(found) == 1

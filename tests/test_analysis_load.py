@@ -479,12 +479,8 @@ def test_each_file_has_its_own_format(tmp_path: Path) -> None:
 
 def test_a_format_that_is_named_is_the_only_one(tmp_path: Path) -> None:
     mixed = io.BytesIO(LOG + OPENAI.encode() + b"\n")
-    assert told(load_retry_log(mixed))["damaged"] == 1
-    mixed.seek(0)
-    assert (told(load_retry_log(mixed, format="chatkit"))["rows"], told(load_retry_log(io.BytesIO(LOG), format="chatkit"))["rows"]) == (
-        6,
-        6,
-    )
+    ours = told(load_retry_log(mixed, format="chatkit"))
+    assert (ours["rows"], ours["damaged"]) == (6, 1)
     mixed.seek(0)
     frame = load_retry_log(mixed, format="openai")
     assert (told(frame)["rows"], told(frame)["other"]) == (1, 6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from tests.simulated_requests import EPOCH, SECOND
     st.lists(
         st.tuples(st.none() | st.integers(-(10**9), 10**9), st.sampled_from(["ok", "retry", "failed", "abandoned", None])), max_size=30
     ),
-    st.sampled_from([(1, "1s"), (10, 10), (60, "1min"), (3600, timedelta(hours=1)), (0.5, 0.5)]),
+    st.sampled_from([(1, "1s"), (10, 10), (60, "1min"), (3600, timedelta(hours=1)), (0.5, 0.5), (7, np.int64(7))]),
 )
 @settings(deadline=None)
 def test_every_stretch_from_first_to_last_is_counted(rows: list[tuple[int | None, str | None]], every: tuple[float, Any]) -> None:
@@ -54,7 +55,7 @@ def test_a_load_of_too_many_rows_is_refused_with_one_that_fits() -> None:
     assert len(load_over_time(df, "1h")) == 10 * 365 * 24 + 1
 
 
-@pytest.mark.parametrize("every", ["often", 0, -1, "0s", "1ns", None, float("nan"), "NaT", []])
+@pytest.mark.parametrize("every", ["often", 0, -1, "0s", "1ns", None, float("nan"), "NaT", [], True])
 def test_a_stretch_that_is_no_length_of_time_is_refused(every: Any) -> None:
     with pytest.raises(UsageError, match="give a length of time"):
         load_over_time(attempts_frame([]), every)

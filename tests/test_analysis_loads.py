@@ -71,7 +71,7 @@ def test_the_failed_part_is_filled_darker() -> None:
     ("every", "said"), [("1min", "1 min"), (30, "30 s"), (0.5, "500 ms"), (timedelta(minutes=2), "2 min"), (None, "2 s")]
 )
 def test_bins_can_be_given(every: Any, said: str) -> None:
-    assert plot_load(recorded(60), every=every).get_xlabel() == f"time (UTC), by {said}"
+    assert plot_load(recorded(60), every=every).get_xlabel().split(": ")[0] == f"time (UTC), by {said}"
 
 
 @pytest.mark.parametrize("every", ["often", 0, -1, "0s", [1], float("nan"), pd.NaT])
@@ -85,6 +85,18 @@ def test_too_many_bins_are_a_usage_error_that_says_which_would_do() -> None:
     with pytest.raises(UsageError, match=r"more than 10,000 bins; give more, such as 60 s"):
         plot_load(df, every="1s")
     assert plot_load(df, every="60s").lines
+
+
+def test_of_very_many_bins_the_highest_are_drawn() -> None:
+    df = frame([row(ts=at(7 * n), outcome="ok") for n in range(900)] + [row(ts=at(3000.5), outcome="failed")] * 50)
+    load = load_over_time(df, "1s")
+    ax = plot_load(df, every="1s")
+    (line,) = ax.lines
+    assert len(line.get_xdata()) <= MOST_BINS + 1 < len(load)
+    tops = [float(collection.get_paths()[0].vertices[:, 1].max()) for collection in ax.collections]
+    assert tops == [load["requests"].max(), load["failed"].max()]
+    few = -(-len(load) // MOST_BINS)
+    assert ax.get_xlabel() == f"time (UTC), by 1 s: the highest of each {few} s"
 
 
 @given(st.floats(0, 3e9))
@@ -109,6 +121,13 @@ def test_a_second_load_keeps_the_unit_and_takes_another_colour() -> None:
     assert slow.get_color() != fast.get_color()
     assert legend(ax) == ["slow", "fast", "slow: failed", "fast: failed"]
     assert ax.get_ylim()[1] > 60
+
+
+def test_the_label_of_another_figure_is_no_unit() -> None:
+    ax = plt.subplots()[1]
+    ax.plot([0, 1])
+    ax.set_ylabel("tokens")
+    assert plot_load(frame([row(ts=at(n)) for n in range(100)]), ax=ax).get_ylabel() == "requests per second"
 
 
 def test_load_takes_a_colour() -> None:
@@ -145,7 +164,41 @@ def test_loads_far_apart_are_drawn_on_a_logarithmic_axis(peak: list[int], scale:
 
 def test_nothing_to_compare_is_said() -> None:
     assert plot_policies(compared([], [])).texts[0].get_text() == "no policies compared"
-    assert plot_policies(compared([None], [3])).texts[0].get_text() == "no delayed call succeeded"
+    assert plot_policies(compared([None], [3], [100], ["a"])).texts[0].get_text() == "no delayed call succeeded:\na (gave up 100%)"
+
+
+def test_times_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
+    ax = plot_policies(compared([1, 1300], [2, 3]))
+    ax.figure.draw_without_rendering()
+    assert ax.get_xscale() == "log"
+    assert {"1 s", "10 s", "1 min", "10 min"} <= {label.get_text() for label in ax.get_xticklabels()}
+    assert ax.get_xlim()[0] < 1
+    assert ax.get_xlim()[1] > 1950
+
+
+def test_points_take_their_looks_by_any_name() -> None:
+    ax = plot_policies(compared([10, 20], [5, 6]), c="k", markersize=3)
+    assert {(p.get_color(), p.get_markersize()) for p in ax.lines if p.get_marker() == "o"} == {("k", 3)}
+
+
+@pytest.mark.parametrize("inches", [4.0, 6.4, 12.0])
+def test_policies_that_gave_up_every_call_are_named_within_the_figure(inches: float) -> None:
+    names = ["kept trying", *(f"at most {n} attempts" for n in range(1, 10))]
+    figure = plt.figure(figsize=(inches, 4), layout="constrained")
+    ax = plot_policies(compared([10, *[None] * 9], [3] * 10, [0, *[100] * 9], names), ax=figure.subplots())
+    figure.canvas.draw()
+    box = ax.title.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    said = ax.get_title().replace("\n", " ")
+    assert said.startswith("no delayed call succeeded: at most 1 attempts (gave up 100%), at most 2")
+    assert said.endswith("and 3 more")
+    assert not any(line.endswith("(gave") for line in ax.get_title().split("\n"))
+
+
+def test_where_no_call_was_delayed_that_is_said() -> None:
+    ax = plot_policies(compared([None, None], [0, 0], [0, 100], ["idle", "strict"]))
+    assert ax.texts[0].get_text() == "no delayed call succeeded:\nstrict (gave up 100%)\nno call was delayed: idle"
 
 
 def test_hostile_names_of_policies_are_escaped() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,14 +15,18 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+from matplotlib.path import Path
 
 from chatkit.analysis.figures.drawing import SEGMENTS, kind_colour
+from chatkit.analysis.figures.loads import plot_load
 from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting, survival
 from chatkit.analysis.questions.grouping import calls
 from chatkit.analysis.questions.summaries import backoff_curve, by_kind, summarize
+from chatkit.analysis.replay.simulation import simulate
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, row
-from tests.pictures import foreign, recorded
+from tests.pictures import OUTAGE, POLICIES, foreign, recorded
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +91,56 @@ def test_waiting_takes_the_keywords_of_a_line() -> None:
     assert set(legend(ax)) == {"mine"}
 
 
+@pytest.mark.parametrize(
+    "style", [{"c": "k", "lw": 3}, {"markersize": 3, "marker": "s"}, {"ls": ":"}, {"linestyle": ":", "linewidth": 2}], ids=str
+)
+@pytest.mark.parametrize("plot", [plot_waiting, plot_attempts, plot_backoff])
+def test_a_look_is_taken_by_any_name_that_matplotlib_has_for_it(plot: Callable[..., Axes], style: dict[str, Any]) -> None:
+    drawn = plot(recorded(20), **style).lines[1 if plot is plot_backoff else 0]  # after the theory
+    assert all(getattr(drawn, f"get_{name}")() == value for name, value in style.items())
+
+
+def test_a_step_can_be_drawn_another_way() -> None:
+    assert plot_waiting(recorded(9), where="pre").lines[0].get_drawstyle() == "steps-pre"
+    assert plot_attempts(recorded(9), where="pre").lines[0].get_drawstyle() == "steps-pre"
+
+
+def crossed(ax: Axes) -> list[str]:
+    """The lines that go below the legend."""
+    ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    assert legend
+    found = []
+    for line in ax.lines:
+        x, y = ax.transData.transform(np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)])).T
+        if line.get_drawstyle() == "steps-post":
+            x, y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
+        if Path(np.column_stack([x, y])).intersects_bbox(legend.get_window_extent(), filled=False):
+            found.append(str(line.get_label()))
+    return found
+
+
+@pytest.mark.parametrize("size", [(3.0, 2.2), (6.4, 2.4), (6.4, 4.8), (12.0, 4.0)], ids=str)
+@pytest.mark.parametrize("letters", [7, 10, 14])
+@pytest.mark.parametrize("plot", [plot_waiting, plot_load, plot_backoff])
+def test_a_legend_covers_no_line(plot: Callable[..., Axes], letters: int, size: tuple[float, float]) -> None:
+    early = frame([*waits(*((n, 60_000) for n in range(60))), *waits((5000, 1)), *waits((9, 9000), provider="anthropic")])
+    for df in (early, recorded(60), foreign()) if plot is not plot_backoff else (recorded(60), foreign()):
+        with plt.rc_context({"font.size": letters}):
+            ax = plot(df, ax=Figure(figsize=size, layout="constrained").subplots())
+            assert crossed(ax) == []
+
+
+def test_hours_of_waiting_are_said_in_hours() -> None:
+    assert plot_waiting(frame(waits((0, 0), (600, 7_200_000)))).get_ylabel() == "waited, in all (h)"
+
+
+def test_low_axes_have_fewer_lines() -> None:
+    df = frame([each for n in range(20) for each in waits((n, 1000 * (n + 1)), provider=f"p{n:02}")])
+    ax = plot_waiting(df, ax=Figure(figsize=(5, 2)).subplots())
+    assert legend(ax) == ["p19: 20 s", "p18: 19 s", "p17: 18 s", "17 others: 2.55 min"]
+
+
 def test_two_records_on_one_ax_share_a_unit() -> None:
     ax = plot_waiting(frame(waits((0, 0), (600, 600_000))))
     plot_waiting(frame(waits((0, 0), (50, 30_000))), ax=ax)
@@ -125,6 +180,21 @@ def test_backoff_draws_the_curve() -> None:
     assert ax.get_yscale() == "log"
 
 
+def test_bars_of_full_jitter_end_within_the_axes() -> None:
+    df = simulate(OUTAGE, POLICIES["full jitter"], clients=500)
+    lowest = backoff_curve(df)["actual_p05"].min().total_seconds()
+    assert plot_backoff(df).get_ylim()[0] < lowest
+
+
+def test_a_bar_that_reaches_down_to_nothing_is_cut_off() -> None:
+    rows = [
+        row(ts=at(9 * c), call=f"c{c}", attempt=n, outcome="retry" if n == 1 else "ok", waited_ms=0 if n == 1 or c < 5 else 1000)
+        for c in range(20)
+        for n in (1, 2)
+    ]
+    assert 0.01 < plot_backoff(frame(rows)).get_ylim()[0] < 0.05
+
+
 def test_bars_of_the_backoff_reach_from_p5_to_p95() -> None:
     curve = backoff_curve(recorded(120))
     ax = plot_backoff(recorded(120))
@@ -159,9 +229,19 @@ def test_many_attempts_are_drawn_as_a_band_on_a_logarithmic_axis() -> None:
     assert len(ax.lines) == 2
 
 
+def test_a_call_of_thousands_of_failures_is_drawn_with_few_points() -> None:
+    rows = [row(ts=at(60 * n), call="a", attempt=n, outcome="retry", waited_ms=60_000 * (n > 1), duration_ms=10) for n in range(1, 3000)]
+    ax = plot_backoff(frame(rows))
+    assert max(len(line.get_xdata()) for line in ax.lines) <= SEGMENTS
+    assert legend(ax) == ["theory: 1, 2, 4 … 60 s", "no hint (2,998)"]
+
+
 def test_backoff_takes_the_keywords_of_points() -> None:
     ax = plot_backoff(recorded(30), color="k", label="mine")
     assert legend(ax)[1:] == ["mine"] * (len(legend(ax)) - 1)
+    ax = plot_backoff(foreign(), color="k", label="mine")
+    assert legend(ax)[1:] == ["mine"]
+    assert ax.lines[1].get_color() == "k"
 
 
 def test_kinds_draw_a_bar_a_kind_the_most_frequent_on_top() -> None:

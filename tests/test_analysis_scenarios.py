@@ -188,11 +188,27 @@ def test_every_call_of_any_log_is_replayed_or_counted(rows: list[dict[str, Any]]
     assert frame["call"].nunique() == said["calls"]
     assert not (frame["kind"] == "auth").any()
     assert frame["ts"].is_monotonic_increasing
-    down = outages(log)
     for row in frame.to_dict("records"):
-        theirs = down[(down["provider"] == row["provider"]) | (down["provider"].isna() & pd.isna(row["provider"]))]
-        met = ((theirs["started"] <= row["ts"]) & (row["ts"] <= theirs["ended"])).any()
-        assert met == (row["outcome"] != "ok")
+        theirs = [each for each in rows if each["ts"] and each["provider"] == (None if pd.isna(row["provider"]) else row["provider"])]
+        assert is_down(theirs, row["ts"]) == (row["outcome"] != "ok")
+
+
+def is_down(theirs: list[dict[str, Any]], moment: datetime) -> bool:
+    """Whether a moment lies among failures of which each begins at most a minute after those before it, with no success in between."""
+    reach = None
+    for each in sorted(theirs, key=lambda each: (each["ts"], each["outcome"] != "ok")):
+        begun = each["ts"]
+        if each["outcome"] == "ok":
+            if begun > moment:
+                break
+            reach = None
+        elif each["outcome"] != "abandoned" and each["kind"] != "auth":
+            near = reach is not None and begun <= reach + timedelta(minutes=1)
+            if begun > moment:
+                return near or (reach is not None and moment <= reach)
+            end = begun + timedelta(milliseconds=each["duration_ms"] or 0)
+            reach = max(reach, end) if near and reach else end
+    return reach is not None and moment <= reach
 
 
 ROWS_FIELDS = ("ts", "call", "provider", "attempt", "duration_ms", "outcome", "delay_ms", "hint_ms", "kind")
@@ -209,11 +225,33 @@ def test_a_log_that_lost_its_dtypes_is_replayed_all_the_same() -> None:
     pd.testing.assert_frame_equal(simulate(read, RetryPolicy(jitter="full")), simulate(log, RetryPolicy(jitter="full")))
 
 
-def test_successes_within_outages_are_counted_against_the_model() -> None:
-    log = attempts_frame([failure(0, "x"), record(10, "lucky", "ok"), failure(20, "y")])
-    frame = simulate(log, RetryPolicy())
-    assert frame.attrs["simulated"]["successes_within_outages"] == 1
-    assert "retry" in frame[frame["call"] == "lucky"]["outcome"].tolist()
+def test_a_provider_that_answers_in_between_is_not_down() -> None:
+    log = attempts_frame(
+        [
+            failure(0, "x", duration_ms=30_000),  # one that hangs, while others are answered
+            record(10, "between", "ok"),
+            failure(20, "y"),
+            record(50, "after", "ok"),
+            record(5, "other", "ok", provider="b"),
+        ]
+    )
+    frame = simulate(log, RetryPolicy(), latency=0)
+    tries = {call: [(ts - EPOCH).total_seconds() for ts in own] for call, own in frame.groupby("call")["ts"]}
+    assert tries == {"x": [0, 1, 3, 7, 15], "between": [10], "y": [20, 21], "after": [50], "other": [5]}
+
+
+def test_an_hour_of_failures_between_answers_is_replayed_as_it_was() -> None:
+    log = attempts_frame(
+        each
+        for n in range(360)
+        for each in (
+            failure(10 * n, f"{n}", duration_ms=500),
+            record(10 * n + 1.5, f"{n}", "ok", attempt=2, waited_ms=1000, duration_ms=500),
+        )
+    )
+    again = simulate(log, RetryPolicy())
+    assert len(outages(log)) == 1
+    assert (len(again), again["waited"].sum()) == (len(log), log["waited"].sum())
 
 
 def test_a_simulated_log_is_taken_by_what_takes_a_log() -> None:

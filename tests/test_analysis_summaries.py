@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,31 @@ def test_the_logs_of_others_count_as_attempts_and_waits_and_give_no_rate() -> No
     theirs = with_index(summarize(frame(LOG)))[-1]
     assert (theirs["calls"], theirs["attempts"], theirs["waited"]) == (0, 2, seconds(2))
     assert [theirs[name] for name in ("success_rate", "retries_per_call", "waiting_share", "waited_p50")] == [None] * 4
+
+
+def test_a_call_of_which_only_a_failure_and_the_wait_after_it_are_known_has_no_share() -> None:
+    """As the hooks of tenacity have it: how the call went on isn't told."""
+    theirs = row(call="t", ts=at(0), attempt=1, duration_ms=500, outcome="retry", delay_ms=1000)
+    found = with_index(summarize(frame([*LOG, theirs]), by=None))[0]
+    assert (found["calls"], found["share_of"], found["waited"]) == (6, 5, seconds(9.5))
+    assert found["waiting_share"] == pytest.approx(6.5 / 21.5)
+
+
+def test_values_of_your_own_keep_their_order_and_what_they_are() -> None:
+    days = [date(2026, 11, 2), date(2026, 10, 30)]
+    widths = pd.cut([5.0, 20.0], [0, 10, 100])
+    week = pd.Categorical(["Tue", "Mon"], categories=["Mon", "Tue", "Wed"], ordered=True)
+    log = frame([row(call="a", attempt=1), row(call="b", attempt=1)])
+    assert summarize(log.assign(day=days), by="day").index.tolist() == days[::-1]
+    assert summarize(log.assign(width=widths), by="width").index.tolist() == list(widths.categories)
+    found = summarize(log.assign(weekday=week), by=["weekday", "operation"])
+    assert found.index.get_level_values("weekday").tolist() == ["Mon", "Tue"]
+    assert summarize(log.assign(weekday=week), by="weekday").index.dtype == week.dtype
+    assert summarize(log.assign(attempt=[10, 9]).astype(object), by="attempt").index.tolist() == [9, 10]
+    assert summarize(log.assign(team=["b", "a"]), by="team").index.tolist() == ["a", "b"]
+    zones = pd.Series([pd.Timestamp(0), pd.Timestamp(0, tz="UTC")], dtype=object)
+    assert summarize(log.assign(zones=zones), by="zones").index.tolist() == list(map(str, zones))
+    assert summarize(log.assign(mixed=["b", 7]), by="mixed").index.tolist() == ["7", "b"]
 
 
 def test_all_is_one_row_and_so_is_nothing() -> None:

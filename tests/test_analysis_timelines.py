@@ -165,7 +165,7 @@ def test_lanes_are_named_by_what_tells_them_apart() -> None:
     assert names(call("a", 0, model="m1", step=1) + call("b", 5, model="m2", step=2)) == ["m1 step 1", "m2 step 2"]
     assert names(call("a", 0, provider="p") + call("b", 5, provider="q")) == ["p", "q"]
     assert names(call("a", 0) + call("b", 5)) == ["09:00:00", "09:00:05"]
-    assert names(call("a", 0, model="m1") + call("b", 86_400, model="m2")) == ["11-20 09:00 m1", "11-21 09:00 m2"]
+    assert names(call("a", 0, model="m1") + call("b", 86_400, model="m2")) == ["Nov 20 09:00 m1", "Nov 21 09:00 m2"]
     assert names(call("a", 0, model="m1") + call("b", 5, model=None)) == ["m1", "unknown"]
 
 
@@ -218,6 +218,12 @@ def test_rows_of_no_call_among_calls_are_counted_in_the_title() -> None:
 
 def test_bars_that_fall_on_one_place_are_drawn_once() -> None:
     rows = [row(ts=at(n / 1000), provider="p", kind="timeout") for n in range(20_000)] + [row(ts=at(10_000), provider="p")]
+    _, attempts = drawn(plot_timeline(frame(rows)))
+    assert len(attempts) < 10
+
+
+def test_kinds_of_one_colour_that_fall_on_one_place_are_drawn_once() -> None:
+    rows = [row(ts=at(n / 1000), provider="p", kind=f"kind {n}") for n in range(2000)] + [row(ts=at(10_000), provider="p")]
     _, attempts = drawn(plot_timeline(frame(rows)))
     assert len(attempts) < 10
 

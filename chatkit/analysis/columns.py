@@ -64,9 +64,6 @@ class Grown:
         if self._values.dtype != dtype:
             self._values = self._values.astype(dtype)
 
-    def cut(self, length: int) -> None:
-        self._length = length
-
     def take(self) -> npt.NDArray[Any]:
         """The array itself, for good."""
         self._values.resize(self._length, refcheck=False)
@@ -97,10 +94,6 @@ class Column:
         """Append values of Python, None where unknown, or whole numbers."""
         raise NotImplementedError
 
-    def cut(self, length: int) -> None:
-        """Forget all but the first rows."""
-        raise NotImplementedError
-
     def take(self) -> Any:
         """The finished array; the column is used up."""
         raise NotImplementedError
@@ -114,9 +107,6 @@ class Moments(Column):
 
     def add(self, values: Values) -> None:
         self._ticks.add(ticks_of(values))
-
-    def cut(self, length: int) -> None:
-        self._ticks.cut(length)
 
     def take(self) -> Any:
         return pd.DatetimeIndex(self._ticks.take().view("datetime64[us]")).tz_localize("UTC")
@@ -135,9 +125,6 @@ class Spans(Column):
             whole[unknown] = NOT_A_TIME
         self._spans.add(whole)
 
-    def cut(self, length: int) -> None:
-        self._spans.cut(length)
-
     def take(self) -> Any:
         return self._spans.take().view("timedelta64[us]")
 
@@ -154,10 +141,6 @@ class Integers(Column):
         whole, unknown = _integers(values, int(self._limits.min), int(self._limits.max))
         self._values.add(whole.astype(self._limits.dtype))
         self._unknown.add(np.zeros(len(whole), np.bool_) if unknown is None else unknown)
-
-    def cut(self, length: int) -> None:
-        self._values.cut(length)
-        self._unknown.cut(length)
 
     def take(self) -> Any:
         return pd.arrays.IntegerArray(self._values.take(), self._unknown.take())
@@ -196,9 +179,6 @@ class Words(Column):
         self._codes.widen(_smallest(len(self._numbers.words)))
         self._codes.add(codes)
 
-    def cut(self, length: int) -> None:
-        self._codes.cut(length)
-
     def take(self) -> Any:
         codes, words = self._codes.take(), self._numbers.words
         used = np.zeros(len(words) + 1, np.bool_)
@@ -222,13 +202,6 @@ class Texts(Column):
         self._small.append(self._packed(plain))
         if len(self._small) >= SMALL:
             self._join()
-
-    def cut(self, length: int) -> None:
-        self._join()
-        while (rows := sum(map(len, self._parts))) > length:
-            last = self._parts.pop()
-            if rows - len(last) < length:
-                self._parts.append(last[: length - (rows - len(last))])
 
     def take(self) -> Any:
         self._join()

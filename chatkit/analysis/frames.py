@@ -138,15 +138,9 @@ class GrowingFrame:
     ----------
     foreign : bool
         Anybody may have written what is added: words of failures are freed from keys.
-
-    Attributes
-    ----------
-    rows : int
-        How many it has.
     """
 
     def __init__(self, *, foreign: bool = False) -> None:
-        self.rows = 0
         self._columns = {column: column_for(dtype) for column, dtype in COLUMNS.items()}
         if foreign:
             self._columns |= {column: Words(redact) for column in ("outcome", "kind", "error")}
@@ -176,15 +170,7 @@ class GrowingFrame:
         for name, column in self._columns.items():
             values = moments if isinstance(column, Moments) else fields.get(_FIELDS[name], unknown)
             column.add(values if inside is None else chosen(values, inside))
-        kept = rows if inside is None else int(inside.sum())
-        self.rows += kept
-        return rows - kept
-
-    def cut(self, rows: int) -> None:
-        """Forget all but the first rows."""
-        for column in self._columns.values():
-            column.cut(rows)
-        self.rows = rows
+        return 0 if inside is None else rows - int(inside.sum())
 
     def take(self) -> pd.DataFrame:
         """The frame; what was added is used up."""

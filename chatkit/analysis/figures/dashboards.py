@@ -86,9 +86,9 @@ def _facts(df: pd.DataFrame) -> str:
     whole = summarize(df, by=None)
     row = whole.iloc[0]
     facts = [_counted(row["calls"], "call")] if row["calls"] else []
-    facts.append(_counted(row["attempts"], "attempt"))
+    facts.append(_counted(row["attempts"], "attempt" if df["outcome"].notna().any() else "failed attempt"))
     waited = float(np.nan_to_num(seconds(whole, "waited"))[0])
-    share = "" if pd.isna(row["waiting_share"]) else f" ({percent(float(row['waiting_share']))} of the time)"
+    share = "" if pd.isna(row["waiting_share"]) else f" ({percent(float(row['waiting_share']))} of the calls' time)"
     facts.append(f"{span(waited)} waited{share}")
     if not pd.isna(row["success_rate"]):
         facts.append(f"{percent(float(row['success_rate']))} of {_counted(row['success_of'], 'call')} succeeded")

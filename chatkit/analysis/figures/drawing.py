@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import cbook, font_manager
 from matplotlib import dates as untyped_dates
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
@@ -23,6 +23,7 @@ from chatkit.retries.redaction import redact
 
 __all__ = [
     "GREY",
+    "LETTER",
     "OK",
     "SEGMENTS",
     "SERIES",
@@ -34,6 +35,7 @@ __all__ = [
     "inches",
     "kind_colour",
     "log_spans",
+    "looks",
     "named",
     "nothing",
     "percent",
@@ -47,9 +49,9 @@ __all__ = [
 
 dates: Any = untyped_dates  # no function of it has types
 OK = "#009E73"
-GREY = "#909090"
-SERIES = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#009E73", "#B0A000")
-"""Okabe and Ito's colours, which the colour-blind tell apart; their yellow darkened for white paper."""
+GREY = "#707070"
+SERIES = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#009E73", "#9048F8")
+"""Okabe and Ito's colours, which the colour-blind tell apart; a violet for their yellow, which white paper swallows."""
 _KINDS = {
     "rate_limit": "#E69F00",
     "overloaded": "#D55E00",
@@ -57,19 +59,21 @@ _KINDS = {
     "network": "#56B4E9",
     "timeout": "#0072B2",
     "unknown": GREY,
-    "auth": "#AA4466",
-    "quota": "#B0A000",
-    "context_exceeded": "#44AA99",
-    "model_not_found": "#7F6CC8",
-    "invalid_request": "#8C6D46",
-    "content_filter": "#AA4499",
-    "canceled": "#B8B8B8",
-    "program": "#6F7F8F",
+    "auth": "#B40000",
+    "quota": "#E4C06C",
+    "context_exceeded": "#782478",
+    "model_not_found": "#846CFC",
+    "invalid_request": "#842424",
+    "content_filter": "#5430C0",
+    "canceled": "#C8C8C8",
+    "program": "#505050",
 }
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SPANS = (1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36000, 86400, 864000)
 _MORE_SPANS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600)
 MANY = 30
+LETTER = 0.55
+"""How wide a letter is, to the size of the font, about."""
 SEGMENTS = 500
 """Points of a line, at most about: what is more can't be told apart on a screen."""
 
@@ -153,10 +157,21 @@ def days(df: pd.DataFrame, column: str = "ts") -> Floats:
     return np.asarray(dates.date2num(moments(df, column).view("datetime64[us]")), dtype=np.float64)
 
 
-def named(df: pd.DataFrame, column: str) -> tuple[Ints, list[str]]:
-    """The group of each row, and the name of each group as a label; rows without a word are a group of their own, the last."""
+def looks(artist: Any, given: dict[str, Any], **own: Any) -> dict[str, Any]:
+    """How an artist looks: a figure's own choice, and over it what a person gave, by any name that matplotlib has for it.
+
+    >>> from matplotlib.lines import Line2D
+    >>> looks(Line2D, {"c": "k", "lw": 2}, color="r", marker="o")
+    {'color': 'k', 'marker': 'o', 'linewidth': 2}
+    """
+    return own | cbook.normalize_kwargs(given, artist)
+
+
+def named(df: pd.DataFrame, column: str) -> tuple[Ints, Callable[[int], str]]:
+    """The group of each row, and what makes a group's label; rows without a word are a group of their own, the last."""
     codes, values = column_words(df, column)
-    return np.where(codes < 0, len(values), codes), [*map(words, values), f"unknown {column}"]
+    codes = np.where(codes < 0, len(values), codes)
+    return codes, lambda code: words(values[code]) if code < len(values) else f"unknown {column}"
 
 
 def ends(at: Floats) -> tuple[float, float]:
@@ -206,7 +221,7 @@ def unit_for(most: float, least: dict[str, float] | None = None, keep: str = "")
     for unit, size in _UNITS.items():
         if keep.endswith(f"({unit})"):
             return size, unit
-    least = least or {"s": 0.0, "min": 180.0, "h": 3 * 3600.0, "d": 10 * 86400.0}
+    least = least or {"s": 0.0, "min": 180.0, "h": 7200.0, "d": 172801.0}
     unit = [unit for unit, start in least.items() if most >= start or not start][-1]
     return _UNITS[unit], unit
 
@@ -231,23 +246,41 @@ def count_axis(ax: Axes, most: int) -> bool:
     return True
 
 
+class _Apart(untyped_dates.AutoDateLocator):
+    """Ticks whose words don't run into each other: none just before the first of a month, and where there is no room every other one."""
+
+    def __call__(self) -> Any:
+        ticks: Any = np.asarray(dates.AutoDateLocator.__call__(self))
+        if len(ticks) < 2:
+            return ticks
+        gaps = np.diff(ticks)
+        ticks = ticks[np.append(gaps > 0.6 * gaps.max(), True)]
+        axis: Any = self.axis
+        step = float(gaps.max()) * 86400
+        letters = 6 if step >= 59 else 8 if step >= 1 else 10
+        wide = (letters * LETTER + 1) * axis.get_major_ticks(1)[0].label1.get_size() / 72
+        view = abs(axis.get_view_interval()[1] - axis.get_view_interval()[0]) * 86400
+        return ticks if step / view * inches(axis.axes)[0] >= wide else ticks[::2]
+
+
 def wall_clock(ax: Axes, low: float, high: float, label: str = "time (UTC)") -> None:
     """Make the x axis one of times, in UTC whatever the machine's zone; `low` to `high` are drawn, in matplotlib's days."""
     ax.xaxis_date(UTC)
     least = 3 if inches(ax)[0] > 4.7 else 2
-    locator = dates.AutoDateLocator(tz=UTC, minticks=least, maxticks=2 * least + 1)  # a narrower choice finds no steps for some spans
+    apart: Any = _Apart  # whose matplotlib has no types
+    locator = apart(tz=UTC, minticks=least, maxticks=2 * least + 1)  # a narrower choice finds no steps for some spans
     ax.xaxis.set_major_locator(locator)
-    days, to_minutes, to_seconds = ["%Y", "%b", "%d"], ["%H:%M"] * 2, ["%H:%M:%S.%f"]
+    day, clock, exact = "%b %d", "%H:%M", "%H:%M:%S.%f"
     ax.xaxis.set_major_formatter(
         dates.ConciseDateFormatter(
             locator,
             tz=UTC,
-            formats=days + to_minutes + to_seconds,
-            zero_formats=["", "%Y", "%b", "%b-%d", "%H:%M", "%H:%M:%S.%f"],
-            offset_formats=["", "%Y", "%Y-%b", *["%Y-%b-%d"] * 3],
+            formats=["%Y", "%b", day, clock, clock, exact],
+            zero_formats=["", "%Y", day, day, clock, exact],
+            offset_formats=["", "%Y", "%Y", *[f"{day}, %Y"] * 3],
         )
     )
-    ax.set_xlabel(label, loc="left")  # the day stands at the right
+    ax.set_xlabel(label, loc="left")  # the day, or the year of the days, stands at the right
     if high - low < 1 / 86400:  # matplotlib would show four years around a single moment
         ax.update_datalim([(low - 5 / 86400, np.nan), (high + 5 / 86400, np.nan)], updatey=False)
         ax.autoscale_view(scaley=False)

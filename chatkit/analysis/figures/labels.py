@@ -1,4 +1,4 @@
-"""Names beside points, where none covers another: a place is sought for each when the figure is drawn, whatever its size."""
+"""Labels that cover nothing: a legend in a free corner; names beside points, whose places are sought when the figure is drawn."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 
 from chatkit.analysis.arrays import Floats
+from chatkit.analysis.figures.drawing import inches
 
-__all__ = ["label_points"]
+__all__ = ["free_legend", "label_points"]
 
 POINT = 6.0
 """Half the width that a point takes, in typographic points, with some air."""
@@ -22,6 +23,37 @@ GRID = 48
 """So many places are tried in a row and in a column."""
 OUTSIDE = 1e3
 """What a point's length beyond the axes costs, in square points of overlap."""
+LAYOUT = 0.95
+"""What a layout leaves of the axes, about."""
+MARGIN = 0.1
+"""Inches around a legend."""
+MOST = 0.7
+"""Of the axes' height, that a legend gets to itself at most."""
+
+
+def free_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], columns: int = 1) -> None:
+    """A legend in the upper corner that is freer, and a y axis that reaches so far up that it covers neither a line nor a band."""
+    legend = ax.legend(handles, names, loc="upper left", ncols=columns, fontsize="small")
+    box, dpi = legend.get_window_extent(), ax.figure.dpi
+    wide, tall = ((length / dpi + MARGIN) / (LAYOUT * whole) for length, whole in zip((box.width, box.height), inches(ax), strict=True))
+    drawn = [(line.get_xydata(), line.get_drawstyle() == "default") for line in ax.lines]
+    drawn += [(path.vertices, False) for each in ax.collections for path in each.get_paths()]
+    across, up = (axis.get_transform() for axis in (ax.xaxis, ax.yaxis))
+    left, right = across.transform(np.array(ax.get_xlim()))
+    bottom = up.transform(np.array(ax.get_ylim()))[0]
+    highest, below = bottom, [bottom, bottom]
+    for points, slanting in drawn:
+        x, y = np.asarray(points, dtype=np.float64).T
+        x, y = (across.transform(x) - left) / (right - left), up.transform(y)
+        for corner, inside in enumerate((x <= wide, x >= 1 - wide)):
+            near = inside.copy()
+            near[:-1] |= inside[1:]  # the step on which the corner begins
+            near[1:] |= inside[:-1] & slanting  # where a line that leaves it goes
+            below[corner] = np.fmax(below[corner], np.nanmax(y, initial=bottom, where=near))
+        highest = np.fmax(highest, np.nanmax(y, initial=bottom))
+    legend.set_loc("upper right" if below[1] < below[0] else "upper left")
+    top = max((highest - bottom) * 1.05, (min(below) - bottom) / (1 - min(tall, MOST)))
+    ax.set_ylim(top=float(up.inverted().transform(bottom + (top or 1))))
 
 
 def label_points(ax: Axes, x: Floats, y: Floats, ends: Floats, labels: Sequence[str], corner: tuple[float, float]) -> None:

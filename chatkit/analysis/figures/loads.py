@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,18 @@ import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
+from chatkit.analysis.arrays import Floats
 from chatkit.analysis.figures.drawing import (
+    LETTER,
     axes_for,
     days,
     ends,
+    inches,
+    log_spans,
+    looks,
     nothing,
     percent,
     seconds,
@@ -24,7 +32,7 @@ from chatkit.analysis.figures.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.figures.labels import label_points
+from chatkit.analysis.figures.labels import free_legend, label_points
 from chatkit.analysis.questions.grouping import require
 from chatkit.analysis.replay.simulation import load_over_time
 from chatkit.errors import UsageError
@@ -35,6 +43,10 @@ EVERY = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 2
 """Widths of a bin of the load, in seconds."""
 MOST_BINS = 400
 LEGIBLE_BINS = 10_000
+FAR_APART = 20
+"""The largest to the smallest, on an axis that is logarithmic beyond it."""
+MOST_NAMES = 6
+NO_BREAK = "\xa0"
 
 
 def plot_load(
@@ -64,7 +76,8 @@ def plot_load(
     Returns
     -------
     matplotlib.axes.Axes
-        Time in UTC to the right; requests per second, minute or hour upwards.
+        Time in UTC to the right; requests per second, minute, hour or day upwards. Of more than 800 bins, the highest of each few
+        are drawn, and the axis says of how long.
 
     Raises
     ------
@@ -79,7 +92,7 @@ def plot_load(
     """
     require(df, "ts", "outcome", what="plot_load()")
     ax = axes_for(ax)
-    unit_so_far = ax.get_ylabel() if ax.has_data() else ""
+    unit_so_far = ax.get_ylabel() if ax.has_data() and ax.get_ylabel().startswith("requests per ") else ""
     ax.set(xlabel="time (UTC)", ylabel=ax.get_ylabel() or "requests per second")
     begin, end = ends(days(df))
     if np.isnan(begin):
@@ -90,8 +103,11 @@ def plot_load(
         raise UsageError(f"plot_load(every={every!r}): that makes more than {LEGIBLE_BINS:,} bins; give more, such as {wide} s, or nothing")
     load = load_over_time(df, size)
     at = days(load.reset_index())
-    edges = np.append(at, at[-1] + size / 86400)
-    rate, failed = (np.append(load[name].to_numpy(dtype=np.float64), 0) / size for name in ("requests", "failed"))
+    few = -(-len(at) // MOST_BINS) if len(at) > 2 * MOST_BINS else 1
+    starts = np.arange(0, len(at), few)
+    edges = np.append(at[starts], at[-1] + size / 86400)
+    highest = (np.maximum.reduceat(load[name].to_numpy(dtype=np.float64), starts) for name in ("requests", "failed"))
+    rate, failed = (np.append(bins, 0) / size for bins in highest)
     factor, unit = _per(float(rate.max()), unit_so_far)
     color = color or series_colours(len(ax.lines) + 1)[-1]
     name = words(label)
@@ -100,13 +116,12 @@ def plot_load(
         edges, failed * factor, step="post", color=color, alpha=0.6, lw=0, label="failed" if label == "requests" else f"{name}: failed"
     )
     ax.step(edges, rate * factor, where="post", color=color, lw=0.6)
-    highest = max([float(np.max(np.asarray(line.get_ydata(), dtype=np.float64))) for line in ax.lines])
-    ax.set_ylim(0, highest * (1.08 + 0.12 * len(ax.lines)))  # room for the legend
     ax.set_ylabel(f"requests per {unit}")
     ax.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
-    wall_clock(ax, edges[0], edges[-1], f"time (UTC), by {span(size)}")
+    wall_clock(ax, edges[0], edges[-1], f"time (UTC), by {span(size)}" + (f": the highest of each {span(few * size)}" if few > 1 else ""))
     handles, names = ax.get_legend_handles_labels()
-    ax.legend(handles[::2] + handles[1::2], names[::2] + names[1::2], loc="upper right", ncols=2, fontsize="small")
+    ax.set_ylim(bottom=0)
+    free_legend(ax, handles[::2] + handles[1::2], names[::2] + names[1::2], columns=2)
     return ax
 
 
@@ -156,6 +171,7 @@ def plot_policies(compared: pd.DataFrame, *, ax: Axes | None = None, **points: A
     matplotlib.axes.Axes
         The median of the time that a delayed call lost to the right, with a thin line to its 95th percentile; upwards the most
         requests within a second that a provider got once it was up. A label names each policy, and what share of the calls it gave up.
+        Times or loads far apart have a logarithmic axis. Policies under which no delayed call succeeded are named in the title.
 
     Raises
     ------
@@ -181,29 +197,48 @@ def plot_policies(compared: pd.DataFrame, *, ax: Axes | None = None, **points: A
     ]
     known = ~np.isnan(middle) & ~np.isnan(peak)
     if not known.any():
-        return nothing(ax, "no policies compared" if compared.empty else "no delayed call succeeded")
-    size, unit = unit_for(float(np.nanmax(high)))
-    high = np.fmax(middle, high) / size
-    middle = middle / size
+        return nothing(ax, "no policies compared" if compared.empty else _without_time_lost(labels, gave_up, 40))
+    high = np.fmax(middle, high)
+    shortest, longest = float(middle[known].min()), float(high[known].max())
+    far_apart = shortest > 0 and longest / shortest > FAR_APART
+    size, unit = (1.0, "") if far_apart else unit_for(longest)
+    middle, high = middle / size, high / size
     for i, colour in enumerate(series_colours(len(compared))):
         if known[i]:
             ax.plot([middle[i], high[i]], [peak[i]] * 2, color=colour, lw=1, zorder=1.8)
-            ax.plot(middle[i], peak[i], **({"color": colour, "marker": "o", "ms": 8, "ls": "none"} | points))
-    ax.set_xlabel(f"time lost by a delayed call: median, line to p95 ({unit})")
+            ax.plot(middle[i], peak[i], **looks(Line2D, points, color=colour, marker="o", markersize=8, linestyle="none"))
+    if far_apart:
+        ax.set_xscale("log")
+        ax.set_xlim(shortest / 2, longest * 2)
+        log_spans(ax.xaxis, shortest / 2, longest * 2)
+    else:
+        ax.set_xlabel(f"{ax.get_xlabel()} ({unit})")
+        ax.set_xlim(0, longest / size * 1.1 or 1)
     least, most = float(peak[known].min()), float(peak[known].max())
-    if least > 0 and most / least > 20:
+    if least > 0 and most / least > FAR_APART:
         ax.set_yscale("log")
         ax.set_ylim(least / 2, most * 2)
     else:
         ax.set_ylim(0, most * 1.15 + 1e-9)
     ax.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
-    ax.set_xlim(0, float(high[known].max()) * 1.1 or 1)
     ink = mpl.rcParams["text.color"]
     arrow = {"arrowstyle": "->", "color": ink}
     ax.annotate("better", (0.01, 0.02), (0.08, 0.09), "axes fraction", fontsize="small", style="italic", color=ink, arrowprops=arrow)
     shown = [label for label, drawn in zip(labels, known, strict=True) if drawn]
     label_points(ax, middle[known], peak[known], high[known], shown, (0.2, 0.15))
     if not known.all():
-        lost = ", ".join(label for label, shown in zip(labels, known, strict=True) if not shown)
-        ax.set_title(f"no delayed call succeeded: {lost}", fontsize="small")
+        letters = 0.9 * inches(ax)[0] * 72 / (LETTER * FontProperties(size="small").get_size_in_points())
+        left_out = [label for label, shown in zip(labels, known, strict=True) if not shown]
+        ax.set_title(_without_time_lost(left_out, gave_up[~known], int(letters)), fontsize="small")
     return ax
+
+
+def _without_time_lost(labels: list[str], gave_up: Floats, letters: int) -> str:
+    """Which policies have no time lost, and why, in lines of so many letters."""
+    told = []
+    for why, mine in (("no delayed call succeeded", gave_up > 0), ("no call was delayed", gave_up <= 0)):
+        names = [label.replace(" ", NO_BREAK) for label, one in zip(labels, mine, strict=True) if one]
+        if names:
+            more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+            told.append(textwrap.fill(f"{why}: {', '.join(names[:MOST_NAMES])}{more}", max(letters, 20)))
+    return "\n".join(told).replace(NO_BREAK, " ")

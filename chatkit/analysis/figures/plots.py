@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 
 from chatkit.analysis.figures.drawing import (
     GREY,
@@ -22,6 +24,7 @@ from chatkit.analysis.figures.drawing import (
     inches,
     kind_colour,
     log_spans,
+    looks,
     named,
     nothing,
     percent,
@@ -32,6 +35,7 @@ from chatkit.analysis.figures.drawing import (
     wall_clock,
     words,
 )
+from chatkit.analysis.figures.labels import free_legend
 from chatkit.analysis.questions.grouping import calls, require, row_waits
 from chatkit.analysis.questions.summaries import backoff_curve, by_kind
 
@@ -40,6 +44,8 @@ __all__ = ["draw_attempts", "plot_attempts", "plot_backoff", "plot_kinds", "plot
 MOST_LINES = 6
 MOST_BARS = 10
 LEAST_BARS = 4
+SHORTEST = 25
+"""A bar of the backoff is drawn down to so small a part of its median, and cut off below: full jitter's p5 is a tenth."""
 
 
 def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Axes:
@@ -59,7 +65,7 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     -------
     matplotlib.axes.Axes
         Time in UTC to the right; seconds, minutes, hours or days of waiting, summed over all calls, upwards. The six providers
-        that waits were longest for have a line each, all others share one.
+        that waits were longest for (fewer on low axes) have a line each, all others share one.
 
     Raises
     ------
@@ -80,13 +86,15 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     ax.set(xlabel="time (UTC)", ylabel=ax.get_ylabel() or "waited, in all")
     if not known.any():
         return nothing(ax, "no waits recorded")
-    codes, names = named(df, "provider")
+    codes, name_of = named(df, "provider")
     order = np.flatnonzero(known)[np.argsort(at[known], kind="stable")]
     codes, wait, at = codes[order], wait[order], at[order]
     totals = np.bincount(codes, wait)
     ranked = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
-    groups = [([code], names[code]) for code in ranked[:MOST_LINES]]
-    if rest := list(ranked[MOST_LINES:]):
+    letter = FontProperties(size="small").get_size_in_points() / 72
+    lines = int(np.clip(inches(ax)[1] / (3 * letter) - 1, 2, MOST_LINES))  # so that the legend takes half of the height at most
+    groups = [([code], name_of(code)) for code in ranked[:lines]]
+    if rest := list(ranked[lines:]):
         groups.append((rest, f"{len(rest):,} others"))
     size, unit = unit_for(float(totals[ranked[0]]), keep=ax.get_ylabel())
     for (members, name), colour in zip(groups, series_colours(len(groups)), strict=True):
@@ -95,12 +103,12 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
         if len(x) > SEGMENTS:
             grid = np.linspace(x[0], x[-1], SEGMENTS)
             x, y = grid, y[np.searchsorted(x, grid, side="right") - 1]
-        style = {"color": colour, "label": f"{name}: {span(float(y[-1]))}"} | line
-        ax.step(np.concatenate([[begin], x, [end]]), np.concatenate([[0], y, [y[-1]]]) / size, where="post", **style)
+        style = looks(Line2D, line, color=colour, label=f"{name}: {span(float(y[-1]))}", where="post")
+        ax.step(np.concatenate([[begin], x, [end]]), np.concatenate([[0], y, [y[-1]]]) / size, **style)
     ax.set_ylabel(f"waited, in all ({unit})")
-    ax.set_ylim(bottom=0)
     wall_clock(ax, begin, end)
-    ax.legend(loc="best", fontsize="small")
+    ax.set_ylim(bottom=0)
+    free_legend(ax, *ax.get_legend_handles_labels())
     return ax
 
 
@@ -141,57 +149,58 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
         return nothing(ax, "no waits recorded")
     theory = curve.drop_duplicates("attempt").sort_values("attempt")
     numbers = theory["attempt"].to_numpy(dtype=np.int64)
-    scale = list(seconds(theory, "theory"))
     many = count_axis(ax, int(numbers[-1]))
+    scale = list(seconds(_thinned(theory), "theory"))
     ax.plot(
-        numbers,
+        _thinned(theory)["attempt"].to_numpy(dtype=np.int64),
         scale,
         ls="--",
         marker="_" if len(numbers) == 1 else "",
-        color=GREY,
+        color=mpl.rcParams["text.color"],
+        lw=1,
         label="theory: 1, 2, 4 … 60 s",
         zorder=3 if many else 1.5,
     )
-    looks = {False: ("o", SERIES[0], "no hint", -0.1), True: ("D", SERIES[4], "server's hint", 0.1)}
-    for hinted, (marker, colour, name, aside) in looks.items():
+    series = {False: ("o", SERIES[0], "no hint", -0.1), True: ("D", SERIES[4], "server's hint", 0.1)}
+    for hinted, (marker, colour, name, aside) in series.items():
         part = curve[curve["hinted"] == hinted].sort_values("attempt")
         if part.empty:
             continue
+        known, unknown = int(part["measured"].sum()), int(part.loc[part["measured"] == 0, "waits"].sum())
+        part = _thinned(part)
         x = part["attempt"].to_numpy(dtype=np.float64) + (0 if many else aside)
         middle, low, high = (seconds(part, column) for column in ("actual", "actual_p05", "actual_p95"))
         unmeasured = np.isnan(middle)
-        label = f"{name} ({int(part['measured'].sum()):,})"
-        style = {"color": colour, "label": label} | points
+        style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
         if not unmeasured.all():
             reach = np.nan_to_num([middle - low, high - middle]).clip(min=0)
             whisker: Any = None if many else reach
-            marks: dict[str, Any] = {"marker": marker, "ls": "-" if many else "none", "ms": 2 if many else 6, "capsize": 2}
-            (drawn, *_) = ax.errorbar(x, np.where(middle > 0, middle, np.nan), yerr=whisker, **(marks | style))
+            measured = style | {"label": f"{name} ({known:,})", "capsize": 2}
+            measured |= {"linestyle": "-", "markersize": 2} if many else {}
+            (drawn, *_) = ax.errorbar(x, np.where(middle > 0, middle, np.nan), yerr=whisker, **looks(Line2D, points, **measured))
             if many:
                 ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.25, lw=0)
         if unmeasured.any():
             scheduled = seconds(part, "scheduled")[unmeasured]
-            unknown = int((part["waits"] - part["measured"])[unmeasured].sum())
-            ax.plot(
-                x[unmeasured],
-                scheduled,
-                marker=marker,
-                ls="none",
-                mfc="none",
-                color=colour,
-                label=f"{name}, as scheduled ({unknown:,})",
-            )
+            hollow = style | {"markerfacecolor": "none", "label": f"{name}, as scheduled ({unknown:,})"}
+            ax.errorbar(x[unmeasured], scheduled, **looks(Line2D, points, **hollow))
             scale += list(scheduled)
-        scale += [*middle, *high]
+        scale += [*np.fmax(low, middle / SHORTEST), *middle, *high]
     shown = np.array([value for value in scale if value > 0])
-    bottom, top = float(shown.min()) / 1.6, float(shown.max()) * 1.6
     ax.set_yscale("log")
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(float(shown.min()) / 1.6, float(shown.max()) * 1.6)
     if len(numbers) == 1 and not many:
         ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
-    log_spans(ax.yaxis, bottom, top)
-    ax.legend(loc="best", fontsize="small")
+    free_legend(ax, *ax.get_legend_handles_labels())
+    log_spans(ax.yaxis, *ax.get_ylim())
     return ax
+
+
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    """As many rows of a long curve as a logarithmic axis of attempts can show apart."""
+    if len(curve) <= SEGMENTS:
+        return curve
+    return curve.iloc[np.unique(np.geomspace(1, len(curve), SEGMENTS).astype(np.int64)) - 1]
 
 
 def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes:
@@ -237,8 +246,8 @@ def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes
         count = np.append(count[:MOST_BARS], count[MOST_BARS:].sum())
         waited = np.append(waited[:MOST_BARS], waited[MOST_BARS:].sum())
     places = np.arange(len(names))
-    looks: dict[str, Any] = {"color": colours, "height": 0.7}
-    drawn = ax.barh(places, count, **(looks | bars))
+    style: dict[str, Any] = {"color": colours, "height": 0.7}
+    drawn = ax.barh(places, count, **(style | bars))
     total = int(count.sum())
     labels = [f"{n:,} ({percent(n / total)})" + (f", {span(w)}" if w else "") for n, w in zip(count, waited, strict=True)]
     ax.bar_label(drawn, labels, padding=3, fontsize="small")
@@ -299,7 +308,7 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
     known = table[table["outcome"].isin(["ok", "failed"])]
     if known.empty:
         return nothing(ax, "no call with a known end recorded")
-    codes, names = (np.zeros(len(known), np.int64), ["calls"]) if by is None else named(known, by)
+    codes, name_of = (np.zeros(len(known), np.int64), str) if by is None else named(known, by)
     ranked = np.argsort(-np.bincount(codes), kind="stable")[:MOST_LINES]
     took = known["attempts"].to_numpy(dtype=np.int64)
     won = (known["outcome"] == "ok").to_numpy(dtype=bool)
@@ -313,10 +322,10 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
         if most > SEGMENTS:
             x = np.unique(np.geomspace(1, most, SEGMENTS).astype(np.int64))
         name = f"{mine.sum():,} call{'s' if mine.sum() > 1 else ''}"
-        name = name if by is None else f"{names[code]}: {name}"
+        name = name if by is None else f"{name_of(code)}: {name}"
         label = f"{name}, {percent(float(share[-1]))} never succeeded" if share[-1] else f"{name}, all succeeded"
-        style = {"color": colour, "label": label, "marker": "o" if most <= 15 else "", "ms": 4} | line
-        ax.step(x, share[x], where="post", **style)
+        style = looks(Line2D, line, color=colour, label=label, marker="o" if most <= 15 else "", markersize=4, where="post")
+        ax.step(x, share[x], **style)
     if low < 0.05:
         ax.set_yscale("log", nonpositive="clip")
         ax.set_ylim(low / 2, 1.5)

@@ -17,11 +17,13 @@ from chatkit.analysis.arrays import Floats, Ints
 from chatkit.analysis.arrays import words as column_words
 from chatkit.analysis.figures.drawing import (
     GREY,
+    LETTER,
     OK,
     axes_for,
     days,
     inches,
     kind_colour,
+    named,
     nothing,
     seconds,
     unit_for,
@@ -39,8 +41,6 @@ STEPS = 2000
 VISIBLE = 0.02
 """Of the whole width, that half of the calls must take to be seen on the clock of the wall."""
 LEAST_LANES = 6
-LETTER = 0.55
-"""How wide a letter is, to the size of the font, about."""
 MOST_KINDS = 7
 FOREIGN_LANES = 12
 BAR, WAIT = 0.36, 0.11
@@ -188,14 +188,15 @@ def _least(groups: Ints, values: Floats, count: int) -> Floats:
 def _draw_bars(ax: Axes, bars: Bars, size: float, low: float, width: float, *, thin: bool = False) -> None:
     """Bars as one collection; those that a screen couldn't tell apart are drawn once."""
     kinds, names = pd.factorize(bars.kind, use_na_sentinel=False)
+    inks, palette = pd.factorize(np.array([OK if name is None or name != name else kind_colour(name) for name in names], dtype=object))
+    ink = inks[kinds]
     left, right = (np.rint((x / size - low) / width * STEPS).astype(np.int64) for x in (bars.start, bars.end))
-    _, first = np.unique(np.column_stack([bars.lane, kinds, left, right]), axis=0, return_index=True)
+    _, first = np.unique(np.column_stack([bars.lane, ink, left, right]), axis=0, return_index=True)
     first.sort()  # what comes later is drawn above
     half, edge, alpha = (WAIT, 0.0, 0.65) if thin else (BAR, 1.0, 1.0)
     x0, x1, y = bars.start[first] / size, bars.end[first] / size, bars.lane[first]
     corners = np.stack([np.stack([x, y + side * half], axis=-1) for x, side in ((x0, -1), (x1, -1), (x1, 1), (x0, 1))], axis=1)
-    colours = [OK if name is None or name != name else kind_colour(name) for name in names]
-    painted = [colours[code] for code in kinds[first]]
+    painted = palette[ink[first]]
     drawn = PolyCollection(list(corners), facecolors=painted, edgecolors=painted, linewidths=edge, alpha=alpha)
     ax.add_collection(drawn, autolim=False)
 
@@ -206,7 +207,7 @@ def _kind_handles(attempts: Bars, waits: Bars) -> list[Any]:
     failures = [kind for kind in found.index if isinstance(kind, str) and kind]
     handles: list[Any] = [Patch(color=kind_colour(kind), label=words(kind, 18)) for kind in failures[:MOST_KINDS]]
     if len(failures) > MOST_KINDS:
-        handles.append(Patch(color=GREY, label=f"{len(failures) - MOST_KINDS} other kinds"))
+        handles.append(Patch(color=GREY, label=f"{len(failures) - MOST_KINDS:,} other kinds"))
     if len(failures) < found.drop("", errors="ignore").size:
         handles.append(Patch(color=OK, label="attempt ok"))
     if len(waits.lane):
@@ -234,11 +235,11 @@ def _names(shown: pd.DataFrame, aligned: bool) -> list[str]:
     parts: list[list[str]] = []
     for column in ("model", "provider"):
         if shown[column].nunique(dropna=False) > 1:
-            parts.append([words(name, 16) for name in shown[column]])
+            parts.append([words(name, 17) for name in shown[column]])
             break
     if aligned or not parts:
         began = shown["started"].dt.tz_convert("UTC")
-        form = "%H:%M:%S" if began.dt.date.nunique() == 1 else "%m-%d %H:%M"
+        form = "%H:%M:%S" if began.dt.date.nunique() == 1 else "%b %d %H:%M"
         parts.insert(0, list(began.dt.strftime(form)))
     if len(parts) < 2 and shown["step"].nunique() > 1:
         parts.append(["" if pd.isna(step) else f"step {step:.0f}" for step in shown["step"]])
@@ -273,17 +274,15 @@ def _without_calls(df: pd.DataFrame, ax: Axes) -> Axes:
     part = df[(failed(df) & df["ts"].notna()).to_numpy()]
     if part.empty:
         return nothing(ax, "no attempts recorded" if df.empty else "no times of failed attempts recorded")
-    provider = column_words(part, "provider")
-    codes = np.where(provider.codes < 0, len(provider.values), provider.codes)
-    names = [*map(words, provider.values), "unknown provider"]
-    ranked = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
-    ranked = ranked[: np.count_nonzero(np.bincount(codes))]
-    lane_of = np.full(len(names), min(len(ranked), FOREIGN_LANES) - 1)
+    codes, name_of = named(part, "provider")
+    counts = np.bincount(codes)
+    ranked = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    lane_of = np.full(len(counts), min(len(ranked), FOREIGN_LANES) - 1)
     lane_of[ranked[: FOREIGN_LANES - 1]] = np.arange(len(ranked[: FOREIGN_LANES - 1]))
     lane = lane_of[codes]
-    labels = [names[code] for code in ranked[:FOREIGN_LANES]]
+    labels = [name_of(code) for code in ranked[:FOREIGN_LANES]]
     if len(ranked) > FOREIGN_LANES:
-        labels[-1] = f"{len(ranked) - FOREIGN_LANES + 1} others"
+        labels[-1] = f"{len(ranked) - FOREIGN_LANES + 1:,} others"
     order = np.lexsort((days(part), lane))
     attempts, waits = _attempts_and_waits(part.iloc[order], lane[order])
     low = float(min(attempts.start.min(), waits.start.min(initial=np.inf))) / DAY

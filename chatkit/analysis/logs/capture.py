@@ -149,7 +149,7 @@ def capture_retries() -> Iterator[Capture]:
 
     Heard are chatkit's own attempts, also where its log is off; the calls of the openai and anthropic SDKs, by what they log;
     and what tenacity and stamina retry where `Capture.tenacity` or `Capture.stamina` was handed to them. Nothing is patched:
-    an SDK's logger is set to a lower level for the time, and what your own handlers get is what they got before. Where
+    an SDK's logger is set to a lower level (and turned on) for the time, and your own handlers get what they got before. Where
     logging itself is turned off (``logging.disable``), the SDKs can't be heard.
 
     Blocks may nest and overlap; each hears all.

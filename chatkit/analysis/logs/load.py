@@ -47,8 +47,8 @@ def load_retry_log(
         - a list of `chatkit.AttemptRecord`, stream events, what ``on_retry`` heard, or dicts of them; a chat, a reply.
         - None: chatkit's own log of this machine, all months and processes, or the file that ``CHATKIT_RETRY_LOG`` names.
     format : str
-        A name of `format_names`. ``"auto"`` lets each file tell: one record of chatkit makes it chatkit's log, else each line goes to
-        the first format that claims it. In chatkit's log a line that is no record is damaged; elsewhere it is another line.
+        A name of `format_names`. With ``"auto"`` each line goes to the first format that claims it. A line that none claims is another
+        program's, and in a file with a record of chatkit, which is chatkit's log, it is damaged.
     since, until : str, datetime, Timestamp, date or timedelta, optional
         Only attempts that began in [since, until). A time without a zone is UTC; a timedelta or ``"24h"`` means so long ago. Rows without
         a time are left out as well.
@@ -94,8 +94,7 @@ def load_retry_log(
         for file in files:
             account = Account(file.name)
             accounts.append(account)
-            reading = Reading(account, formats, ours, add, partial(frame.cut, frame.rows))
-            _read(file, reading, bar)
+            _read(file, Reading(account, formats, ours, add), bar)
     counts = {name: sum(getattr(account, name) for account in accounts) for name in COUNTS}
     if not counts["rows"] + counts["filtered"] and any(account.complete for account in accounts):
         raise _nothing_fits(accounts, format)

@@ -15,13 +15,17 @@ from chatkit.analysis.logs.moments import first_moment
 __all__ = ["LogLine", "json_in", "key_values", "read_log_line"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\]8;[^\x1b\x07]*(?:\x1b\\|\x07)")
-_MESSAGES = ("event", "message", "msg", "log")
+_MESSAGES = ("message", "msg", "event", "log")
+_OF_COLLECTORS = ("textPayload", "MESSAGE", "line")
+"""Keys of messages that Cloud Logging, journald and Loki add."""
 _LOGGERS = ("logger", "logger_name", "name")
-_TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "datetime")
+_TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "datetime", "__REALTIME_TIMESTAMP")
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][\w.]*)=")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'", re.S)
 _PIECE = re.compile(_QUOTED.pattern + r"|[()\[\]{}]|[^\"'()\[\]{}]+|.", re.S)
 _SPACE = re.compile(r"\s")
+_COLLECTED = re.compile(r"(?:\S{20,40} std(?:out|err) [FP]|[\w.-]{1,80} +\||\[pod/\S{1,200}\]) ")
+"""What Kubernetes, Compose and kubectl put before each line."""
 _BEFORE = 600
 """Characters before a message in which its time and its logger are looked for."""
 
@@ -36,7 +40,7 @@ class LogLine(msgspec.Struct, frozen=True):
     fields : dict
         What the line has by name, of JSON as it was decoded, else as text; empty for a line of text.
     outside : str
-        What stood before the JSON.
+        What stood before the line that the program wrote, or before its JSON.
     """
 
     message: str
@@ -55,7 +59,7 @@ class LogLine(msgspec.Struct, frozen=True):
     def moment(self, start: int) -> datetime | None:
         """When it was written, UTC, where the message begins at `start`."""
         before = self.message[max(0, start - _BEFORE) : start]
-        return first_moment((*(self.fields.get(key) for key in _TIMES), before, self.outside))
+        return first_moment((*(value for key, value in self.fields.items() if key in _TIMES), before, self.outside))
 
 
 def read_log_line(line: str) -> LogLine:
@@ -79,18 +83,43 @@ def read_log_line(line: str) -> LogLine:
     >>> read_log_line("2026-11-20T12:00:00+01:00 hello").moment(26).hour
     11
     """
-    text = (_COLOURS.sub("", line) if "\x1b" in line else line).strip()
-    found = _spelled_out(text) or LogLine(text)
-    for _ in range(2):  # a container's log holds the line of the program, which may be JSON itself
-        inner = json_in(found.message)
-        if inner is None:
+    text = _uncoloured(line).strip("\ufeff \t\r\n")
+    before = prefix.end() if (prefix := _COLLECTED.match(text)) else 0
+    found = LogLine(text[before:], outside=text[:before].strip())
+    for _ in range(3):  # a collector's log holds a container's, which holds the line of the program
+        opened = _spelled_out(found.message) or _json_line(found.message)
+        if opened is None:
             break
-        outside, fields = inner
-        message = next((said for key in _MESSAGES if isinstance(said := fields.get(key), str)), None)
-        if message is None:
-            break
-        found = LogLine(message, {**found.fields, **fields}, f"{found.outside} {outside[-_BEFORE:]}".strip())
+        message = _uncoloured(opened.message).strip()
+        found = LogLine(message, _over(found.fields, opened.fields), f"{found.outside} {opened.outside}".strip())
     return found
+
+
+def _uncoloured(text: str) -> str:
+    return _COLOURS.sub("", text) if "\x1b" in text else text
+
+
+def _json_line(text: str) -> LogLine | None:
+    """A line of JSON that has a message; None for any other."""
+    found = json_in(text)
+    said = _said_in(found[1]) if found else None
+    return LogLine(*said, found[0][-_BEFORE:]) if found and said else None
+
+
+def _said_in(fields: dict[str, Any], depth: int = 1) -> tuple[str, dict[str, Any]] | None:
+    """The message among the fields, or within one of them, and the fields with those that stand beside it."""
+    for key in (*_MESSAGES, *_OF_COLLECTORS):
+        if isinstance(message := fields.get(key), str) and message:
+            return message, fields
+    for inner in fields.values() if depth else ():
+        if isinstance(inner, dict) and (said := _said_in(inner, depth - 1)):
+            return said[0], _over(fields, said[1])
+    return None
+
+
+def _over(outer: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
+    """All fields; those of the program itself come first, and hide a collector's of the same name."""
+    return {**inner, **outer, **inner}
 
 
 def _spelled_out(text: str) -> LogLine | None:
@@ -109,7 +138,7 @@ def json_in(text: str) -> tuple[str, dict[str, Any]] | None:
     (('stderr ', {'a': 1}), None)
     """
     start = text.find("{")
-    if start < 0 or not text.endswith("}"):
+    if start < 0 or not text.rstrip().endswith("}"):
         return None
     try:
         value = msgspec.json.decode(text[start:])

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 __all__ = ["first_moment", "moments_in"]
 
-_ISO = re.compile(
-    r"(?<!\d)(\d{4})([-/])(\d\d)\2(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(Z\b|UTC\b|[+-]\d\d:?\d\d(?!\d)))?(?!\d)"
-)
-_AMERICAN = re.compile(r"(?<!\d)(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d)(?!\d)")
+_TIME = r"(\d\d):(\d\d):(\d\d)"
+_REST = r"(?:[.,](\d{1,9}))?(?: ?(Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d(?!\d)))?(?!\d)"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = f"({'|'.join(_MONTHS)})"
+_ISO = re.compile(rf"(?<!\d)(\d{{4}})([-/])(\d\d)\2(\d\d)[T ]{_TIME}{_REST}")
+_NAMED = re.compile(rf"(?<!\d)(\d\d)([ /-]){_MONTH}\2(20\d\d)[ :]{_TIME}{_REST}")
+_CTIME = re.compile(rf"\b{_MONTH} ([ \d]\d) {_TIME} (20\d\d)(?![\d-])")
+_AMERICAN = re.compile(rf"(?<!\d)(\d\d)/(\d\d)/(?:(\d\d) {_TIME}(?!\d| [AP]M)|(20\d\d) {_TIME} ([AP])M\b)")
+"""Four digits of a year behind two numbers stand for a day in one country and for a month in another, unless AM or PM tells."""
+_NUMBER = re.compile(r"\d{9,20}(?:\.\d{1,9})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3))
 """A number below the first is a time since 1970 in units of so many microseconds: in seconds until the year 5138."""
@@ -24,7 +30,8 @@ def moments_in(value: object) -> list[datetime]:
     Parameters
     ----------
     value : object
-        A text with any number of times in it, or a number of seconds, milliseconds, micro- or nanoseconds since 1970.
+        A text with any number of times in it; a number of seconds, milliseconds, micro- or nanoseconds since 1970, also as text;
+        an object of JSON that holds one of these.
 
     Returns
     -------
@@ -37,13 +44,19 @@ def moments_in(value: object) -> list[datetime]:
     ([datetime.datetime(2026, 11, 20, 12, 0, 0, 250000)], [datetime.datetime(2026, 11, 20, 12, 0, tzinfo=datetime.timezone.utc)])
     """
     found: list[datetime | None] = []
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, Mapping):  # as loguru and databases write a time
+        return [moment for part in value.values() if not isinstance(part, Mapping) for moment in moments_in(part)]
     if isinstance(value, str):
-        for iso in _ISO.finditer(value):
-            year, _, month, day, hour, minute, second, fraction, offset = iso.groups()
-            found.append(_moment(year, month, day, hour, minute, second, fraction or "", offset))
-        for american in _AMERICAN.finditer(value):
-            month, day, year, hour, minute, second = american.groups()
-            found.append(_moment(f"20{year}", month, day, hour, minute, second))
+        for year, _, month, day, *time in _ISO.findall(value):
+            found.append(_moment(year, month, day, *time))
+        for day, _, month, year, *time in _NAMED.findall(value):
+            found.append(_moment(year, month, day, *time))
+        for month, day, *time, year in _CTIME.findall(value):
+            found.append(_moment(year, month, day, *time))
+        for month, day, short, *time, half in _AMERICAN.findall(value):
+            found.append(_moment(f"20{short}", month, day, *time[:3]) if short else _of_half(half, time[3], month, day, *time[4:]))
     elif isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _UNITS[-1][0] and math.isfinite(value):
         unit = next(unit for limit, unit in _UNITS if value < limit)
         found.append(_EPOCH + timedelta(microseconds=round(value * unit)))
@@ -65,18 +78,24 @@ def first_moment(values: Iterable[object]) -> datetime | None:
     return None
 
 
-def _moment(
-    year: str, month: str, day: str, hour: str, minute: str, second: str, fraction: str = "", offset: str | None = None
-) -> datetime | None:
+def _moment(year: str, month: str, day: str, hour: str, minute: str, second: str, fraction: str = "", offset: str = "") -> datetime | None:
     try:
         zone = _zone(offset) if offset else None
-        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), int(fraction[:6].ljust(6, "0")), tzinfo=zone)
+        number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+        return datetime(int(year), number, int(day), int(hour), int(minute), int(second), int(fraction[:6].ljust(6, "0")), tzinfo=zone)
     except ValueError:
         return None
 
 
+def _of_half(half: str, year: str, month: str, day: str, hour: str, minute: str, second: str) -> datetime | None:
+    """With an hour from 1 to 12, before noon or after."""
+    if not 1 <= int(hour) <= 12:
+        return None
+    return _moment(year, month, day, str(int(hour) % 12 + 12 * (half == "P")), minute, second)
+
+
 def _zone(offset: str) -> timezone:
-    if offset in ("Z", "UTC"):
+    if offset in ("Z", "UTC", "GMT"):
         return UTC
     ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
     return timezone(-ahead if offset[0] == "-" else ahead)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from chatkit.analysis.columns import OutOfRange, Values
 from chatkit.analysis.logs.blocks import LONGEST, TOO_LONG
 from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, read_record, read_row, reason_of
@@ -21,6 +23,7 @@ FIRSTS = 5
 """Damaged lines of a source whose numbers are told."""
 REASONS = 20
 """Different reasons that are told."""
+_NO_RECORD = "not a record"
 Add = Callable[[dict[str, Values]], int]
 """Appends rows to the frame, and tells how many were filtered out."""
 
@@ -86,18 +89,16 @@ class Reading:
         Whether it is a log of chatkit; None where its lines shall tell: the first record in it does.
     add : callable
         Takes rows, sorted by field; gives how many of them were filtered out.
-    restart : callable
-        Takes all rows of this file out of the frame.
     """
 
-    def __init__(self, account: Account, formats: Sequence[Format], ours: bool | None, add: Add, restart: Callable[[], object]) -> None:
+    def __init__(self, account: Account, formats: Sequence[Format], ours: bool | None, add: Add) -> None:
         self.account = account
         self._formats = formats
         self._marks = _marks_of(formats)
         self._ours = ours
-        self._add, self._restart = add, restart
+        self._add = add
         self._number = 0
-        self._first_numbers: list[int] = []
+        self._first_others: list[tuple[int, str]] = []
 
     def take(self, lines: list[bytes], whole: bool) -> None:
         """Read some lines; `whole` is false where the last of them has no end."""
@@ -110,27 +111,29 @@ class Reading:
         self._number += len(lines)
 
     def _turn_ours(self) -> None:
-        """It is chatkit's log after all: what came before its first record is damaged."""
-        account, numbers = self.account, self._first_numbers
-        self._ours = True
-        self._restart()
-        before = account.lines
-        account.rows = account.other = account.filtered = account.damaged = 0
-        account.formats.clear()
-        account.why.clear()
-        account.first_damaged.clear()
-        if before:
-            for number in numbers[:-1]:
-                account.add_damaged(number, "not a record")
-            account.add_damaged(numbers[-1], "not a record", before - len(numbers) + 1)
+        """It is chatkit's log after all: what no format claimed before its first record is damaged."""
+        account, self._ours = self.account, True
+        if account.other:
+            account.damaged += account.other
+            account.why[_NO_RECORD] += account.other
+            account.first_damaged = sorted([*account.first_damaged, *self._first_others])[:FIRSTS]
+            account.other = 0
 
     def _read_records(self, lines: list[bytes], whole: bool) -> None:
         rows, failures, blank = _records(lines, read_row)
+        claimed, _ = self._claims(lines, [index for index, _ in failures])
         try:
-            self._append(fields_of(rows), len(rows))
+            if not claimed:
+                self._append(fields_of(rows), len(rows))
         except OutOfRange:  # a time whose zone carries it out of the calendar: rare, so each line is asked only now
             rows, failures, blank = _records(lines, read_record)
             self._append(fields_of(rows), len(rows))
+        if claimed:
+            rows, failures, blank = _records(lines, read_record)
+            failures = [failure for failure in failures if failure[0] not in claimed]
+            taken = {*claimed, *(index for index, _ in failures)}
+            places = [index for index, line in enumerate(lines) if index not in taken and line.strip()]
+            self._append_each({**claimed, **dict(zip(places, map(msgspec.structs.asdict, rows), strict=True))})
         self._count(lines, len(lines) - blank, whole)
         if rows:
             self.account.formats["chatkit"] += len(rows)
@@ -141,43 +144,48 @@ class Reading:
     def _read_claimed(self, lines: list[bytes], whole: bool) -> None:
         account = self.account
         filled = [index for index, line in enumerate(lines) if line and not line.isspace()]
-        self._first_numbers += [self._number + index + 1 for index in filled[: FIRSTS - len(self._first_numbers)]]
-        found: list[dict[str, Any]] = []
-        damaged = 0
-        for index in self._candidates(lines, filled):
-            if lines[index] is TOO_LONG:
-                reason: str | None = f"longer than {LONGEST >> 20} MiB"
-            else:
-                reason = self._ask(lines[index].decode("utf-8", "replace").rstrip("\r"), found)
-            if reason is not None:
-                damaged += 1
-                account.add_damaged(self._number + index + 1, reason)
-        self._append({name: [fields.get(name) for fields in found] for name in Row.__struct_fields__} if found else {}, len(found))
-        others = len(filled) - len(found) - damaged
+        found, failures = self._claims(lines, filled)
+        for index, reason in failures:
+            account.add_damaged(self._number + index + 1, reason)
+        self._append_each(found)
+        others = len(filled) - len(found) - len(failures)
+        if self._ours is None and others and len(self._first_others) < FIRSTS:
+            taken = {*found, *(index for index, _ in failures)}
+            self._first_others += [(self._number + index + 1, _NO_RECORD) for index in filled if index not in taken][:FIRSTS]
+        damaged = bool(failures)
         if not whole and others and not account.complete:  # nobody can say what the only line would have become
             account.add_damaged(self._number + 1, "cut off")
-            others, damaged = 0, 1
+            others, damaged = 0, True
         account.other += others
-        account.unfinished = not whole and bool(damaged)
+        account.unfinished = not whole and damaged
         self._count(lines, len(filled), whole)
 
-    def _ask(self, text: str, found: list[dict[str, Any]]) -> str | None:
-        """Append the row that the first format makes of a line; where one claims it and fails, why."""
-        for one in self._formats:
-            try:
-                fields = one.parse(text)
-            except ValueError as error:  # a person's own format may have failed in any way
-                return f"{one.name} raised {type(error.__cause__).__name__}" if error.__cause__ else f"not readable as {one.name}"
-            if fields is not None:
-                found.append(dict(fields))
-                self.account.formats[one.name] += 1
-                return None
-        return None
+    def _claims(self, lines: list[bytes], among: list[int]) -> tuple[dict[int, dict[str, Any]], list[tuple[int, str]]]:
+        """The rows that formats make of some of the lines, and why a line that one of them claims is none."""
+        found: dict[int, dict[str, Any]] = {}
+        failures: list[tuple[int, str]] = []
+        for index in self._candidates(lines, among):
+            if lines[index] is TOO_LONG:
+                failures.append((index, f"longer than {LONGEST >> 20} MiB"))
+                continue
+            text = lines[index].decode("utf-8", "replace").rstrip("\r")
+            for one in self._formats:
+                try:
+                    fields = one.parse(text)
+                except ValueError as error:  # a person's own format may have failed in any way
+                    raised = f"{one.name} raised {type(error.__cause__).__name__}" if error.__cause__ else f"not readable as {one.name}"
+                    failures.append((index, raised))
+                    break
+                if fields is not None:
+                    found[index] = dict(fields)
+                    self.account.formats[one.name] += 1
+                    break
+        return found, failures
 
-    def _candidates(self, lines: list[bytes], filled: list[int]) -> Iterable[int]:
-        """The lines that some format may claim, found by its marks in all lines at once."""
-        if self._marks is None:
-            return filled
+    def _candidates(self, lines: list[bytes], among: list[int]) -> Iterable[int]:
+        """Those of the lines that some format may claim, found by its marks in all lines at once."""
+        if self._marks is None or not among:
+            return among
         chosen = {0} if lines[0] is TOO_LONG else set()
         text = b"\n".join(lines)
         ends: list[int] = []
@@ -188,7 +196,12 @@ class Reading:
                 line = bisect_right(ends, at)
                 chosen.add(line)
                 at = text.find(mark, ends[line] + 1)
-        return sorted(chosen.intersection(filled))
+        return sorted(chosen.intersection(among))
+
+    def _append_each(self, rows: dict[int, dict[str, Any]]) -> None:
+        """Append rows, sorted by their lines."""
+        ordered = [rows[index] for index in sorted(rows)]
+        self._append({name: [fields.get(name) for fields in ordered] for name in Row.__struct_fields__}, len(ordered))
 
     def _append(self, fields: dict[str, Values], rows: int) -> None:
         if rows:

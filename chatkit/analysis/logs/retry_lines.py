@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatkit.analysis.logs.failure_texts import told_failure
-from chatkit.analysis.logs.log_lines import key_values, read_log_line
+from chatkit.analysis.logs.log_lines import json_in, key_values, read_log_line
 
 __all__ = [
     "BOTOCORE_MARKS",
@@ -28,9 +28,13 @@ BOTOCORE_MARKS = ("Retry needed, ",)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{0,20})?(?:e[+-]?\d{1,3})?")
 _SECONDS = rf"(?P<seconds>{_NUMBER.pattern})"
 _TENACITY = re.compile(rf"\bRetrying \S.{{0,400}}? in {_SECONDS} seconds as it (?P<verb>raised|returned)\b ?(?P<value>.*)", re.S)
-_LOGGER_BEHIND = re.compile(r"(?<=\.)\s{1,80}\[[\w.]{1,80}\]$")  # as structlog's console writes it
-_URLLIB3 = re.compile(r"\bRetrying \(\w{1,80}\(total=.{1,2000}?\)\) after connection broken by (?P<failure>.*): ", re.S)
+_BEHIND = re.compile(r"(?<=\.)\s{1,400}(?:\[[\w.]{1,80}\]|[\w-]{1,80}\.py:\d{1,6})$")
+"""What consoles put behind a message: structlog the logger, rich the place in the source."""
+_URLLIB3 = re.compile(
+    r"\bRetrying \((?:\w{1,80}\(total=.{1,2000}?\)|\d{1,9} attempts remain)\) after connection broken by (?P<failure>.*): ", re.S
+)
 _URLLIB3_STATUS = re.compile(r"\bRetry: (?=\S)")
+_DEBUG_OF_PATH = re.compile(r"\bDEBUG\b.{0,200}\bRetry: (?:/|https?://)\S*$")
 _POOL = re.compile(r"\burllib3\.connectionpool\b")
 _HOST = re.compile(r"\bhost='([^'\s]{1,200})'")
 _BOTOCORE = re.compile(rf"\bRetry needed, (?:action of|retrying request after delay of): {_SECONDS}(?=$|[\s\"'|])")
@@ -50,7 +54,7 @@ def tenacity_line(line: str) -> dict[str, Any] | None:
     fields: dict[str, Any] = {"ts": entry.moment(found.start()), "operation": "retry", "delay_ms": _milliseconds(found["seconds"])}
     if found["verb"] == "returned":
         return fields | {"error": "it returned what is retried"}  # the value may be a reply: it stays out
-    value = _LOGGER_BEHIND.sub("", found["value"].partition("\n")[0].strip())
+    value = _BEHIND.sub("", found["value"].partition("\n")[0].strip())
     return fields | told_failure(value.removesuffix("."))
 
 
@@ -64,16 +68,20 @@ def stamina_line(line: str) -> dict[str, Any] | None:
     start = entry.message.find(_STAMINA)
     if start < 0:
         return None
-    given: Mapping[str, Any] = entry.fields or key_values(entry.message)
-    if not given and f'"{_STAMINA}"' in entry.message:
+    given: Mapping[str, Any] = {**key_values(entry.message), **entry.fields}
+    if not given and f'"{_STAMINA}"' in entry.message and json_in(entry.message) is None:
         raise ValueError("the JSON of a retry ends early, or is garbled")
     said = {name: given.get(name, given.get(f"stamina.{name}")) for name in ("retry_num", "wait_for", "caused_by")}
+    older = said["retry_num"] is None and (slept := given.get("slept", given.get("backoff"))) is not None
+    if older:  # until 23.1: how long it sleeps in all, this wait among it
+        said = {"retry_num": given.get("attempt"), "wait_for": slept, "caused_by": given.get("error")}
     fields: dict[str, Any] = {"ts": entry.moment(start), "operation": "retry"}
     if all(value is None for value in said.values()):
         return fields
     number = _number(said["retry_num"])
     fields["attempt"] = int(number) if number.is_integer() else number
-    fields["delay_ms"] = _milliseconds(said["wait_for"])
+    if not older or number == 1:
+        fields["delay_ms"] = _milliseconds(said["wait_for"])
     return fields | told_failure(str(said["caused_by"] or "").removesuffix("()"))
 
 
@@ -87,7 +95,7 @@ def urllib3_line(line: str) -> dict[str, Any] | None:
     found = _URLLIB3.search(entry.message)
     if found is None:
         found = _URLLIB3_STATUS.search(entry.message)
-        if found is None or not _POOL.search(entry.around(found.start(), found.end())):
+        if found is None or not (_POOL.search(entry.around(found.start(), found.end())) or _DEBUG_OF_PATH.search(entry.message)):
             return None
         return {"ts": entry.moment(found.start()), "operation": "retry"}
     failure = found["failure"]

@@ -16,11 +16,10 @@ _RETRYING = re.compile(
 )
 _BEGUN = re.compile(r"\bRetrying request (?:to |in )")
 _LOGGER = re.compile(r"\b(\w{1,60})\._base_client\b(?!\.py)")
-_ANTHROPIC = re.compile(r"/v1/(?:messages|complete)\b|anthropic|claude", re.I)
-_OPENAI = re.compile(
-    r"/(?:chat/completions|completions|responses|embeddings|moderations|images|audio|files|batches|models|fine_tuning|threads|assistants"
-    r"|vector_stores|conversations)\b"
-)
+_ANTHROPIC = re.compile(r"^/v1/(?:models|files|skills)\b|/v1/(?:messages|complete)\b|anthropic|claude", re.I)
+_OPENAI = re.compile(r"/(?:chat/completions|completions|responses|embeddings)\b")
+_PRINTED = re.compile(r"\d+\.\d{6}")
+"""As the SDKs print seconds, and hardly anybody else."""
 
 
 def openai_line(line: str) -> dict[str, Any] | None:
@@ -69,7 +68,8 @@ def _sdk_line(line: str, *, anthropic: bool) -> dict[str, Any] | None:
             return None  # any program may say "Retrying request in a moment"
         raise ValueError("the line of a retry ends before its delay")
     seconds, retry = found["seconds"], found["retry"]
-    if package is None and not (is_anthropic or _OPENAI.search(path) or (retry and not path and len(seconds.partition(".")[2]) == 6)):
+    told = _PRINTED.fullmatch(seconds) and (path.startswith(("/", "http")) if path else retry)
+    if package is None and not (told or is_anthropic or _OPENAI.search(path)):
         return None  # another program's request
     fields: dict[str, Any] = {"ts": entry.moment(found.start()), "operation": "retry"}
     fields["provider"] = package[1] if package else "anthropic" if is_anthropic else "openai"

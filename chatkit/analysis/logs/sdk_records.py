@@ -36,6 +36,7 @@ class _Post(logging.Filter):
         super().__init__()
         self._logger = logging.getLogger(name)
         self._level = logging.NOTSET  # the person's own
+        self._off = False  # the person's logger is, as ``dictConfig`` leaves those that it isn't told of
         self._hearers: tuple[Hear, ...] = ()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -44,13 +45,15 @@ class _Post(logging.Filter):
                 hear(record)
             except Exception:
                 _logger.exception("capture_retries(): a record of %s can't be read; the call goes on", record.name)
-        return record.levelno >= self._threshold()
+        return not self._off and record.levelno >= self._threshold()
 
     def add(self, hear: Hear) -> None:
         with _lock:
             if not self._hearers:
                 self._logger.filters.insert(0, self)  # before the person's own, which see no record that they wouldn't have seen
             self._hearers = (*self._hearers, hear)
+            if self._logger.disabled:
+                self._off, self._logger.disabled = True, False
             if self._logger.level != LEVEL and self._logger.getEffectiveLevel() > LEVEL:
                 self._level = self._logger.level
                 self._logger.setLevel(LEVEL)
@@ -62,7 +65,10 @@ class _Post(logging.Filter):
                 return
             if self._logger.level == LEVEL:  # else somebody set another meanwhile: theirs stays
                 self._logger.setLevel(self._level)
+            if self._off:
+                self._logger.disabled = True
             self._logger.removeFilter(self)
+            self._off = False
 
     def _threshold(self) -> int:
         """The level from which the person wants records now."""

@@ -15,11 +15,11 @@ from chatkit.errors import KINDS
 __all__ = ["SERVICE_MARKS", "SSE_MARKS", "service_line", "sse_line"]
 
 SERVICE_MARKS = ("retrying LLM stream",)
-SSE_MARKS = ('"retry"',)
+SSE_MARKS = ('"retry"', '"retrying_at"', '"retryingAt"')
 _MESSAGE = SERVICE_MARKS[0]
 _UNITS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _DURATION = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|μs|ms|s|m|h)")
-_RETRY_EVENT = re.compile(r'"type"\s*:\s*"retry"')
+_RETRY_EVENT = re.compile(r'"type"\s*:\s*"retry"|"retrying_?[aA]t"\s*:')
 
 
 def service_line(line: str) -> dict[str, Any] | None:
@@ -30,14 +30,14 @@ def service_line(line: str) -> dict[str, Any] | None:
     """
     entry = read_log_line(line)
     start = entry.message.find(_MESSAGE)
-    if entry.fields:
-        if entry.message.strip() != _MESSAGE:
-            return None
+    if start < 0:
+        return None
+    if entry.message.strip() == _MESSAGE and entry.fields:
         inner = entry.fields.get("fields")
         given: Mapping[str, Any] = {**entry.fields, **inner} if isinstance(inner, dict) else entry.fields
     else:
         given = key_values(entry.message)
-        if start < 0 or not ("attempt" in given or f'"{_MESSAGE}"' in entry.message):
+        if not ("attempt" in given or f'"{_MESSAGE}"' in entry.message):
             return None
     if given.get("attempt") is None or given.get("delay") is None:
         raise ValueError("a retry of the service without attempt or delay")
@@ -47,8 +47,7 @@ def service_line(line: str) -> dict[str, Any] | None:
         "attempt": _whole(given["attempt"]),
         "delay_ms": _go_milliseconds(given["delay"]),
     }
-    fields |= {field: given[key] for key, field in (("chat_id", "chat"), ("provider", "provider"), ("model", "model")) if given.get(key)}
-    return fields | told_failure(_error_text(given.get("error")))
+    return fields | _names(given) | told_failure(_error_text(given.get("error")))
 
 
 def sse_line(line: str) -> dict[str, Any] | None:
@@ -66,10 +65,11 @@ def sse_line(line: str) -> dict[str, Any] | None:
             raise ValueError("the JSON of a retry event ends early, or is garbled")
         return None
     event = found[1]
-    if event.get("type") != "retry":
-        return None  # another event, which quotes one
     inner = event.get("retry")
     given = {**event, **inner} if isinstance(inner, dict) else event
+    kind = event.get("type", "retry" if given.keys() & {"retrying_at", "retryingAt"} else None)  # it may stand before, as ``event: retry``
+    if kind != "retry":
+        return None  # another event, which quotes one
     delay = given.get("delay_ms", given.get("delayMs"))
     if delay is None or given.get("attempt") is None:
         raise ValueError("a retry event without attempt or delay")
@@ -84,13 +84,19 @@ def sse_line(line: str) -> dict[str, Any] | None:
         "outcome": "retry",
     }
     fields |= told_failure(_error_text(given.get("error")))
-    fields |= {"chat": given.get("chat_id", given.get("chatId")), "provider": given.get("provider")}
+    fields |= _names(given)
     if given.get("kind") in KINDS and given["kind"] != "unknown":  # another writer's words for kinds aren't ours
         fields["kind"] = given["kind"]
     status = given.get("status_code", given.get("statusCode"))
     if isinstance(status, int) and 100 <= status < 1000:
         fields["status_code"] = status
     return fields
+
+
+def _names(given: Mapping[str, Any]) -> dict[str, str]:
+    """Whose failure it is, where that is a text or a number."""
+    keys = (("chatId", "chat"), ("chat_id", "chat"), ("provider", "provider"), ("model", "model"))
+    return {field: str(name) for key, field in keys if isinstance(name := given.get(key), str | int)}
 
 
 def _error_text(error: object) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chatkit.analysis.arrays import UNKNOWN, Bools, Ints, moments, numbers, words
+from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, moments, numbers, words
 
 __all__ = ["CallRows", "by_call"]
 
 
 @dataclass(frozen=True)
 class CallRows:
-    """The rows of a frame by call, and each call's by time, then by attempt.
+    """The rows of a frame by call, and each call's by the numbers of its attempts; by time where these repeat or aren't known.
 
     Attributes
     ----------
@@ -68,12 +68,25 @@ class CallRows:
 def by_call(df: pd.DataFrame) -> CallRows:
     """Sort the rows by call. Needs the columns ``call``, ``ts`` and ``attempt``."""
     of_row, names = words(df, "call")
-    ts = moments(df, "ts")
-    order = np.lexsort((numbers(df, "attempt"), np.where(ts == UNKNOWN, np.iinfo(np.int64).max, ts), of_row))
+    ts, attempt = moments(df, "ts"), numbers(df, "attempt")
+    order = np.lexsort((attempt, np.where(ts == UNKNOWN, np.iinfo(np.int64).max, ts), of_row))
     rows = order[np.count_nonzero(of_row < 0) :].astype(np.int64)
     call = of_row[rows]
+    rows = _by_number(rows, call, attempt[rows])
     begins = np.flatnonzero(np.diff(call, prepend=-1))
     used = call[begins]  # a category may have names that no row has
     number = np.full(len(names) + 1, -1)
     number[used] = np.arange(len(used))
     return CallRows(rows, number[call], begins, np.append(begins[1:], len(rows))[: len(begins)] - 1, number[of_row], names[used])
+
+
+def _by_number(rows: Ints, call: Ints, attempt: Floats) -> Ints:
+    """Rows that are sorted by call and time, put right where a clock was set back amidst a call."""
+    contradicted = (np.diff(call) == 0) & (np.diff(attempt) < 0)
+    places = np.flatnonzero(np.isin(call, call[1:][contradicted]))
+    again = places[np.lexsort((attempt[places], call[places]))]
+    repeated = (np.diff(call[again]) == 0) & ~(np.diff(attempt[again]) > 0)
+    numbered = ~np.isin(call[again], call[again][1:][repeated])
+    right = rows.copy()
+    right[places[numbered]] = rows[again[numbered]]
+    return right

@@ -107,12 +107,13 @@ class Spent:
     Attributes
     ----------
     started, ended : numpy.ndarray
-        Its first time, and the end of its last attempt.
+        The start of its first attempt, and the end of its last.
     waited, worked : numpy.ndarray
         The sums of its waits and of its attempts.
     wall : numpy.ndarray
         How long it took in all. A log that begins amidst a call begins with a wait: that counts. A clock that was set back doesn't:
-        no call is shorter than its waits and attempts together.
+        no call is shorter than its waits and attempts together. It isn't known where the last that is recorded is a wait (hooks of
+        others tell of failures alone): the call went on.
     """
 
     started: Ints
@@ -124,14 +125,15 @@ class Spent:
 
 def spent(df: pd.DataFrame, grouped: CallRows) -> Spent:
     """The times of each call. Needs the columns ``ts``, ``waited``, ``delay`` and ``duration``."""
-    ts, before, duration = moments(df, "ts"), spans(df, "waited"), spans(df, "duration")
+    ts, before, after, duration = moments(df, "ts"), spans(df, "waited"), spans(df, "delay"), spans(df, "duration")
     head, tail = grouped.rows[grouped.starts], grouped.rows[grouped.ends]
     started = ts[head]
     ended = np.where((ts[tail] == UNKNOWN) | (duration[tail] == UNKNOWN), UNKNOWN, ts[tail] + duration[tail])
     waited, worked = grouped.total(row_waits(df)), grouped.total(duration)
     lead = np.where(before[head] == UNKNOWN, 0, before[head])
     least = np.where(waited == UNKNOWN, 0, waited) + np.where(worked == UNKNOWN, 0, worked)
-    wall = np.where((started == UNKNOWN) | (ended == UNKNOWN), UNKNOWN, np.maximum(ended - started + lead, least))
+    goes_on = (before[tail] == UNKNOWN) & (after[tail] != UNKNOWN)
+    wall = np.where((started == UNKNOWN) | (ended == UNKNOWN) | goes_on, UNKNOWN, np.maximum(ended - started + lead, least))
     return Spent(started, ended, waited, worked, wall)
 
 
@@ -169,8 +171,8 @@ def calls(df: pd.DataFrame) -> pd.DataFrame:
         ``call``                                            string                the call's id
         ``chat``, ``operation``, ``provider``, ``model``    category              whose it is, and whom it asked
         ``step``                                            Int32                 the step of the turn
-        ``started``, ``ended``                              datetime64[us, UTC]   its first time; the end of its last attempt
-        ``attempts``                                        Int32                 how many are recorded
+        ``started``, ``ended``                              datetime64[us, UTC]   start of its first attempt, end of its last
+        ``attempts``                                        Int32                 how many of them are recorded
         ``outcome``                                         category              ``ok``, ``failed``, ``abandoned``; null where the log
                                                                                   has no end of it
         ``waited``                                          timedelta64[us]       the sum of its waits (where a log doesn't have the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from chatkit.errors import UsageError
 
 __all__ = ["Groups", "Key", "calls_key", "checked_columns", "grouped", "own_key"]
 
+_WORDS = ("string", "empty", "mixed", "mixed-integer")
+"""What pandas calls a column of texts, or of things that have no order among them."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -25,31 +29,31 @@ class Key:
 
     name: Hashable
     codes: Ints
-    values: pd.Index[Any]
+    values: Any
     is_words: bool
 
     def at(self, codes: Ints) -> Any:
         """The values of these numbers, as a column."""
-        if self.is_words:
-            return categories(codes, self.values)
-        array: Any = pd.array
-        return array(self.values, dtype=self.values.dtype).take(codes, allow_fill=True)
+        return categories(codes, self.values) if self.is_words else self.values.take(codes, allow_fill=True)
 
 
 def own_key(df: pd.DataFrame, column: Hashable) -> Key:
-    """A column as each row has it."""
+    """A column as each row has it. Words are sorted; categories of one's own are in their own order."""
     name: Any = column
-    series: pd.Series[Any] = df[name]
-    types = pd.api.types
-    others = types.is_numeric_dtype(series.dtype) or types.is_datetime64_any_dtype(series.dtype) or types.is_timedelta64_dtype(series.dtype)
-    if COLUMNS.get(name) in ("category", "string") or not others:
-        codes, values = words(df, name)
-        order = np.argsort(values.to_numpy(dtype=object), kind="stable")
-        rank = np.full(len(values) + 1, -1)
-        rank[order] = np.arange(len(values))
-        return Key(column, rank[codes], values[order], True)
-    codes, values = pd.factorize(series, sort=True)
-    return Key(column, codes.astype(np.int64), pd.Index(values), False)
+    series: Any = df[name]
+    its_own = COLUMNS.get(name) not in ("category", "string")
+    if its_own and isinstance(series.dtype, pd.CategoricalDtype):
+        every = np.arange(len(series.cat.categories))
+        return Key(column, series.cat.codes.to_numpy().astype(np.int64), pd.Categorical.from_codes(every, dtype=series.dtype), False)
+    if its_own and pd.api.types.infer_dtype(series, skipna=True) not in _WORDS:
+        with contextlib.suppress(TypeError):  # times with a zone and without one
+            codes, values = pd.factorize(series, sort=True)
+            return Key(column, codes.astype(np.int64), pd.array(values, dtype=values.dtype), False)
+    codes, values = words(df, name)
+    order = np.argsort(values.to_numpy(dtype=object), kind="stable")
+    rank = np.full(len(values) + 1, -1)
+    rank[order] = np.arange(len(values))
+    return Key(column, rank[codes], values[order], True)
 
 
 def calls_key(df: pd.DataFrame, column: Hashable, rows: CallRows) -> Key:

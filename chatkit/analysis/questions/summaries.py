@@ -37,7 +37,8 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
     Returns
     -------
     pandas.DataFrame
-        Its index is `by`, sorted; null is a group of its own, the last. Rows without a call count as attempts and waits, not as calls.
+        Its index is `by`, sorted (a category column that you added, in its own order); null is a group of its own, the last. Rows without
+        a call count as attempts and waits, not as calls.
 
         =================================================  ===============  ========================================================
         column                                             dtype            what it is
@@ -46,7 +47,8 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
         ``ok``, ``failed``, ``abandoned``                  Int64            how many calls ended so
         ``success_rate``                                   Float64          ``ok`` among those that ended ok or failed
         ``success_of``                                     Int64            how many those are
-        ``retries_per_call``                               Float64          attempts of a call after its first, on average
+        ``retries_per_call``                               Float64          recorded attempts of a call after its first, on average: one
+                                                                            too few where a log holds failures alone
         ``waited``                                         timedelta64[us]  the sum of all waits
         ``waited_p50``, ``waited_p95``, ``waited_max``     timedelta64[us]  quantiles of the waits of a call
         ``waiting_share``                                  Float64          waits as a share of the calls' time, over calls of which
@@ -256,7 +258,7 @@ def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each provider and kind that made a call wait, the most hours first:
+        One row for each provider and kind that made a call wait, the most hours first. A call that waited for several counts for each:
 
         ====================  ========  =====================================================================================
         column                dtype     what it is

@@ -16,7 +16,7 @@ from chatkit.analysis.questions.groups import Groups, Key, own_key
 from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError
 from chatkit.retries.backoff import CEILING
 
-__all__ = ["outages"]
+__all__ = ["failing", "outages"]
 
 
 def outages(df: pd.DataFrame, *, gap: float = CEILING, kinds: str | Iterable[str | None] | None = None) -> pd.DataFrame:
@@ -72,12 +72,28 @@ def outages(df: pd.DataFrame, *, gap: float = CEILING, kinds: str | Iterable[str
     1        x 0 days 00:00:01         1     network
     """
     require(df, "ts", "call", "provider", "duration", "outcome", "hint", "kind", what="outages()")
+    return _windows(df, _microseconds(gap), kinds, apart=False)
+
+
+def failing(df: pd.DataFrame) -> pd.DataFrame:
+    """When every request to a provider seems to have failed: as `outages`, but no window goes on across an attempt that succeeded.
+
+    A provider that fails now and then is up in between: one of its outages may hold thousands of successes.
+    """
+    return _windows(df, _microseconds(CEILING), None, apart=True)
+
+
+def _windows(df: pd.DataFrame, gap: int, kinds: str | Iterable[str | None] | None, *, apart: bool) -> pd.DataFrame:
     wanted = failed(df).to_numpy() & _of_kinds(df, kinds)
-    ts, duration, provider = moments(df, "ts"), spans(df, "duration"), own_key(df, "provider")
+    ts, provider = moments(df, "ts"), own_key(df, "provider")
     timed = ts != UNKNOWN
-    windows = _Windows(ts, ts + np.maximum(duration, 0), provider, wanted & timed, _microseconds(gap))
+    ends, succeeded = ts + np.maximum(spans(df, "duration"), 0), words(df, "outcome").among("ok") & timed
+    before = np.zeros(len(df), dtype=np.int64)
+    if apart:
+        before, until = _successes(ts, provider.codes, succeeded)
+        ends = np.minimum(ends, until - 1)
+    windows = _Windows(ts, ends, provider, wanted & timed, before, gap)
     groups, kind, call = windows.groups, own_key(df, "kind"), words(df, "call").codes
-    succeeded = words(df, "outcome").among("ok")
     found = pd.DataFrame(
         {
             "provider": provider.at(windows.provider),
@@ -97,16 +113,27 @@ def outages(df: pd.DataFrame, *, gap: float = CEILING, kinds: str | Iterable[str
     return found
 
 
-class _Windows:
-    """The windows, sorted by provider and start, and the window of each row that made one."""
+def _successes(ts: Ints, provider: Ints, succeeded: Bools) -> tuple[Ints, Ints]:
+    """For each row: a number that grows with each success of its provider that began by then, and when the next one begins."""
+    times, place = np.unique(ts, return_inverse=True)
+    key = provider * (len(times) + 1) + place.reshape(-1)  # in the order of provider and time
+    ordered = np.flatnonzero(succeeded)[np.argsort(key[succeeded], kind="stable")]
+    before: Ints = np.searchsorted(key[ordered], key, side="right")
+    following = np.append(ordered, -1)[before]
+    theirs = (before < len(ordered)) & (provider[following] == provider)
+    return before, np.where(theirs, ts[following], np.iinfo(np.int64).max)
 
-    def __init__(self, starts: Ints, ends: Ints, provider: Key, wanted: Bools, gap: int) -> None:
+
+class _Windows:
+    """The windows, sorted by provider and start, and the window of each row that made one. Rows of one have one number `before`."""
+
+    def __init__(self, starts: Ints, ends: Ints, provider: Key, wanted: Bools, before: Ints, gap: int) -> None:
         rows = np.flatnonzero(wanted)
         rows = rows[np.lexsort((starts[rows], provider.codes[rows]))]
         whose, begins = provider.codes[rows], starts[rows]
         reached = _running_maximum(ends[rows], whose)
         opens = np.ones(len(rows), dtype=bool)
-        opens[1:] = (np.diff(whose) != 0) | (begins[1:] - reached[:-1] > gap)
+        opens[1:] = (np.diff(whose) != 0) | (np.diff(before[rows]) != 0) | (begins[1:] - reached[:-1] > gap)
         firsts = np.flatnonzero(opens)
         codes = np.full(len(wanted), -1)
         codes[rows] = np.cumsum(opens) - 1

@@ -11,7 +11,7 @@ import pandas as pd
 
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, integers, moments, numbers, spans, words
 from chatkit.analysis.questions.grouping import calls, failed, require
-from chatkit.analysis.questions.windows import outages
+from chatkit.analysis.questions.windows import failing
 from chatkit.analysis.replay.downtime import FINAL_KINDS, Downtime
 from chatkit.errors import KINDS, UsageError
 
@@ -43,7 +43,7 @@ class Scenario:
     fails_after, succeeds_after : numpy.ndarray
         How long a request takes, by the number of the provider.
     facts : dict
-        What was left out, and how far the record contradicts the model.
+        What was left out.
     keys : numpy.ndarray
         What the luck of each call is drawn from.
     """
@@ -120,7 +120,7 @@ def draws(keys: Any, number: int) -> Floats:
 
 def _of_attempts(df: pd.DataFrame, latency: int | None, what: str) -> Scenario:
     require(df, "ts", *_OF_A_CALL, "attempt", "waited", "duration", "outcome", "delay", "hint", "kind", "error", what=what)
-    down, made = outages(df), calls(df)
+    down, made = failing(df), calls(df)
     began = moments(made, "started")
     timed = began != UNKNOWN
     final = (made["last_kind"].isin(FINAL_KINDS) & ~made["outcome"].isin(["ok", "abandoned"])).to_numpy()
@@ -142,7 +142,6 @@ def _of_attempts(df: pd.DataFrame, latency: int | None, what: str) -> Scenario:
         "not_retryable": int(np.count_nonzero(timed & final)) + counts["not_retryable"],
         "without_time": int(np.count_nonzero(~timed)) + counts["without_time"],
         "continued": counts["continued"],
-        "successes_within_outages": int(down["successes"].sum()),
     }
     fails_after = _usual(df, failed(df).to_numpy(), providers, latency)
     succeeds_after = _usual(df, words(df, "outcome").among("ok"), providers, latency)

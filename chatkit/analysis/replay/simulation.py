@@ -39,10 +39,10 @@ def simulate(
     Parameters
     ----------
     df_or_outages : pandas.DataFrame
-        *A frame of attempts*, with the columns of `COLUMNS` but for ``status_code``, ``request_id`` and ``v``. The providers are down
-        within its `outages`, ends included, and each of its `calls` begins when it did. A row that belongs to no call begins one of its
-        own where its ``attempt`` is 1 or null. Left out, and counted in ``attrs``, are calls that failed for a reason that no policy tries
-        again (such as ``auth``), and what has no time.
+        *A frame of attempts*, with the columns of `COLUMNS` but for ``status_code``, ``request_id`` and ``v``. A provider is down within
+        its `outages`, ends included, but for the time from an attempt that succeeded to the next that failed. Each of the `calls` begins
+        when it did. A row that belongs to no call begins one of its own where its ``attempt`` is 1 or null. Left out, and counted in
+        ``attrs``, are calls that failed for a reason that no policy tries again (such as ``auth``), and what has no time.
 
         *A frame of outages*, known by ``started`` and no ``attempt``: as `outages` gives it, or your own. It needs ``started`` and
         ``ended`` (or ``duration``); ``provider``, ``kind`` and ``hint`` may be missing. Times are datetimes (UTC where no zone is given),
@@ -81,9 +81,9 @@ def simulate(
     hint; any other succeeds. Where outages of a provider overlap, the first holds to its end. Then the policy decides as it does in a
     real call, and waits are rounded to the millisecond.
 
-    So requests don't crowd each other out, however many come at once. An outage is total: ``attrs["simulated"]`` says in
-    ``successes_within_outages`` how many recorded attempts did succeed within, which this model doesn't know. A record shows an outage
-    only from its first failed attempt to its last: the provider may have been down for longer. Failures cost nothing here, so
+    So requests don't crowd each other out, however many come at once, and an outage is total: give one of `outages` as it stands, and
+    what succeeded within fails. A record shows an outage only from its first failed attempt to its last: the provider may have been down
+    for longer. To see how far the model holds, replay a record under the policy that it was made with. Failures cost nothing here, so
     ``max_paid_failures`` bounds those of kind ``unknown`` alone. Nobody loses patience.
 
     Examples
@@ -236,7 +236,9 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
 
 def _microseconds(every: str | float | timedelta) -> int:
     try:
-        length = pd.Timedelta(every, unit="s") if isinstance(every, int | float) else pd.Timedelta(every)
+        if isinstance(every, bool):
+            raise TypeError("no length")
+        length = pd.Timedelta(every, unit="s") if isinstance(every, int | float | np.number) else pd.Timedelta(every)
         microseconds = length // pd.Timedelta(1, unit="us")
     except (TypeError, ValueError, OverflowError):
         microseconds = 0
