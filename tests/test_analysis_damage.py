@@ -197,7 +197,7 @@ def test_reasons_and_line_numbers_of_damage_are_told_without_a_word_of_the_line(
     secret = b"sk-abcdefghijklmnop"
     frame = load(
         GOOD, b"", GOOD[:-20], GOOD.replace(b'"retry"', b'"%s"' % secret), GOOD.replace(b'"attempt":1', b'"%s":1' % secret), b"  ",
-        GOOD.replace(b"c1", b"\xff"), GOOD + secret, secret, b"[" * 5000, b'{"a":' * 5000, GOOD.replace(b":1500", b':"%s"' % secret),
+        GOOD.replace(b"c1", b"\xff"), GOOD + secret, secret, b"[" * 200_000, b'{"a":' * 200_000, GOOD.replace(b":1500", b':"%s"' % secret),
     )  # fmt: skip
     source = source_of(frame)
     assert source["lines"] == 10
