@@ -635,3 +635,11 @@ def test_an_unknown_format_is_refused_with_the_nearest() -> None:
 def test_samples_hold_no_path_of_a_machine() -> None:
     text = "\n".join(line for lines in SAMPLES.values() for line in lines)
     assert re.search(r"site-packages|/(?:home|Users|tmp|root|usr|work)/", text) is None
+
+
+@pytest.mark.parametrize(
+    ("delay", "milliseconds"), [("4000000000", 4000), ("1.5", 1500), ("64", 64_000), ("0", 0), ("1000000", 1), ("4e9", 4000)]
+)
+def test_a_bare_number_of_the_service_is_nanoseconds_or_where_that_is_no_wait_seconds(delay: str, milliseconds: int) -> None:
+    line = f'{{"msg":"retrying LLM stream","attempt":1,"delay":{delay},"error":"x"}}'
+    assert fields_of(line, "service")["delay_ms"] == milliseconds

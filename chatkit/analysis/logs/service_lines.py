@@ -16,6 +16,8 @@ __all__ = ["SERVICE_MARKS", "SSE_MARKS", "service_line", "sse_line"]
 
 SERVICE_MARKS = ("retrying LLM stream",)
 SSE_MARKS = ('"retry"', '"retrying_at"', '"retryingAt"')
+LEAST_WAIT = 1_000_000
+"""Nanoseconds: nobody waits for less than a millisecond."""
 _MESSAGE = SERVICE_MARKS[0]
 _UNITS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _DURATION = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|μs|ms|s|m|h)")
@@ -114,10 +116,11 @@ def _whole(value: object) -> object:
 
 
 def _go_milliseconds(delay: object) -> int:
-    """A duration of Go: ``1m4s``, or a number of nanoseconds."""
+    """A duration of Go: ``1m4s``, a number of nanoseconds, or of seconds (as zap writes it) where nanoseconds would be no wait at all."""
     text = str(delay).strip()
     if text.isdecimal() or (isinstance(delay, float) and 0 <= delay < 1e21):
-        return round(float(text) / 1e6)
+        number = float(text)
+        return round(number / 1e6 if number >= LEAST_WAIT else number * 1e3)
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text.removeprefix("+"):
         raise ValueError("a delay that is no duration")
