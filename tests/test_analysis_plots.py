@@ -284,8 +284,13 @@ def test_kinds_take_the_keywords_of_bars() -> None:
 
 
 def naive_survival(table: pd.DataFrame, attempts: int) -> float:
-    known = [(n, o) for n, o in zip(table["attempts"], table["outcome"], strict=True) if o in ("ok", "failed")]
-    return sum(not (outcome == "ok" and number <= attempts) for number, outcome in known) / len(known)
+    known = [(n, o) for n, o in zip(table["attempts"], table["outcome"], strict=True) if o in ("ok", "failed", "abandoned")]
+    share = 1.0
+    for number in range(1, attempts + 1):
+        tried = [o for n, o in known if o == "failed" or n > number or (n == number and o == "ok")]
+        won = [o for n, o in known if n == number and o == "ok"]
+        share *= 1 - len(won) / len(tried) if tried else 1
+    return share
 
 
 def test_attempts_draw_the_share_that_has_no_success_yet() -> None:
@@ -294,14 +299,14 @@ def test_attempts_draw_the_share_that_has_no_success_yet() -> None:
     (line,) = ax.lines
     for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
         assert y == pytest.approx(naive_survival(table, int(x)))
-    known = table["outcome"].isin(["ok", "failed"]).sum()
-    never = (table["outcome"] == "failed").sum() / known
+    known = table["outcome"].notna().sum()
+    never = naive_survival(table, table["attempts"].max())
     assert legend(ax) == [f"{known} calls, {never:.0%} never succeeded"]
 
 
 def test_attempts_by_a_column_have_a_line_for_each_value() -> None:
     ax = plot_attempts(recorded(120), by="provider")
-    known = calls(recorded(120)).query("outcome in ['ok', 'failed']")["provider"].value_counts()
+    known = calls(recorded(120)).query("outcome.notna()")["provider"].value_counts()
     assert [int(text.split(": ")[1].split()[0]) for text in legend(ax)] == known.tolist()
     with pytest.raises(UsageError, match="'color'"):
         plot_attempts(recorded(9), by="color")
@@ -312,12 +317,12 @@ def test_one_call_is_a_call() -> None:
     assert legend(ax) == ["1 call, all succeeded"]
 
 
-def test_abandoned_and_open_calls_are_left_out() -> None:
+def test_a_call_counts_until_it_was_abandoned_and_one_without_an_end_not_at_all() -> None:
     rows = [
         row(ts=at(0), call=outcome or "open", attempt=1, outcome=outcome, waited_ms=0, duration_ms=1)
         for outcome in ("ok", "abandoned", "retry", None)
     ]
-    assert legend(plot_attempts(frame(rows))) == ["1 call, all succeeded"]
+    assert legend(plot_attempts(frame(rows))) == ["2 calls, all succeeded"]
     ax = plot_attempts(frame(rows[1:]))
     assert [text.get_text() for text in ax.texts] == ["no call with a known end recorded"]
 
@@ -343,7 +348,7 @@ def test_a_call_of_a_thousand_attempts_is_drawn_with_few_points() -> None:
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1))
 def test_survival_falls_to_the_share_that_never_succeeded(pairs: list[tuple[int, bool]]) -> None:
     took, won = np.array([n for n, _ in pairs]), np.array([w for _, w in pairs])
-    share = survival(took, won, int(took.max()))
+    share = survival(took, won, np.zeros(len(took), bool), int(took.max()))
     assert share[0] == 1
     assert np.all(np.diff(share) <= 0)
     assert share[-1] == pytest.approx(1 - won.mean())

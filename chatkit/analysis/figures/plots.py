@@ -282,8 +282,8 @@ def plot_attempts(df: pd.DataFrame, *, by: str | None = None, ax: Axes | None = 
     -------
     matplotlib.axes.Axes
         Attempts to the right; upwards the share of calls without a success after so many, logarithmic where it falls below 5 %.
-        It is over the calls that ended ok or failed, and the legend says how many these are; calls that a person ended, or whose
-        end isn't known, are left out. A curve ends level at the share of calls that never succeeded.
+        It is over the calls whose end is known, and the legend says how many these are. A call that failed for good never succeeds; one
+        that was abandoned counts until then (the estimator of Kaplan and Meier). A curve ends level at the share that never succeeded.
 
     Raises
     ------
@@ -305,18 +305,18 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
         require(table, by, what="plot_attempts(by=…)")
     ax = axes_for(ax)
     ax.set(xlabel="attempts", ylabel="calls without success")
-    known = table[table["outcome"].isin(["ok", "failed"])]
-    if known.empty:
+    known = table[table["outcome"].isin(["ok", "failed", "abandoned"])]
+    if (known["outcome"] == "abandoned").all():
         return nothing(ax, "no call with a known end recorded")
     codes, name_of = (np.zeros(len(known), np.int64), str) if by is None else named(known, by)
     ranked = np.argsort(-np.bincount(codes), kind="stable")[:MOST_LINES]
     took = known["attempts"].to_numpy(dtype=np.int64)
-    won = (known["outcome"] == "ok").to_numpy(dtype=bool)
+    won, left = ((known["outcome"] == end).to_numpy(dtype=bool) for end in ("ok", "abandoned"))
     most = int(took.max())
     low = 1.0
     for code, colour in zip(ranked, series_colours(len(ranked)), strict=True):
         mine = codes == code
-        share = survival(took[mine], won[mine], most)
+        share = survival(took[mine], won[mine], left[mine], most)
         low = min(low, float(share[share > 0].min()))
         x = np.arange(most + 1)
         if most > SEGMENTS:
@@ -339,10 +339,14 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
     return ax
 
 
-def survival(took: Any, won: Any, most: int) -> Any:
-    """The share of calls without a success after 0, 1 … `most` attempts.
+def survival(took: Any, won: Any, left: Any, most: int) -> Any:
+    """The share of calls without a success after 0, 1 … `most` attempts; of those that `left`, the last attempt tells nothing.
 
-    >>> survival(np.array([1, 1, 2, 3]), np.array([True, True, True, False]), 3).tolist()
+    >>> survival(np.array([1, 1, 2, 3]), np.array([True, True, True, False]), np.zeros(4, bool), 3).tolist()
     [1.0, 0.5, 0.25, 0.25]
+    >>> survival(np.array([1, 1, 2, 2]), np.array([True, False, True, False]), np.array([False, True, False, False]), 2).tolist()
+    [1.0, 0.6666666666666667, 0.33333333333333337]
     """
-    return 1 - np.cumsum(np.bincount(took[won], minlength=most + 1)[: most + 1]) / len(took)
+    successes, gone = (np.bincount(took[which], minlength=most + 1)[: most + 1] for which in (won, left))
+    tried = len(took) - (np.cumsum(successes) - successes) - np.cumsum(gone)
+    return np.cumprod(1 - successes / np.maximum(tried, 1))
