@@ -237,3 +237,13 @@ def test_labels_find_new_places_when_the_figure_changes_its_size() -> None:
     assert [text.get_position() for text in ax.texts[1:]] != before
     boxes = [Text.get_window_extent(text) for text in ax.texts[1:]]
     assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+
+
+@pytest.mark.parametrize("every", [np.int64(30), np.float64(30), 30, "30s"])
+def test_a_number_of_any_library_is_a_length_in_seconds(every: Any) -> None:
+    assert plot_load(recorded(60), every=every).get_xlabel().startswith("time (UTC), by 30 s")
+
+
+def test_true_is_no_length() -> None:
+    with pytest.raises(UsageError, match=r"plot_load\(every=True\): give a length"):
+        plot_load(recorded(5), every=True)

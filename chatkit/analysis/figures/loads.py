@@ -34,7 +34,7 @@ from chatkit.analysis.figures.drawing import (
 )
 from chatkit.analysis.figures.labels import free_legend, label_points
 from chatkit.analysis.questions.grouping import require
-from chatkit.analysis.replay.simulation import load_over_time
+from chatkit.analysis.replay.simulation import bin_length, load_over_time
 from chatkit.errors import UsageError
 
 __all__ = ["plot_load", "plot_policies"]
@@ -97,7 +97,7 @@ def plot_load(
     begin, end = ends(days(df))
     if np.isnan(begin):
         return nothing(ax, "no requests recorded")
-    size = _seconds(_every((end - begin) * 86400) if every is None else every)
+    size = bin_length(_every((end - begin) * 86400) if every is None else every, "plot_load()") / 1e6
     if (end - begin) * 86400 > LEGIBLE_BINS * size:
         wide = _every((end - begin) * 86400)
         raise UsageError(f"plot_load(every={every!r}): that makes more than {LEGIBLE_BINS:,} bins; give more, such as {wide} s, or nothing")
@@ -123,16 +123,6 @@ def plot_load(
     ax.set_ylim(bottom=0)
     free_legend(ax, handles[::2] + handles[1::2], names[::2] + names[1::2], columns=2)
     return ax
-
-
-def _seconds(every: str | float | timedelta) -> float:
-    try:
-        length = every if isinstance(every, int | float) else pd.Timedelta(every).total_seconds()
-    except (TypeError, ValueError):
-        length = 0
-    if not 0 < length < np.inf:
-        raise UsageError(f"plot_load(every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
-    return float(length)
 
 
 def _every(length: float) -> int:

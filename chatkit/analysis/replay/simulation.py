@@ -18,7 +18,7 @@ from chatkit.errors import KINDS, UsageError
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import VERSION
 
-__all__ = ["compare_policies", "load_over_time", "simulate"]
+__all__ = ["bin_length", "compare_policies", "load_over_time", "simulate"]
 
 MOST_BINS = 5_000_000
 _STEPS = ("1s", "10s", "1min", "10min", "1h", "6h", "1D", "7D", "30D", "365D")
@@ -219,13 +219,13 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
     3 1970-01-01 00:00:03+00:00        50       0
     """
     require(df, "ts", "outcome", what="load_over_time()")
-    length = _microseconds(every)
+    length = bin_length(every, "load_over_time()")
     ts, failure = moments(df, "ts"), failed(df).to_numpy()
     known = ts != UNKNOWN
     place = ts[known] // length
     first, count = (int(place.min()), int(place.max()) - int(place.min()) + 1) if place.size else (0, 0)
     if count > MOST_BINS:
-        fitting = next((step for step in _STEPS if count * length <= 100_000 * _microseconds(step)), _STEPS[-1])
+        fitting = next((step for step in _STEPS if count * length <= 100_000 * bin_length(step, "load_over_time()")), _STEPS[-1])
         raise UsageError(f"load_over_time(): {count:,} rows, one every {every}: at most {MOST_BINS:,}, so give every={fitting!r}")
     loads = [np.bincount(place[chosen] - first, minlength=count) for chosen in (slice(None), failure[known])]
     index = utc((first + np.arange(count)) * length).rename("ts")
@@ -234,7 +234,8 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
     return load
 
 
-def _microseconds(every: str | float | timedelta) -> int:
+def bin_length(every: str | float | timedelta, what: str) -> int:
+    """The length of a stretch of time, in microseconds; `what` says who asks."""
     try:
         if isinstance(every, bool):
             raise TypeError("no length")
@@ -243,7 +244,7 @@ def _microseconds(every: str | float | timedelta) -> int:
     except (TypeError, ValueError, OverflowError):
         microseconds = 0
     if not microseconds >= 1:  # NaT gives NaN
-        raise UsageError(f"load_over_time(every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
+        raise UsageError(f"{what.removesuffix(')')}every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
     return int(microseconds)
 
 
