@@ -43,6 +43,7 @@ __all__ = [
     "TransientError",
     "UnknownOption",
     "UsageError",
+    "did_you_mean",
     "provider_error",
     "unknown_option",
 ]
@@ -260,6 +261,16 @@ def provider_error(classification: Classification) -> ProviderError:
     return _LEAVES.get(classification.kind, TransientError)(classification)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question about the nearest of the words that are known; nothing where none is near.
+
+    >>> did_you_mean("shwo", ["show", "options"]), did_you_mean("x", ["show"])
+    ("did you mean 'show'?", '')
+    """
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
 def unknown_option(where: str, given: Iterable[str], known: Iterable[str]) -> UnknownOption:
     """The error for keywords that `where` doesn't take, with the nearest that it does.
 
@@ -267,6 +278,6 @@ def unknown_option(where: str, given: Iterable[str], known: Iterable[str]) -> Un
     ask() takes no 'shwo': did you mean 'show'? It takes options, show.
     """
     names, wanted = sorted(known), list(given)
-    near = difflib.get_close_matches(wanted[0], names, 1)
-    hint = f": did you mean {near[0]!r}? It" if near else ". It"
+    near = did_you_mean(wanted[0], names)
+    hint = f": {near} It" if near else ". It"
     return UnknownOption(f"{where} takes no {', '.join(map(repr, wanted))}{hint} takes {', '.join(names)}.")

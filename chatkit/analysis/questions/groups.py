@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import pandas as pd
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, words
 from chatkit.analysis.frames import COLUMNS
 from chatkit.analysis.questions.call_rows import CallRows
-from chatkit.errors import UsageError
+from chatkit.errors import UsageError, did_you_mean
 
 __all__ = ["Groups", "Key", "calls_key", "checked_columns", "grouped", "own_key"]
 
@@ -77,8 +76,8 @@ def checked_columns(df: pd.DataFrame, by: object, what: str) -> list[Hashable]:
             raise UsageError(f"{what}: by takes the name of a column, a list of names, or None; found a {type(name).__name__}")
         if name not in df.columns:
             known = [column for column in df.columns if column in COLUMNS]
-            near = difflib.get_close_matches(str(name), [column for column in df.columns if isinstance(column, str)], 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"give one of {', '.join(known)}, or add it to the frame"
+            near = did_you_mean(str(name), [column for column in df.columns if isinstance(column, str)])
+            hint = near or f"give one of {', '.join(known)}, or add it to the frame"
             raise UsageError(f"{what}: the frame has no column {name!r}: {hint}")
         if isinstance(df[name], pd.DataFrame):
             raise UsageError(f"{what}: the frame has more than one column {name!r}")

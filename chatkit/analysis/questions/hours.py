@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import zoneinfo
 from datetime import tzinfo
 from typing import Any
@@ -14,7 +13,7 @@ from chatkit.analysis.arrays import UNKNOWN, Ints, integers, moments, rates, tim
 from chatkit.analysis.questions.call_rows import by_call
 from chatkit.analysis.questions.grouping import failed, require, row_waits
 from chatkit.analysis.questions.groups import Groups
-from chatkit.errors import UsageError
+from chatkit.errors import UsageError, did_you_mean
 
 __all__ = ["HOUR", "by_hour"]
 
@@ -111,8 +110,7 @@ def _check_zone(tz: object) -> None:
     try:
         pd.Timestamp(0, tz=tz)
     except (KeyError, ValueError, TypeError, OSError):  # pandas 2 and 3, and the library of the zones, differ in the error
-        near = difflib.get_close_matches(str(tz), zoneinfo.available_timezones(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else "give one such as 'Europe/Vienna'"
+        hint = did_you_mean(str(tz), zoneinfo.available_timezones()) or "give one such as 'Europe/Vienna'"
         raise UsageError(f"by_hour(): there is no time zone {str(tz)!r}: {hint}") from None
 
 

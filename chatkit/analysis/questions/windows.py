@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from chatkit.analysis.arrays import UNKNOWN, Bools, Ints, integers, moments, spans, timedeltas, utc, words
 from chatkit.analysis.questions.grouping import failed, require
 from chatkit.analysis.questions.groups import Groups, Key, own_key
-from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError
+from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError, did_you_mean
 from chatkit.retries.backoff import CEILING
 
 __all__ = ["failing", "outages"]
@@ -176,7 +175,6 @@ def _of_kinds(df: pd.DataFrame, kinds: str | Iterable[str | None] | None) -> Boo
     asked: set[Any] = {*RETRYABLE_KINDS, "unknown", None} if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
     known = {*KINDS, *kind.values}
     for word in asked - known - {None}:
-        near = difflib.get_close_matches(str(word), sorted(known), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"give some of {', '.join(KINDS)}, or None"
+        hint = did_you_mean(str(word), sorted(known)) or f"give some of {', '.join(KINDS)}, or None"
         raise UsageError(f"outages(): there is no kind {word!r}: {hint}")
     return kind.among(*asked - {None}) | ((kind.codes < 0) & (None in asked))
