@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,13 +15,14 @@ import msgspec
 import pandas as pd
 
 from chatkit.analysis.frames import frame_of_fields
+from chatkit.analysis.logs.failure_texts import LENGTH
 from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
-from chatkit.retries.classification import classify, redact
+from chatkit.retries.classification import classify
 from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id
+from chatkit.retries.redaction import redact
 
 __all__ = ["Capture", "capture_retries"]
 
-ERROR = 200
 _logger = logging.getLogger("chatkit")
 _FIELDS = AttemptRecord.__struct_fields__
 _SDKS = ("openai", "anthropic")
@@ -58,11 +59,7 @@ class Capture:
         retry_state : tenacity.RetryCallState
             What tenacity hands to its hooks.
         """
-        try:
-            if self._listening:
-                self._rows.append(self._of_tenacity(retry_state))
-        except Exception:
-            _logger.exception("capture.tenacity: what tenacity hands over can't be read; the retry goes on")
+        self._hear("tenacity", self._of_tenacity, retry_state)
 
     def stamina(self, details: Any) -> None:
         """A hook for stamina: ``stamina.instrumentation.set_on_retry_hooks([capture.stamina])``.
@@ -74,11 +71,7 @@ class Capture:
         details : stamina.instrumentation.RetryDetails
             What stamina hands to its hooks.
         """
-        try:
-            if self._listening:
-                self._rows.append(self._of_stamina(details))
-        except Exception:
-            _logger.exception("capture.stamina: what stamina hands over can't be read; the retry goes on")
+        self._hear("stamina", self._of_stamina, details)
 
     def __repr__(self) -> str:
         rows = list(self._rows)
@@ -86,6 +79,13 @@ class Capture:
         parts = f" ({', '.join(f'{who}: {number}' for who, number in whose.most_common())})" if whose else ""
         state = "listening" if self._listening else "ended"
         return f"<capture of {len(rows)} attempt{'' if len(rows) == 1 else 's'}{parts}, {state}>"
+
+    def _hear(self, library: str, row_of: Callable[[Any], dict[str, Any]], given: Any) -> None:
+        try:
+            if self._listening:
+                self._rows.append(row_of(given))
+        except Exception:
+            _logger.exception("capture.%s: what %s hands over can't be read; the retry goes on", library, library)
 
     def _of_chatkit(self, record: AttemptRecord) -> None:
         self._rows.append(msgspec.structs.asdict(record))
@@ -139,7 +139,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
         "status_code": found.status_code,
         "hint_ms": None if found.retry_after is None else milliseconds(found.retry_after),
         "request_id": found.request_id,
-        "error": redact(": ".join(filter(None, (type(error).__name__, found.detail))), ERROR),
+        "error": redact(": ".join(filter(None, (type(error).__name__, found.detail))), LENGTH),
     }
 
 

@@ -8,12 +8,14 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from chatkit.retries.classification import classify, redact
+from chatkit.retries.classification import classify
+from chatkit.retries.redaction import redact
 
-__all__ = ["told_failure"]
+__all__ = ["LENGTH", "told_failure"]
 
 TEXT = 4_000
 LENGTH = 200
+"""Characters of a text of others that a row holds at most."""
 _CLASS = r"[A-Za-z_]\w{0,79}"
 _REPR = re.compile(rf"({_CLASS})\((.*)\)\W{{0,2}}", re.S)
 _NAMED = re.compile(rf"(?:{_CLASS}\.){{0,8}}({_CLASS}):(?:\s(.*))?", re.S)

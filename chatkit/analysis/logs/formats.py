@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, overload
 
 import msgspec
 
+from chatkit.analysis.logs.failure_texts import LENGTH
 from chatkit.analysis.logs.retry_lines import (
     BOTOCORE_MARKS,
     STAMINA_MARKS,
@@ -33,7 +34,6 @@ Parse = Callable[[str], Fields | None]
 P = TypeVar("P", bound=Parse)
 
 OWN = "chatkit"
-LENGTH = 200
 _SAFE = 2**31 - 1
 _YEAR = 366 * 86_400_000
 _RANGES = {

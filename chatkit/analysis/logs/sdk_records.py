@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.failure_texts import LENGTH, told_failure
 from chatkit.analysis.logs.sdk_lines import retry_in
 from chatkit.errors import Classification
-from chatkit.retries.classification import classify, redact
+from chatkit.retries.classification import classify
 from chatkit.retries.log import milliseconds, new_call_id
+from chatkit.retries.redaction import redact
 
 __all__ = ["Calls", "hear_sdk", "lane"]
 
@@ -201,7 +202,11 @@ class Calls:
         if isinstance(headers, Mapping) and any(str(name).lower() == "x-stainless-raw-response" for name in headers):
             streams = None  # the caller may read the body later
         self._begin(
-            at, ts, key=key if isinstance(key, str) else None, model=redact(model, 200) if isinstance(model, str) else None, streams=streams
+            at,
+            ts,
+            key=key if isinstance(key, str) else None,
+            model=redact(model, LENGTH) if isinstance(model, str) else None,
+            streams=streams,
         )
 
     def _begin(
