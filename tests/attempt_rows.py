@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from chatkit.analysis.frames import frame_of_fields
+from chatkit.retries.log import AttemptRecord
 
 __all__ = [
     "LOG",
@@ -42,26 +43,7 @@ __all__ = [
 
 Row = dict[str, Any]
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
-FIELDS = [
-    "ts",
-    "call",
-    "chat",
-    "operation",
-    "provider",
-    "model",
-    "step",
-    "attempt",
-    "waited_ms",
-    "duration_ms",
-    "outcome",
-    "delay_ms",
-    "hint_ms",
-    "kind",
-    "status_code",
-    "request_id",
-    "error",
-    "v",
-]
+FIELDS = AttemptRecord.__struct_fields__
 
 
 def at(second: float) -> datetime:

@@ -30,7 +30,7 @@ FLOORS = [
     ["cli"],
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-ANALYSIS = [["columns", "arrays"], ["frames"], ["logs", "questions"], ["replay"], ["figures"]]
+ANALYSIS = [["arrays"], ["columns"], ["frames"], ["logs", "questions"], ["replay"], ["figures"]]
 """The one room with rooms of its own."""
 # the scripted provider is the one arrow of the library to the test room, and lies inside a function
 ALLOWED = {("providers/demo.py", "chattest")}

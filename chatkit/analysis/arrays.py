@@ -6,6 +6,7 @@ Times and spans are whole microseconds here, `UNKNOWN` where they are missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,15 +74,8 @@ def _factorized(series: pd.Series[Any], column: str) -> tuple[Ints, pd.Index[Any
 def moments(df: pd.DataFrame, column: str) -> Ints:
     """A column of times, in microseconds since 1970, UTC; times without a zone are UTC."""
     series: Any = df[column]
-    if series.isna().all():
-        return np.full(len(series), UNKNOWN)
     if not pd.api.types.is_datetime64_any_dtype(series.dtype):
-        try:
-            if pd.api.types.is_numeric_dtype(series.dtype):
-                raise TypeError("of which unit?")
-            series = pd.to_datetime(series, utc=True, format="ISO8601")
-        except (TypeError, ValueError):
-            raise UsageError(f"the column {column!r} holds no times: convert it with pandas.to_datetime(…, utc=True)") from None
+        series = _converted(series, lambda texts: pd.to_datetime(texts, utc=True, format="ISO8601"), "times", "to_datetime(…, utc=True)")
     if series.dt.tz is not None:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     return np.asarray(series.to_numpy()).astype("datetime64[us]").view(np.int64)
@@ -90,16 +84,21 @@ def moments(df: pd.DataFrame, column: str) -> Ints:
 def spans(df: pd.DataFrame, column: str) -> Ints:
     """A column of timedeltas, in microseconds."""
     series: Any = df[column]
-    if series.isna().all():
-        return np.full(len(series), UNKNOWN)
     if not pd.api.types.is_timedelta64_dtype(series.dtype):
-        try:
-            if pd.api.types.is_numeric_dtype(series.dtype):
-                raise TypeError("of which unit?")
-            series = pd.to_timedelta(series)
-        except (TypeError, ValueError):
-            raise UsageError(f"the column {column!r} holds no timedeltas: convert it with pandas.to_timedelta(…)") from None
+        series = _converted(series, pd.to_timedelta, "timedeltas", "to_timedelta(…)")
     return np.asarray(series.to_numpy()).astype("timedelta64[us]").view(np.int64)
+
+
+def _converted(series: pd.Series[Any], convert: Callable[[Any], Any], of: str, by: str) -> Any:
+    """A column that lost its dtype, with it; one of nulls may have had any. Numbers are refused: nobody knows their unit."""
+    try:
+        if series.isna().all():
+            return convert(series.astype(object))
+        if pd.api.types.is_numeric_dtype(series.dtype):
+            raise TypeError("of which unit?")
+        return convert(series)
+    except (TypeError, ValueError):
+        raise UsageError(f"the column {series.name!r} holds no {of}: convert it with pandas.{by}") from None
 
 
 def numbers(df: pd.DataFrame, column: str) -> Floats:

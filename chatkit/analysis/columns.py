@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from chatkit.analysis.arrays import UNKNOWN, utc
 from chatkit.errors import UsageError
 
 __all__ = [
     "LEAST_TS",
     "MOST_MS",
     "MOST_TS",
-    "NOT_A_TIME",
     "Coded",
     "Column",
     "Moments",
@@ -33,7 +33,6 @@ __all__ = [
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-NOT_A_TIME = int(np.iinfo(np.int64).min)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 LEAST_TS, MOST_TS = ((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
 MOST_MS = 2**53 - 1
@@ -109,7 +108,7 @@ class Moments(Column):
         self._ticks.add(ticks_of(values))
 
     def take(self) -> Any:
-        return pd.DatetimeIndex(self._ticks.take().view("datetime64[us]")).tz_localize("UTC")
+        return utc(self._ticks.take())
 
 
 class Spans(Column):
@@ -122,7 +121,7 @@ class Spans(Column):
         whole, unknown = _integers(values, -MOST_MS, MOST_MS)
         whole *= 1000
         if unknown is not None:
-            whole[unknown] = NOT_A_TIME
+            whole[unknown] = UNKNOWN
         self._spans.add(whole)
 
     def take(self) -> Any:
@@ -262,9 +261,9 @@ def ticks_of(values: Values) -> npt.NDArray[np.int64]:
     try:
         whole = [(moment - _EPOCH) // _MICROSECOND for moment in moments]
     except TypeError:
-        whole = [NOT_A_TIME if moment is None else ticks(moment) for moment in moments]
+        whole = [UNKNOWN if moment is None else ticks(moment) for moment in moments]
     array = np.array(whole, np.int64)
-    if len(array) and (array.max() > MOST_TS or array.min(where=array != NOT_A_TIME, initial=MOST_TS) < LEAST_TS):
+    if len(array) and (array.max() > MOST_TS or array.min(where=array != UNKNOWN, initial=MOST_TS) < LEAST_TS):
         raise OutOfRange("an attempt has a time that lies outside the years 1 to 9999 in UTC")
     return array
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chatkit.analysis.columns import LEAST_TS, MOST_TS, NOT_A_TIME, Coded, Moments, Values, Words, chosen, column_for, ticks_of
+from chatkit.analysis.arrays import UNKNOWN
+from chatkit.analysis.columns import LEAST_TS, MOST_TS, Coded, Moments, Values, Words, chosen, column_for, ticks_of
 from chatkit.errors import UsageError
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.redaction import redact
@@ -162,7 +163,7 @@ class GrowingFrame:
         """
         rows = max((len(values.codes if isinstance(values, Coded) else values) for values in fields.values()), default=0)
         unknown = Coded([None], np.zeros(rows, np.int32))
-        moments = ticks_of(fields["ts"]) if "ts" in fields else np.full(rows, NOT_A_TIME)
+        moments = ticks_of(fields["ts"]) if "ts" in fields else np.full(rows, UNKNOWN)
         inside: npt.NDArray[np.bool_] | None = None
         if since is not None or until is not None:
             inside = (moments >= (LEAST_TS if since is None else since)) & (moments < (MOST_TS + 1 if until is None else until))

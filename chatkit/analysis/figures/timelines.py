@@ -65,6 +65,10 @@ class Bars(NamedTuple):
         """Some of them."""
         return Bars(*(values[rows] for values in self))
 
+    def and_also(self, others: Bars) -> Bars:
+        """These and others."""
+        return Bars(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
 
 def plot_timeline(df: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
     """Draw calls as lanes: attempts as bars, waits as thin bars between them, coloured by what failed; the mark at the end is the outcome.
@@ -117,8 +121,8 @@ def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax:
     if left_out := int(table.attrs.get("rows_without_call", 0)):
         title += f"{'; ' if title else ''}{left_out:,} attempts of no call left out"
     attempts, waits = _bars(df, shown)
-    starts = _least(np.concatenate([attempts.lane, waits.lane]), np.concatenate([attempts.start, waits.start]), len(shown))
-    ends = -_least(np.concatenate([attempts.lane, waits.lane]), -np.concatenate([attempts.end, waits.end]), len(shown))
+    both = attempts.and_also(waits)
+    starts, ends = _least(both.lane, both.start, len(shown)), -_least(both.lane, -both.end, len(shown))
     whole = float(ends.max() - starts.min())
     aligned = len(shown) > 1 and float(np.median(ends - starts)) < VISIBLE * whole
     if not aligned:  # the clock of the wall goes with the order of the start
@@ -176,7 +180,7 @@ def _attempts_and_waits(part: pd.DataFrame, lane: Ints) -> tuple[Bars, Bars]:
     cause[[one is None for one in cause]] = ""
     before = Bars(lane, start - np.nan_to_num(waited), start, cause).of(waited > 0)
     after = Bars(lane, end, end + np.nan_to_num(delay), kinds).of(np.isnan(waited) & (delay > 0) & failed(part).to_numpy())
-    return attempts, Bars(*(np.concatenate(pair) for pair in zip(before, after, strict=True)))
+    return attempts, before.and_also(after)
 
 
 def _least(groups: Ints, values: Floats, count: int) -> Floats:
