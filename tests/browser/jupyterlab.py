@@ -34,6 +34,8 @@ NOISE = ("Could not restore the debugger state", "Canceled future for create_sub
 """What JupyterLab itself complains of when a page is left, or a kernel restarted."""
 OTHERS = ("Comm not found for comm id",)
 """What it complains of when another page talks to the same kernel."""
+ORPHANS = ("widget model not found",)
+"""What it complains of, sooner or later, when a page shows a widget whose kernel is gone."""
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -83,7 +85,7 @@ class Notebook:
             self.wrong.append(f"error: {error}")
 
     def _on_console(self, message: Any) -> None:
-        if message.type == "error" and not message.text.startswith(self._noise):
+        if message.type == "error" and not any(noise in message.text for noise in self._noise):
             self.wrong.append(f"console: {message.text}")
 
     def _on_request(self, request: Any) -> None:
@@ -96,9 +98,14 @@ class Notebook:
         self.page.wait_for_function(js.LOADED, timeout=60_000)
         self.page.evaluate(js.READY)  # running earlier would open a dialog that asks for a kernel
 
+    def open_without_models(self) -> None:
+        """Load the page anew, after the kernel that had its widgets is gone."""
+        self._noise += ORPHANS
+        self.open()
+
     def beside(self) -> Notebook:
         """The same notebook with the same kernel, in another page of the same browser."""
-        self._noise = NOISE + OTHERS
+        self._noise += OTHERS
         return Notebook(self.page.context.new_page(), self._url, self.path, self.wrong)
 
     def run(self, index: int = 0, *, wait: bool = True) -> None:

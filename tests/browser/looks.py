@@ -1,5 +1,17 @@
 """What a page is asked about its looks: contrast, names of what can be pressed, and whether anything sticks out or could act."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def same_place(pixels: float) -> Any:
+    """Equal to a place or a size on the screen that nobody can tell from this one: the layout rounds to parts of a pixel."""
+    return pytest.approx(pixels, abs=0.5)
+
+
 PALE = """(root) => {
   const channels = (c) => c.match(/[\\d.]+/g).map(Number);
   const over = ([r, g, b, a = 1], under) => [r, g, b].map((c, i) => c * a + under[i] * (1 - a));
