@@ -607,7 +607,11 @@ def test_rows_without_a_time_are_left_out_where_a_period_is_asked_for() -> None:
         assert (len(frame), told(frame)["filtered"]) == (1, 1)
 
 
-@pytest.mark.parametrize("value", ["yesterdayish", "", "24 parsecs", 3600, 1.5, True, [], "NaT", pd.NaT, object(), float("nan")], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["yesterdayish", "", "24 parsecs", 3600, 1.5, True, [], "NaT", pd.NaT, object(), float("nan")],
+    ids=lambda value: value.__class__.__name__,
+)
 def test_a_time_that_cannot_be_read_is_a_clear_error(value: Any) -> None:
     with pytest.raises(UsageError, match="since="):
         load_retry_log(RECORDS, since=value)
