@@ -205,14 +205,41 @@ def test_a_message_within_json_is_found_with_its_time_and_without_what_stands_be
     assert read(json.dumps(line)) == [("tenacity", expected)]
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"logger": "groq._base_client"},
+        {"logger": {"name": "groq._base_client"}},
+        {"log.logger": "groq._base_client"},
+        {"log": {"logger": "groq._base_client", "level": "info"}},
+    ],
+)
+def test_a_logger_is_found_where_elastic_and_datadog_put_it(where: dict[str, Any]) -> None:
+    assert fields_of(json.dumps({"message": MESSAGE, "date": 1795176000.25, **where}), "openai") == {
+        "ts": NOON, "operation": "retry", "provider": "groq", "delay_ms": 466, "attempt": 1,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("line", ['{"a": {"b": {"c": {"message": "stamina.retry_scheduled"}}}}', '{"content": "stamina.retry_scheduled"}'])
 def test_json_that_is_whole_is_not_damaged_because_its_message_is_elsewhere(line: str) -> None:
     assert read(line) == [("stamina", {"ts": None, "operation": "retry"})]
 
 
-def test_the_place_in_the_source_that_rich_puts_behind_a_message_is_no_part_of_the_error() -> None:
-    line = "[11/20/26 13:00:00] WARNING  Retrying app.ask in 2 seconds as it raised ValueError: no luck.       app.py:17"
+@pytest.mark.parametrize("behind", ["       app.py:17", " (app.py:17)", '"', '",', '"}', "\r 10%|# | 1/9", " [app.llm]"])
+def test_what_consoles_put_behind_a_message_is_no_part_of_the_error(behind: str) -> None:
+    line = "[11/20/26 13:00:00] WARNING  Retrying app.ask in 2 seconds as it raised ValueError: no luck." + behind
     assert fields_of(line, "tenacity")["error"] == "ValueError: no luck"
+
+
+@pytest.mark.parametrize("said", ["", " ValueError: no"])
+def test_a_message_that_rich_broke_tells_what_stands_on_its_first_line(said: str) -> None:
+    line = f"[11/20/26 13:00:00] WARNING  Retrying app.ask in 2 seconds as it raised{said}  before_sleep.py:65"
+    assert fields_of(line, "tenacity").get("error", "") == said.strip()
+
+
+def test_an_error_keeps_its_own_quotes_and_dots() -> None:
+    said = 'Retrying app.ask in 2 seconds as it raised ValueError: he said "no." (twice.)'
+    assert fields_of(said + ".", "tenacity")["error"] == 'ValueError: he said "no." (twice.)'
 
 
 @pytest.mark.parametrize(
@@ -226,6 +253,10 @@ def test_the_place_in_the_source_that_rich_puts_behind_a_message_is_no_part_of_t
         ("20 Nov 2026 13:00:00.250", datetime(2026, 11, 20, 13, 0, 0, 250_000)),
         ("Fri Nov 20 13:00:00 2026", datetime(2026, 11, 20, 13)),
         ("1795176000.25", datetime(2026, 11, 20, 12, 0, 0, 250_000, UTC)),
+        ("2026-11-20 04:00:00.250-08", datetime(2026, 11, 20, 12, 0, 0, 250_000, UTC)),
+        ("2026-11-20T04:00:00-0800", datetime(2026, 11, 20, 12, tzinfo=UTC)),
+        ("2026-11-20 04:00:00 -08 rows", datetime(2026, 11, 20, 4)),
+        ("2026-11-20 04:00:00 EVENT", datetime(2026, 11, 20, 4)),
     ],
 )
 def test_times_are_read_as_logs_write_them(text: str, moment: datetime) -> None:
@@ -235,6 +266,13 @@ def test_times_are_read_as_logs_write_them(text: str, moment: datetime) -> None:
 @pytest.mark.parametrize("text", ["11/20/2026 13:00:00", "11/20/2026 13:00:00 PM", "20/Nix/2026 13:00:00", "31/Feb/2026 13:00:00"])
 def test_a_time_that_may_be_two_or_none_is_not_guessed(text: str) -> None:
     assert moments_in(text) == []
+
+
+def test_the_name_of_a_zone_is_believed_where_it_is_that_of_this_machine(berlin: None) -> None:
+    for name in ("CET", "CEST"):
+        assert first_moment([f"2026-11-20 13:00:00,250 {name} INFO app"]) == NOON
+    for name in ("EST", "PDT", "IST"):
+        assert first_moment([f"2026-11-20 13:00:00,250 {name} INFO app"]) is None
 
 
 def test_a_time_with_an_offset_counts_more_than_a_local_one(berlin: None) -> None:
@@ -584,7 +622,7 @@ def test_a_format_that_was_registered_is_asked_before_those_of_chatkit_and_may_b
     registered.append("mine")
     register_format("mine", lambda line: {"attempt": 1})
     register_format("mine", lambda line: {"attempt": 2})
-    assert [one.name for one in line_formats()][:2] == ["mine", "sse"]
+    assert [one.name for one in line_formats()][:2] == ["mine", "chatkit"]
     assert line_formats("mine")[0].parse("any") == {"ts": None, "attempt": 2}
 
 
@@ -628,7 +666,7 @@ def test_marks_and_parse_that_cannot_be_are_refused() -> None:
 def test_an_unknown_format_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'tenacity'"):
         line_formats("tenacty")
-    assert line_formats("chatkit") == ()
+    assert [one.name for one in line_formats("chatkit")] == ["chatkit"]
     assert format_names()[0] == "chatkit"
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -456,6 +456,27 @@ def test_lines_of_several_libraries_in_one_file_go_each_to_its_format() -> None:
     frame = load_retry_log(io.StringIO(f"{OPENAI}\n{urllib3}\n{OPENAI}\n{OTHER}"))
     assert told(frame)["sources"][0]["format"] == "openai, urllib3"
     assert (told(frame)["rows"], told(frame)["other"], told(frame)["unfinished"]) == (3, 1, 0)
+
+
+WRAPPED = [
+    lambda line: json.dumps({"log": line + "\n", "stream": "stderr", "time": "2026-11-20T12:00:00.25Z"}),
+    lambda line: json.dumps({"MESSAGE": line, "__REALTIME_TIMESTAMP": "1795176000250000"}),
+    lambda line: f"2026-11-20T12:00:00.250000001Z stderr F {line}\r",
+    lambda line: f"web-1  | {line}",
+]
+
+
+@pytest.mark.parametrize("wrap", WRAPPED)
+def test_records_that_a_container_wrote_to_its_log_are_read(wrap: Callable[[str], str]) -> None:
+    lines = [wrap(text) for text in (OTHER, *(line.decode() for line in LINES), LINES[0].decode()[:90], LINES[0].decode()[:-9])]
+    for format in ("auto", "chatkit"):
+        frame = load_retry_log(io.StringIO("\n".join(lines) + "\n"), format=format)
+        assert_same(frame, RECORDS)
+        assert told(frame)["sources"][0]["format"] == "chatkit"
+        assert told(frame)["damaged"] + told(frame)["other"] == 3
+        assert told(frame)["damaged"] >= 1
+    naive = wrap(LINES[0].decode().replace("123456Z", "123456"))
+    assert load_retry_log(io.StringIO(naive + "\n"))["ts"].tolist() == [pd.Timestamp(START)]
 
 
 def test_a_long_log_of_an_application_is_searched_across_its_blocks(tmp_path: Path) -> None:

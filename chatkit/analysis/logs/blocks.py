@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-__all__ = ["BLOCK", "LONGEST", "TOO_LONG", "Unpacked", "is_broken", "lines_of"]
+__all__ = ["BLOCK", "LONGEST", "TOO_LONG", "Unpacked", "is_broken", "pieces_of"]
 
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 """Bytes that are read at once: what is made of them still fits a processor's cache."""
 LONGEST = 16 << 20
 """Bytes of a line that is read; a longer one is passed over."""
@@ -124,8 +124,8 @@ class Unpacked:
         self.truncated = open_one is not None or bool(kept)
 
 
-def lines_of(blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
-    """Lists of lines, each without its newline, and whether the last of them had one.
+def pieces_of(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Some whole lines at a time, without the last one's newline, and whether it had one.
 
     Parameters
     ----------
@@ -134,29 +134,28 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
 
     Yields
     ------
-    tuple of list of bytes, bool
-        `TOO_LONG` stands for a line of more than `LONGEST` bytes.
+    tuple of bytes, bool
+        `TOO_LONG` stands for a line of more than `LONGEST` bytes, and comes by itself.
     """
     held: list[bytes] = []
     size = 0
     for block in blocks:
-        end = block.rfind(b"\n")
+        begin, end = 0, block.rfind(b"\n")
         if end < 0:
             held.append(block)
             size += len(block)
             if size > LONGEST:
                 held.clear()  # the size goes on, and tells that something is missing
             continue
-        lines = block[:end].split(b"\n")
-        if size > LONGEST or size + len(lines[0]) > LONGEST:
-            lines[0] = TOO_LONG
-        elif held:
-            lines[0] = b"".join([*held, lines[0]])
-        yield lines, True
+        if size + (first := block.find(b"\n")) > LONGEST:
+            yield TOO_LONG, True
+            held, begin = [], first + 1
+        if begin <= end:
+            yield b"".join([*held, block[begin:end]]), True
         held = [block[end + 1 :]]
         size = len(held[0])
     if size:
-        yield [TOO_LONG if size > LONGEST else b"".join(held)], False
+        yield TOO_LONG if size > LONGEST else b"".join(held), False
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

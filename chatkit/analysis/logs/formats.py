@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, overload
 import msgspec
 
 from chatkit.analysis.logs.failure_texts import LENGTH
+from chatkit.analysis.logs.record_lines import RECORD_MARKS, wrapped_record
 from chatkit.analysis.logs.retry_lines import (
     BOTOCORE_MARKS,
     STAMINA_MARKS,
@@ -33,7 +34,6 @@ Fields = Mapping[str, Any]
 Parse = Callable[[str], Fields | None]
 P = TypeVar("P", bound=Parse)
 
-OWN = "chatkit"
 _SAFE = 2**31 - 1
 _YEAR = 366 * 86_400_000
 _RANGES = {
@@ -112,7 +112,7 @@ def register_format(name: str, parse: P | None = None, *, marks: Iterable[str] =
     """
     if not isinstance(name, str) or not name.strip() or name != name.strip():
         raise UsageError(f"register_format(): give the format a name, not {name!r}")
-    if name in (OWN, "auto") or name in _BUILT_IN:
+    if name == "auto" or name in _BUILT_IN:
         raise UsageError(f"register_format({name!r}): this name is chatkit's own: choose another")
     if isinstance(marks, str):
         raise UsageError(f"register_format({name!r}): give marks as a list of texts, such as [{marks!r}]")
@@ -138,7 +138,7 @@ def format_names() -> list[str]:
     >>> format_names()[:4]
     ['chatkit', 'sse', 'service', 'openai']
     """
-    return [OWN, *_BUILT_IN, *_registered]
+    return [*_BUILT_IN, *_registered]
 
 
 def line_formats(name: str | None = None) -> tuple[Format, ...]:
@@ -147,7 +147,7 @@ def line_formats(name: str | None = None) -> tuple[Format, ...]:
     Parameters
     ----------
     name : str, optional
-        One of `format_names`. There is none for ``"chatkit"``, whose lines are decoded as they are.
+        One of `format_names`. That of ``"chatkit"`` is for records within the lines of others: its own are decoded as they are.
 
     Returns
     -------
@@ -160,8 +160,6 @@ def line_formats(name: str | None = None) -> tuple[Format, ...]:
     """
     if name is None:
         return (*_registered.values(), *_BUILT_IN.values())
-    if name == OWN:
-        return ()
     found = _registered.get(name) or _BUILT_IN.get(name)
     if found is None:
         near = difflib.get_close_matches(str(name), format_names(), 1)
@@ -259,6 +257,7 @@ def _format(name: str, parse: Parse, marks: tuple[str, ...]) -> Format:
 _BUILT_IN = {
     name: _format(name, parse, marks)
     for name, parse, marks in (
+        ("chatkit", wrapped_record, RECORD_MARKS),
         ("sse", sse_line, SSE_MARKS),
         ("service", service_line, SERVICE_MARKS),
         ("openai", openai_line, SDK_MARKS),

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from chatkit.analysis.frames import GrowingFrame
-from chatkit.analysis.logs.blocks import Unpacked, lines_of
+from chatkit.analysis.logs.blocks import Unpacked, pieces_of
 from chatkit.analysis.logs.event_rows import account_of_events
 from chatkit.analysis.logs.formats import format_names, line_formats
 from chatkit.analysis.logs.periods import bounds
@@ -112,8 +112,8 @@ def _read(file: FileSource, reading: Reading, bar: Bar) -> None:
 
     with closing(file.blocks(came)) as blocks:
         unpacked = Unpacked(blocks)
-        for lines, whole in lines_of(unpacked):
-            reading.take(lines, whole)
+        for piece, whole in pieces_of(unpacked):
+            reading.take(piece, whole)
     account.truncated = unpacked.truncated or file.truncated
 
 

@@ -18,8 +18,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\]8;[^\x1b\x07]*(?:\x1b\\|\x0
 _MESSAGES = ("message", "msg", "event", "log")
 _OF_COLLECTORS = ("textPayload", "MESSAGE", "line")
 """Keys of messages that Cloud Logging, journald and Loki add."""
-_LOGGERS = ("logger", "logger_name", "name")
-_TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "datetime", "__REALTIME_TIMESTAMP")
+_LOGGERS = ("logger", "logger_name", "name", "log.logger")
+_TIMES = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "datetime", "date", "__REALTIME_TIMESTAMP")
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][\w.]*)=")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'", re.S)
 _PIECE = re.compile(_QUOTED.pattern + r"|[()\[\]{}]|[^\"'()\[\]{}]+|.", re.S)
@@ -49,8 +49,9 @@ class LogLine(msgspec.Struct, frozen=True):
 
     @property
     def logger(self) -> str:
-        """The logger's name, where a field says it, else nothing."""
-        return next((name for key in _LOGGERS if isinstance(name := self.fields.get(key), str)), "")
+        """The logger's name, where a field says it, or one within ``logger`` or ``log``, else nothing."""
+        inner = (one for key in ("logger", "log") if isinstance(one := self.fields.get(key), dict))
+        return next((name for fields in (self.fields, *inner) for key in _LOGGERS if isinstance(name := fields.get(key), str)), "")
 
     def around(self, start: int, end: int) -> str:
         """What the line says beside the message that was found there."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 __all__ = ["first_moment", "moments_in"]
 
 _TIME = r"(\d\d):(\d\d):(\d\d)"
-_REST = r"(?:[.,](\d{1,9}))?(?: ?(Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d(?!\d)))?(?!\d)"
+_NAMES = r"A?[ECMP][SD]T|[CEW]ES?T|[BHIJK]ST|NZ[SD]T|MSK"
+"""Zones of which several may have the same name."""
+_REST = rf"(?:[.,](\d{{1,9}}))?(?: ?((?:Z|UTC|GMT|{_NAMES})\b|[+-]\d\d:?\d\d(?!\d)|(?<=\d)[+-]\d\d(?![\d:-])))?(?!\d)"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = f"({'|'.join(_MONTHS)})"
 _ISO = re.compile(rf"(?<!\d)(\d{{4}})([-/])(\d\d)\2(\d\d)[T ]{_TIME}{_REST}")
@@ -49,14 +52,14 @@ def moments_in(value: object) -> list[datetime]:
     if isinstance(value, Mapping):  # as loguru and databases write a time
         return [moment for part in value.values() if not isinstance(part, Mapping) for moment in moments_in(part)]
     if isinstance(value, str):
-        for year, _, month, day, *time in _ISO.findall(value):
-            found.append(_moment(year, month, day, *time))
-        for day, _, month, year, *time in _NAMED.findall(value):
-            found.append(_moment(year, month, day, *time))
-        for month, day, *time, year in _CTIME.findall(value):
-            found.append(_moment(year, month, day, *time))
-        for month, day, short, *time, half in _AMERICAN.findall(value):
-            found.append(_moment(f"20{short}", month, day, *time[:3]) if short else _of_half(half, time[3], month, day, *time[4:]))
+        for year, _, month, day, *rest in _ISO.findall(value):
+            found.append(_moment(year, month, day, *rest))
+        for day, _, month, year, *rest in _NAMED.findall(value):
+            found.append(_moment(year, month, day, *rest))
+        for month, day, *rest, year in _CTIME.findall(value):
+            found.append(_moment(year, month, day, *rest))
+        for month, day, short, *rest, half in _AMERICAN.findall(value):
+            found.append(_moment(f"20{short}", month, day, *rest[:3]) if short else _of_half(half, rest[3], month, day, *rest[4:]))
     elif isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _UNITS[-1][0] and math.isfinite(value):
         unit = next(unit for limit, unit in _UNITS if value < limit)
         found.append(_EPOCH + timedelta(microseconds=round(value * unit)))
@@ -94,8 +97,13 @@ def _of_half(half: str, year: str, month: str, day: str, hour: str, minute: str,
     return _moment(year, month, day, str(int(hour) % 12 + 12 * (half == "P")), minute, second)
 
 
-def _zone(offset: str) -> timezone:
+def _zone(offset: str) -> timezone | None:
+    """None for this machine's own."""
     if offset in ("Z", "UTC", "GMT"):
         return UTC
-    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
+    if offset.isalpha():
+        if offset in time.tzname:
+            return None
+        raise ValueError("another zone, which may be any of that name")
+    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:].lstrip(":") or 0))
     return timezone(-ahead if offset[0] == "-" else ahead)

@@ -12,7 +12,7 @@ import msgspec
 
 from chatkit.analysis.columns import OutOfRange, Values
 from chatkit.analysis.logs.blocks import LONGEST, TOO_LONG
-from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, read_record, read_row, reason_of
+from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, read_record, read_row, read_rows, reason_of
 
 if TYPE_CHECKING:
     from chatkit.analysis.logs.formats import Format
@@ -100,8 +100,11 @@ class Reading:
         self._number = 0
         self._first_others: list[tuple[int, str]] = []
 
-    def take(self, lines: list[bytes], whole: bool) -> None:
-        """Read some lines; `whole` is false where the last of them has no end."""
+    def take(self, piece: bytes, whole: bool) -> None:
+        """Read some lines, as `pieces_of` gives them; `whole` is false where the last of them has no end."""
+        if self._ours and self._read_intact(piece, whole):
+            return
+        lines = [piece] if piece is TOO_LONG else piece.split(b"\n")
         if self._ours is None and any(map(_is_record, filter(may_be_record, lines))):
             self._turn_ours()
         if self._ours:
@@ -118,6 +121,21 @@ class Reading:
             account.why[_NO_RECORD] += account.other
             account.first_damaged = sorted([*account.first_damaged, *self._first_others])[:FIRSTS]
             account.other = 0
+
+    def _read_intact(self, piece: bytes, whole: bool) -> bool:
+        """Read lines that are records, every one; if they aren't, nothing happens."""
+        rows = read_rows(piece)
+        if rows is None:
+            return False
+        try:
+            self._append(fields_of(rows), len(rows))
+        except OutOfRange:  # a time whose zone carries it out of the calendar
+            return False
+        self._count([piece], len(rows), whole)
+        self._number += len(rows)
+        self.account.formats["chatkit"] += len(rows)
+        self.account.unfinished = False
+        return True
 
     def _read_records(self, lines: list[bytes], whole: bool) -> None:
         rows, failures, blank = _records(lines, read_row)
@@ -183,20 +201,20 @@ class Reading:
         return found, failures
 
     def _candidates(self, lines: list[bytes], among: list[int]) -> Iterable[int]:
-        """Those of the lines that some format may claim, found by its marks in all lines at once."""
-        if self._marks is None or not among:
+        """Those of the lines that some format may claim, found by its marks in all of them at once."""
+        if self._marks is None or not among or lines[0] is TOO_LONG:
             return among
-        chosen = {0} if lines[0] is TOO_LONG else set()
-        text = b"\n".join(lines)
+        chosen: set[int] = set()
+        text = b"\n".join([lines[index] for index in among])
         ends: list[int] = []
         for mark in self._marks:
             at = text.find(mark)
             while at >= 0:
-                ends = ends or [end + number for number, end in enumerate(accumulate(map(len, lines)))]
-                line = bisect_right(ends, at)
-                chosen.add(line)
-                at = text.find(mark, ends[line] + 1)
-        return sorted(chosen.intersection(among))
+                ends = ends or [end + number for number, end in enumerate(accumulate(len(lines[index]) for index in among))]
+                place = bisect_right(ends, at)
+                chosen.add(among[place])
+                at = text.find(mark, ends[place] + 1)
+        return sorted(chosen)
 
     def _append_each(self, rows: dict[int, dict[str, Any]]) -> None:
         """Append rows, sorted by their lines."""
@@ -220,10 +238,6 @@ class Reading:
 
 def _records(lines: list[bytes], decode: Callable[[bytes], Row]) -> tuple[list[Row], list[tuple[int, str]], int]:
     """The records, the places and reasons of lines that are none, and how many are blank."""
-    try:
-        return list(map(decode, lines)), [], 0
-    except (ValueError, RecursionError):
-        pass  # so each is asked by itself
     rows: list[Row] = []
     failures: list[tuple[int, str]] = []
     blank = 0

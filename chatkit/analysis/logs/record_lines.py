@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -11,15 +12,28 @@ import msgspec
 import numpy as np
 
 from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, Coded, Values, ticks
+from chatkit.analysis.logs.log_lines import read_log_line
 from chatkit.retries.log import VERSION, AttemptRecord
 
-__all__ = ["Row", "fields_of", "may_be_record", "read_record", "read_row", "read_value", "reason_of"]
+__all__ = [
+    "RECORD_MARKS",
+    "Row",
+    "fields_of",
+    "may_be_record",
+    "read_record",
+    "read_row",
+    "read_rows",
+    "read_value",
+    "reason_of",
+    "wrapped_record",
+]
 
 
 def _between(dtype: Any) -> msgspec.Meta:
     return msgspec.Meta(ge=int(np.iinfo(dtype).min), le=int(np.iinfo(dtype).max))
 
 
+RECORD_MARKS = ("duration_ms",)
 Short = Annotated[int, _between(np.int16)]
 Long = Annotated[int, _between(np.int32)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=-MOST_MS, le=MOST_MS)]
@@ -41,7 +55,8 @@ class Row(AttemptRecord, frozen=True, kw_only=True, gc=False):
 _Newer: Any = msgspec.defstruct("_Newer", [("outcome", str), ("kind", str | None, None)], bases=(Row,), frozen=True, kw_only=True)
 """A record of a version to come, which may know more words."""
 
-read_row = msgspec.json.Decoder(Row).decode
+_decoder = msgspec.json.Decoder(Row)
+read_row = _decoder.decode
 _read_plain = msgspec.json.Decoder(AttemptRecord).decode
 _read_newer = msgspec.json.Decoder(_Newer).decode
 _WORDS = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL)
@@ -51,6 +66,19 @@ _PLAIN = re.compile(
     r"|Invalid RFC3339 encoded datetime - at `\$\.\w+`"
 )
 """What msgspec says without a word of the line."""
+
+
+def read_rows(text: bytes) -> list[Row] | None:
+    """The records of some lines at once, which is faster; None unless each line is one record, from its first byte to its last."""
+    codes = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(codes == ord("\n"))
+    if not (text.startswith(b"{") and text.endswith(b"}") and (codes[ends - 1] == ord("}")).all() and (codes[ends + 1] == ord("{")).all()):
+        return None
+    try:
+        rows = _decoder.decode_lines(text)
+    except (ValueError, RecursionError):
+        return None
+    return rows if len(rows) == len(ends) + 1 else None  # nowhere in JSON does "}", newline, "{" stand but between two values
 
 
 def read_record(line: bytes) -> Row:
@@ -79,6 +107,19 @@ def read_value(value: Any) -> Row:
     except msgspec.ValidationError as error:
         row = _of_newer(msgspec.convert(plain, _Newer), error)
     return _in_time(row)
+
+
+def wrapped_record(line: str) -> dict[str, Any] | None:
+    """The record within a line of a container's or a collector's log; None for a bare one, which is damaged if it isn't read as it is.
+
+    >>> wrapped_record('{"log": "{\\"v\\": 1}\\n", "stream": "stderr"}'), wrapped_record('{"v": 1, "duration_ms": 3}')
+    (None, None)
+    """
+    message = read_log_line(line).message
+    if message == line.strip("\ufeff \t\r\n") or not may_be_record(message.encode("utf-8", "replace")):
+        return None
+    row = read_record(message.encode("utf-8", "replace"))
+    return {**msgspec.structs.asdict(row), "ts": row.ts if row.ts.tzinfo else row.ts.replace(tzinfo=UTC)}
 
 
 def may_be_record(line: bytes) -> bool:

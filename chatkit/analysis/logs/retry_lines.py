@@ -28,8 +28,9 @@ BOTOCORE_MARKS = ("Retry needed, ",)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{0,20})?(?:e[+-]?\d{1,3})?")
 _SECONDS = rf"(?P<seconds>{_NUMBER.pattern})"
 _TENACITY = re.compile(rf"\bRetrying \S.{{0,400}}? in {_SECONDS} seconds as it (?P<verb>raised|returned)\b ?(?P<value>.*)", re.S)
-_BEHIND = re.compile(r"(?<=\.)\s{1,400}(?:\[[\w.]{1,80}\]|[\w-]{1,80}\.py:\d{1,6})$")
-"""What consoles put behind a message: structlog the logger, rich the place in the source."""
+_BEHIND = re.compile(r"""(?:(?<=\.)(?:["'][,}\]]{0,9}|\s{1,400}\[[\w.]{1,80}\])|(?:^|\s)\(?[\w-]{1,80}\.py:\d{1,6}\)?)$""")
+"""What stands behind a message: the logger (structlog), the place in the source (rich, pytest), the quote of a line in JSON or CSV."""
+_LINE_END = re.compile(r"[\r\n]")
 _URLLIB3 = re.compile(
     r"\bRetrying \((?:\w{1,80}\(total=.{1,2000}?\)|\d{1,9} attempts remain)\) after connection broken by (?P<failure>.*): ", re.S
 )
@@ -54,7 +55,7 @@ def tenacity_line(line: str) -> dict[str, Any] | None:
     fields: dict[str, Any] = {"ts": entry.moment(found.start()), "operation": "retry", "delay_ms": _milliseconds(found["seconds"])}
     if found["verb"] == "returned":
         return fields | {"error": "it returned what is retried"}  # the value may be a reply: it stays out
-    value = _BEHIND.sub("", found["value"].partition("\n")[0].strip())
+    value = _BEHIND.sub("", _LINE_END.split(found["value"], maxsplit=1)[0].strip()).rstrip()
     return fields | told_failure(value.removesuffix("."))
 
 
