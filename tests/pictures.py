@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 from matplotlib.text import Text
@@ -78,6 +79,12 @@ def foreign(count: int = 30, seed: int = 0) -> pd.DataFrame:
         known = {"ts": at(number * 6 + rng.random()), "attempt": attempt, "delay_ms": wait, "kind": rng.choice(KINDS[:2])}
         rows.append(row(provider=rng.choice(["openai", "anthropic"]), **known))
     return frame(rows)
+
+
+def legend(ax: Axes) -> list[str]:
+    """What a legend says; nothing where there is none."""
+    box = ax.get_legend()
+    return [text.get_text() for text in box.get_texts()] if box else []
 
 
 def _of(plot: Callable[..., Any], data: Callable[[], pd.DataFrame], **options: Any) -> Callable[[], Figure]:

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
@@ -20,7 +19,7 @@ from chatkit.analysis.figures.loads import LEGIBLE_BINS, MOST_BINS, plot_load, p
 from chatkit.analysis.replay.simulation import compare_policies, load_over_time
 from chatkit.errors import UsageError
 from tests.attempt_rows import at, frame, row
-from tests.pictures import OUTAGE, POLICIES, recorded
+from tests.pictures import OUTAGE, POLICIES, legend, recorded
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +27,6 @@ def _own_figures() -> Iterator[None]:
     with plt.style.context("default"):
         yield
     plt.close("all")
-
-
-def legend(ax: Axes) -> list[str]:
-    box = ax.get_legend()
-    assert box
-    return [text.get_text() for text in box.get_texts()]
 
 
 def compared(lost: list[float | None], peak: list[int], gave_up: list[int] | None = None, names: list[str] | None = None) -> pd.DataFrame:

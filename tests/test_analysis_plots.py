@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
-from chatkit.analysis.figures.drawing import SEGMENTS, kind_colour
+from chatkit.analysis.figures.drawing import SEGMENTS, count_axis, kind_colour
 from chatkit.analysis.figures.loads import plot_load
 from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting, survival
 from chatkit.analysis.questions.grouping import calls
@@ -26,7 +27,7 @@ from chatkit.analysis.questions.summaries import backoff_curve, by_kind, summari
 from chatkit.analysis.replay.simulation import simulate
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, row
-from tests.pictures import OUTAGE, POLICIES, foreign, recorded
+from tests.pictures import OUTAGE, POLICIES, foreign, legend, recorded
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +35,6 @@ def _own_figures() -> Iterator[None]:
     with plt.style.context("default"):
         yield
     plt.close("all")
-
-
-def legend(ax: Axes) -> list[str]:
-    box = ax.get_legend()
-    return [text.get_text() for text in box.get_texts()] if box else []
 
 
 def waits(*pairs: tuple[float, int], provider: str | None = "openai") -> list[Row]:
@@ -85,6 +81,12 @@ def test_of_many_providers_those_that_waited_longest_have_lines() -> None:
     assert legend(ax) == ["p19: 20 s", "p18: 19 s", "p17: 18 s", "p16: 17 s", "p15: 16 s", "p14: 15 s", "14 others: 1.75 min"]
 
 
+def test_the_unit_fits_the_highest_line_also_where_that_is_of_all_others() -> None:
+    ax = plot_waiting(frame([each for n in range(200) for each in waits((n, 60_000), provider=f"p{n:03}")]))
+    assert legend(ax)[-1] == "194 others: 3.23 h"
+    assert ax.get_ylabel() == "waited, in all (h)"
+
+
 def test_waiting_takes_the_keywords_of_a_line() -> None:
     ax = plot_waiting(recorded(9), color="k", label="mine", ls=":")
     assert {(line.get_color(), line.get_linestyle()) for line in ax.lines} == {("k", ":")}
@@ -105,30 +107,68 @@ def test_a_step_can_be_drawn_another_way() -> None:
     assert plot_attempts(recorded(9), where="pre").lines[0].get_drawstyle() == "steps-pre"
 
 
+def at_once(count: int) -> pd.DataFrame:
+    """So many calls with one attempt each, the first of which failed."""
+    return frame(
+        [row(ts=at(n), call=f"c{n}", attempt=1, outcome="ok" if n else "failed", waited_ms=0, duration_ms=1) for n in range(count)]
+    )
+
+
 def crossed(ax: Axes) -> list[str]:
     """The lines that go below the legend."""
     ax.figure.canvas.draw()
-    legend = ax.get_legend()
-    assert legend
+    box = ax.get_legend()
+    assert box
     found = []
     for line in ax.lines:
         x, y = ax.transData.transform(np.column_stack([line.get_xdata(orig=False), line.get_ydata(orig=False)])).T
         if line.get_drawstyle() == "steps-post":
             x, y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
-        if Path(np.column_stack([x, y])).intersects_bbox(legend.get_window_extent(), filled=False):
+        if Path(np.column_stack([x, y])).intersects_bbox(box.get_window_extent(), filled=False):
             found.append(str(line.get_label()))
     return found
 
 
 @pytest.mark.parametrize("size", [(3.0, 2.2), (6.4, 2.4), (6.4, 4.8), (12.0, 4.0)], ids=str)
 @pytest.mark.parametrize("letters", [7, 10, 14])
-@pytest.mark.parametrize("plot", [plot_waiting, plot_load, plot_backoff])
+@pytest.mark.parametrize("plot", [plot_waiting, plot_load, plot_backoff, plot_attempts])
 def test_a_legend_covers_no_line(plot: Callable[..., Axes], letters: int, size: tuple[float, float]) -> None:
     early = frame([*waits(*((n, 60_000) for n in range(60))), *waits((5000, 1)), *waits((9, 9000), provider="anthropic")])
-    for df in (early, recorded(60), foreign()) if plot is not plot_backoff else (recorded(60), foreign()):
+    others = {plot_backoff: [foreign()], plot_attempts: [recorded(1), recorded(3), at_once(2), at_once(2)[1:], at_once(200)]}
+    for df in [recorded(60), *others.get(plot, [early, foreign()])]:
         with plt.rc_context({"font.size": letters}):
             ax = plot(df, ax=Figure(figsize=size, layout="constrained").subplots())
             assert crossed(ax) == []
+
+
+@pytest.mark.parametrize("most", [31, 250, 400, 2000, 40_000, 600_000])
+def test_the_ticks_of_many_attempts_stand_apart(most: int) -> None:
+    ax = Figure(figsize=(3.2, 2.4), layout="constrained").subplots()
+    ax.set_xlim(1, most)
+    assert count_axis(ax, most)
+    ax.figure.draw_without_rendering()
+    shown = [label.get_window_extent() for x, label in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True) if x <= most]
+    assert len(shown) >= 3
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(shown))
+
+
+def test_the_share_of_calls_has_no_ticks_above_all_of_them() -> None:
+    for df in (recorded(1), at_once(200)):
+        ax = plot_attempts(df, ax=Figure(figsize=(3.0, 2.2)).subplots())
+        assert max(ax.get_yticks()) == 1
+
+
+def test_what_is_hollow_is_seen_in_a_style_without_edges() -> None:
+    with plt.style.context("seaborn-v0_8"):
+        points = plot_backoff(foreign()).lines[1]
+    assert points.get_markerfacecolor() == "none"
+    assert points.get_markeredgewidth() > 0
+
+
+def test_one_wait_stands_amidst_the_axes() -> None:
+    low, high = plot_backoff(frame([row(ts=at(0), attempt=1, delay_ms=1000)])).get_ylim()
+    assert low < 0.7
+    assert high > 1.5
 
 
 def test_hours_of_waiting_are_said_in_hours() -> None:
@@ -301,7 +341,7 @@ def test_attempts_draw_the_share_that_has_no_success_yet() -> None:
         assert y == pytest.approx(naive_survival(table, int(x)))
     known = table["outcome"].notna().sum()
     never = naive_survival(table, table["attempts"].max())
-    assert legend(ax) == [f"{known} calls, {never:.0%} never succeeded"]
+    assert legend(ax) == [f"{known} calls, {never:.0%} never succeed (est.)"]
 
 
 def test_attempts_by_a_column_have_a_line_for_each_value() -> None:
@@ -322,14 +362,13 @@ def test_a_call_counts_until_it_was_abandoned_and_one_without_an_end_not_at_all(
         row(ts=at(0), call=outcome or "open", attempt=1, outcome=outcome, waited_ms=0, duration_ms=1)
         for outcome in ("ok", "abandoned", "retry", None)
     ]
-    assert legend(plot_attempts(frame(rows))) == ["2 calls, all succeeded"]
+    assert legend(plot_attempts(frame(rows))) == ["2 calls, all succeed (est.)"]
     ax = plot_attempts(frame(rows[1:]))
     assert [text.get_text() for text in ax.texts] == ["no call with a known end recorded"]
 
 
 def test_small_shares_are_drawn_on_a_logarithmic_axis() -> None:
-    rows = [row(ts=at(n), call=f"c{n}", attempt=1, outcome="ok" if n else "failed", waited_ms=0, duration_ms=1) for n in range(200)]
-    ax = plot_attempts(frame(rows))
+    ax = plot_attempts(at_once(200))
     ax.figure.draw_without_rendering()
     assert ax.get_yscale() == "log"
     assert {"1%", "10%", "100%"} <= {label.get_text() for label in ax.get_yticklabels()}

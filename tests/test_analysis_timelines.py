@@ -18,7 +18,7 @@ from chatkit.analysis.figures.timelines import plot_timeline
 from chatkit.analysis.questions.grouping import calls
 from chatkit.errors import UsageError
 from tests.attempt_rows import Row, at, frame, row
-from tests.pictures import foreign, recorded
+from tests.pictures import foreign, legend, recorded
 
 Bar = tuple[float, float, float, str]
 """Lane, start and end, and colour."""
@@ -50,12 +50,6 @@ def seconds(ax: Axes, x: float) -> float:
     if label == "time (UTC)":
         return round((x - float(date2num(np.datetime64("2026-11-20T09:00")))) * 86400, 3)
     return round(x * {"s": 1, "min": 60, "h": 3600}[label.split("(")[1][:-1]], 3)
-
-
-def legend(ax: Axes) -> list[str]:
-    box = ax.get_legend()
-    assert box
-    return [text.get_text() for text in box.get_texts()]
 
 
 def colour(kind: str | None) -> str:
@@ -120,6 +114,13 @@ def test_the_outcome_is_marked_by_shape_at_the_end(end: str, marker: str, label:
     assert list(np.asarray(marks.get_ydata())) == [0, 1]
     assert [seconds(ax, x) for x in np.asarray(marks.get_xdata())] == pytest.approx([9, 14], abs=0.5)
     assert label in legend(ax)
+
+
+def test_hollow_marks_are_seen_in_a_style_without_edges() -> None:
+    with plt.style.context("seaborn-v0_8"):
+        (mark,) = plot_timeline(frame(call("a", 0, end="abandoned"))).lines
+    assert mark.get_markerfacecolor() == "none"
+    assert mark.get_markeredgewidth() > 0
 
 
 def test_the_legend_has_what_is_drawn_and_no_more() -> None:

@@ -240,7 +240,8 @@ def count_axis(ax: Axes, most: int) -> bool:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         return False
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator([digit * 10**power for power in range(9) for digit in (1, 2, 5)]))
+    digits, powers = ((1, 2, 5) if most < 300 else (1,)), range(0, 9, 1 if most < 100_000 else 2)
+    ax.xaxis.set_major_locator(FixedLocator([digit * 10**power for power in powers for digit in digits]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     return True
@@ -269,6 +270,8 @@ def wall_clock(ax: Axes, low: float, high: float, label: str = "time (UTC)") -> 
     least = 3 if inches(ax)[0] > 4.7 else 2
     apart: Any = _Apart  # whose matplotlib has no types
     locator = apart(tz=UTC, minticks=least, maxticks=2 * least + 1)  # a narrower choice finds no steps for some spans
+    for frequency in (dates.MINUTELY, dates.SECONDLY):
+        locator.intervald[frequency] = [1, 2, 5, 10, 15, 30]  # without the 2, ten minutes may have a single tick
     ax.xaxis.set_major_locator(locator)
     day, clock, exact = "%b %d", "%H:%M", "%H:%M:%S.%f"
     ax.xaxis.set_major_formatter(

@@ -96,7 +96,7 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     groups = [([code], name_of(code)) for code in ranked[:lines]]
     if rest := list(ranked[lines:]):
         groups.append((rest, f"{len(rest):,} others"))
-    size, unit = unit_for(float(totals[ranked[0]]), keep=ax.get_ylabel())
+    size, unit = unit_for(max(float(totals[members].sum()) for members, _ in groups), keep=ax.get_ylabel())
     for (members, name), colour in zip(groups, series_colours(len(groups)), strict=True):
         mine = np.isin(codes, members)
         x, y = at[mine], np.cumsum(wait[mine])
@@ -128,8 +128,8 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
     -------
     matplotlib.axes.Axes
         The number of the failed attempt to the right, the wait on a logarithmic scale upwards. Points are medians, bars reach
-        from the 5th to the 95th percentile; waits that a server asked for stand apart. Where a log tells only what was
-        scheduled, the median of that is drawn hollow.
+        from the 5th to the 95th percentile, cut off far below the median; waits that a server asked for stand apart. Where a log
+        tells only what was scheduled, the median of that is drawn hollow.
 
     Raises
     ------
@@ -182,16 +182,17 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
                 ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.25, lw=0)
         if unmeasured.any():
             scheduled = seconds(part, "scheduled")[unmeasured]
-            hollow = style | {"markerfacecolor": "none", "label": f"{name}, as scheduled ({unknown:,})"}
+            hollow = style | {"markerfacecolor": "none", "markeredgewidth": 1, "label": f"{name}, as scheduled ({unknown:,})"}
             ax.errorbar(x[unmeasured], scheduled, **looks(Line2D, points, **hollow))
             scale += list(scheduled)
         scale += [*np.fmax(low, middle / SHORTEST), *middle, *high]
     shown = np.array([value for value in scale if value > 0])
     ax.set_yscale("log")
-    ax.set_ylim(float(shown.min()) / 1.6, float(shown.max()) * 1.6)
+    ax.set_ylim(bottom=float(shown.min()) / 1.6)
     if len(numbers) == 1 and not many:
         ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
     free_legend(ax, *ax.get_legend_handles_labels())
+    ax.set_ylim(top=max(ax.get_ylim()[1], float(shown.max()) * 1.6))
     log_spans(ax.yaxis, *ax.get_ylim())
     return ax
 
@@ -283,7 +284,8 @@ def plot_attempts(df: pd.DataFrame, *, by: str | None = None, ax: Axes | None = 
     matplotlib.axes.Axes
         Attempts to the right; upwards the share of calls without a success after so many, logarithmic where it falls below 5 %.
         It is over the calls whose end is known, and the legend says how many these are. A call that failed for good never succeeds; one
-        that was abandoned counts until then (the estimator of Kaplan and Meier). A curve ends level at the share that never succeeded.
+        that was abandoned counts until then: the curve is an estimate (of Kaplan and Meier), and the legend says so. It ends level at
+        the share that never succeeds.
 
     Raises
     ------
@@ -323,19 +325,21 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
             x = np.unique(np.geomspace(1, most, SEGMENTS).astype(np.int64))
         name = f"{mine.sum():,} call{'s' if mine.sum() > 1 else ''}"
         name = name if by is None else f"{name_of(code)}: {name}"
-        label = f"{name}, {percent(float(share[-1]))} never succeeded" if share[-1] else f"{name}, all succeeded"
+        succeeded = "succeed (est.)" if left[mine].any() else "succeeded"
+        label = f"{name}, {f'{percent(float(share[-1]))} never' if share[-1] else 'all'} {succeeded}"
         style = looks(Line2D, line, color=colour, label=label, marker="o" if most <= 15 else "", markersize=4, where="post")
         ax.step(x, share[x], **style)
     if low < 0.05:
         ax.set_yscale("log", nonpositive="clip")
-        ax.set_ylim(low / 2, 1.5)
+        ax.set_ylim(bottom=low / 2)
         ax.yaxis.set_minor_locator(ticker.NullLocator())
     else:
-        ax.set_ylim(0, 1.05)
+        ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(ticker.FixedLocator([10.0**-n if low < 0.05 else n / 5 for n in range(6)]))
     ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{share * 100:g}%"))
     if count_axis(ax, most):
         ax.set_xlim(1, most * 1.1)
-    ax.legend(loc="best", fontsize="small")
+    free_legend(ax, *ax.get_legend_handles_labels())
     return ax
 
 

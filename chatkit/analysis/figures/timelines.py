@@ -228,9 +228,8 @@ def _draw_ends(ax: Axes, shown: pd.DataFrame, at: Floats) -> list[Any]:
         lanes = np.flatnonzero(outcome == end)
         if len(lanes):
             colour = OK if end == "ok" else ink
-            handles += ax.plot(
-                at[lanes], lanes, ls="none", marker=marker, ms=5, color=colour, mfc=colour if filled else "none", label=label, clip_on=False
-            )
+            look: dict[str, Any] = {"ls": "none", "marker": marker, "ms": 5, "mew": 1, "color": colour, "mfc": colour if filled else "none"}
+            handles += ax.plot(at[lanes], lanes, **look, label=label, clip_on=False)
     return handles
 
 

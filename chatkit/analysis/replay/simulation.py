@@ -39,10 +39,11 @@ def simulate(
     Parameters
     ----------
     df_or_outages : pandas.DataFrame
-        *A frame of attempts*, with the columns of `COLUMNS` but for ``status_code``, ``request_id`` and ``v``. A provider is down within
-        its `outages`, ends included, but for the time from an attempt that succeeded to the next that failed. Each of the `calls` begins
-        when it did. A row that belongs to no call begins one of its own where its ``attempt`` is 1 or null. Left out, and counted in
-        ``attrs``, are calls that failed for a reason that no policy tries again (such as ``auth``), and what has no time.
+        *A frame of attempts*, with the columns of `COLUMNS` but for ``status_code``, ``request_id`` and ``v``. A provider is down while an
+        attempt fails (with a kind that `outages` counts), and from there to the next that fails where at most 60 s lie between; it is up
+        as soon as an attempt begins that succeeded. Each of the `calls` begins when it did. A row that belongs to no call begins one of
+        its own where its ``attempt`` is 1 or null. Left out, and counted in ``attrs``, are calls that failed for a reason that no policy
+        tries again (such as ``auth``), and what has no time.
 
         *A frame of outages*, known by ``started`` and no ``attempt``: as `outages` gives it, or your own. It needs ``started`` and
         ``ended`` (or ``duration``); ``provider``, ``kind`` and ``hint`` may be missing. Times are datetimes (UTC where no zone is given),
@@ -150,7 +151,7 @@ def compare_policies(
         ``requests``                         Int64            attempts of all calls
         ``requests_per_call``                Float64          null where there is no call
         ``peak_load``                        Int64            the most requests in one second that one provider got while it was
-                                                              up. The rush as it went down is the scenario's, not the policy's
+                                                              up. The rush as it went down doesn't count
         ``lost``                             timedelta64[us]  from a call's first request to the start of the one that
                                                               succeeded, over all calls that succeeded
         ``lost_p50``, ``_p95``, ``_max``     timedelta64[us]  the same of one call, over the `delayed` ones
