@@ -144,6 +144,34 @@ def test_the_conversation_scrolls_by_keyboard(page: Callable[..., Any]) -> None:
     p.get_by_role("button", name="↓ Latest").wait_for(state="hidden")
 
 
+@pytest.mark.parametrize("way", ["key", "button"])
+def test_a_scrolling_that_is_under_way_does_not_keep_the_reader_from_the_end(page: Callable[..., Any], way: str) -> None:
+    p = page()
+    p.evaluate("() => { open('chat'); hear({ put: lines(0, 90) }); }")
+    wait_for_the_end(p)
+    p.locator(".ck-scroller").focus()
+    p.keyboard.press("Home")
+    p.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 0")
+    p.evaluate(
+        """async (way) => {
+      const scroller = document.querySelector('.ck-scroller');
+      if (way === 'key') scroller.dispatchEvent(new KeyboardEvent('keydown', { key: 'End', bubbles: true, cancelable: true }));
+      else document.querySelector('.ck-latest').click();
+      for (let frame = 0; frame < 2; frame += 1) {
+        scroller.scrollTop -= 300;
+        await new Promise(requestAnimationFrame);
+      }
+    }""",
+        way,
+    )
+    wait_for_the_end(p)
+    assert p.get_by_role("button", name="↓ Latest").is_hidden()
+    p.evaluate(
+        "async () => { for (let frame = 0; frame < 9; frame += 1) await drawn(); document.querySelector('.ck-scroller').scrollTop -= 300; }"
+    )
+    p.get_by_role("button", name="↓ Latest").wait_for()  # later it is the reader, or a search in the page
+
+
 def test_the_place_of_the_reader_outlives_the_view(page: Callable[..., Any]) -> None:
     p = page()
     p.evaluate("() => { open('chat'); hear({ put: lines(0, 300) }); }")

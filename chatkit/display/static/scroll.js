@@ -5,6 +5,8 @@ import { button } from "./dom.js";
 
 /** Pixels above the end that still count as the end. */
 const NEAR = 24;
+/** Frames after a jump to the end in which a smooth scrolling that was under way may still move it. */
+const SETTLING = 5;
 
 /**
  * @param {Model} model
@@ -18,6 +20,7 @@ export function mountScroll(model, scroller, content, whole) {
   /** Where the last view was, until this one has got there. */
   let wanted = ui.scroll;
   let last = 0;
+  let settling = 0;
   const latest = button("ck-latest", "↓ Latest", () => {
     goToEnd();
     scroller.focus({ preventScroll: true });
@@ -34,6 +37,12 @@ export function mountScroll(model, scroller, content, whole) {
     wanted = undefined;
     hold(true);
     toEnd();
+    settling = SETTLING;
+    requestAnimationFrame(settle);
+  }
+
+  function settle() {
+    if (--settling > 0) requestAnimationFrame(settle);
   }
 
   /** @param {boolean} now */
@@ -62,11 +71,16 @@ export function mountScroll(model, scroller, content, whole) {
   observer.observe(content);
   observer.observe(scroller);
   scroller.addEventListener("scroll", () => {
+    if (settling > 0) return toEnd();
     const top = scroller.scrollTop;
     if (wanted === undefined && (atEnd() || top < last || !following)) hold(atEnd());
     last = top;
   });
-  for (const move of ["wheel", "pointerdown", "keydown"]) scroller.addEventListener(move, () => (wanted = undefined), { passive: true });
+  const readerMoves = () => {
+    wanted = undefined;
+    settling = 0;
+  };
+  for (const move of ["wheel", "pointerdown", "keydown"]) scroller.addEventListener(move, readerMoves, { passive: true });
   // the browser's own End stops where the end was before it laid out what comes into sight
   scroller.addEventListener("keydown", (event) => {
     if (event.key !== "End" || event.target !== scroller) return;
