@@ -241,22 +241,38 @@ class Worker:
 
 async def _answer(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
     """Have `post` bring a call of `function` to where it is run, and await what it gives."""
-    answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+    answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     post(lambda: _run_into(answer, function, *args))
-    return await asyncio.wrap_future(answer)
+    return await answer
 
 
-def _run_into(answer: concurrent.futures.Future[Any], function: Callable[..., Any], *args: Any) -> None:
-    """Run it and keep the outcome; an interrupt meant for the waiting caller passes on."""
-    if not answer.set_running_or_notify_cancel():
-        return
+def _run_into(answer: asyncio.Future[Any], function: Callable[..., Any], *args: Any) -> None:
+    """Run it and send the outcome to the loop; an interrupt meant for the waiting caller passes on, whenever it comes."""
     try:
-        answer.set_result(function(*args))
-    except Exception as error:
-        answer.set_exception(error)
+        if answer.cancelled():
+            return
+        try:
+            outcome = function(*args)
+        except StopIteration as error:  # which no future can hold
+            _settle(answer, answer.set_exception, RuntimeError(f"the callback raised {error!r}"))
+        except Exception as error:
+            _settle(answer, answer.set_exception, error)
+        else:
+            _settle(answer, answer.set_result, outcome)
     except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: the work gets an error, and this thread its own
-        answer.set_exception(ChatkitError(f"the callback ended with {type(error).__name__}"))
+        _settle(answer, answer.set_exception, ChatkitError(f"the callback ended with {type(error).__name__}"))
         raise
+
+
+def _settle(answer: asyncio.Future[Any], how: Callable[[Any], None], outcome: Any) -> None:
+    """Give the answer, unless it has one; an interrupt may come when it was sent already."""
+
+    def settle() -> None:
+        if not answer.done():
+            how(outcome)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        answer.get_loop().call_soon_threadsafe(settle)
 
 
 @contextlib.asynccontextmanager

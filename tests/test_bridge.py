@@ -7,6 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from itertools import count, takewhile
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -97,6 +101,43 @@ def test_an_interrupt_cancels_the_work_and_is_raised_again() -> None:
         waiter.wait(future)
     assert ended.is_set()
     assert future.cancelled()
+
+
+def test_an_interrupt_at_any_moment_of_a_callback_is_raised_as_what_it_is() -> None:
+    def interrupted_at(moment: int) -> bool:
+        """Whether a callback has so many moments: lines of the bridge that are passed until its answer is sent."""
+        passed = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+            nonlocal passed
+            if frame.f_globals is not vars(bridge) or not (passed or frame.f_code.co_name == "_run_into"):
+                return None if event == "call" else trace
+            passed += 1
+            if passed == moment:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        waiter = bridge.Waiter()
+        future = bridge.spawn(waiter.call(len, "four"))
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            assert waiter.wait(future) == 4
+        except KeyboardInterrupt:
+            assert future.done()
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    assert sum(takewhile(bool, map(interrupted_at, count(1)))) > 5
+
+
+def test_a_callback_may_raise_what_no_future_holds() -> None:
+    waiter = bridge.Waiter()
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        waiter.wait(bridge.spawn(waiter.call(next, iter(()))), timeout=10)
 
 
 def test_an_interrupt_may_leave_the_work_alone() -> None:
