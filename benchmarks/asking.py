@@ -59,7 +59,7 @@ def asking_rows(rounds: int) -> Iterator[Row]:
         times = _seconds(ask, log, rounds)
         yield Row(f"… {name}", spread(times, "s", 2), must=f"< {MOST:g} s", ok=max(times) < MOST)
     times = _seconds(calls, shuffled, rounds)
-    yield Row("… calls(), the rows shuffled", spread(times, "s", 2))
+    yield Row("… calls(), the rows shuffled", spread(times, "s", 2), must=f"< {MOST:g} s", ok=max(times) < MOST)
 
 
 def _calls_by_pandas(log: pd.DataFrame) -> pd.DataFrame:
