@@ -29,7 +29,7 @@ from tests.attempt_rows import Row, at, frame, row
 
 FOLDER = Path(__file__).parent / "stored_pictures"
 DPI = 64
-TOLERANCE = 14.0
+TOLERANCE = 13.0
 """The root of the mean square of the differences, of 255."""
 AROUND = 15
 """Pixels: so far around a letter nothing is compared."""

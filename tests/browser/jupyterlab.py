@@ -34,7 +34,7 @@ NOISE = ("Could not restore the debugger state", "Canceled future for create_sub
 """What JupyterLab itself complains of when a page is left, or a kernel restarted."""
 OTHERS = ("Comm not found for comm id",)
 """What it complains of when another page talks to the same kernel."""
-ORPHANS = ("widget model not found",)
+ORPHANS = ("Error: widget model not found", "widget model not found")
 """What it complains of, sooner or later, when a page shows a widget whose kernel is gone."""
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
@@ -85,7 +85,7 @@ class Notebook:
             self.wrong.append(f"error: {error}")
 
     def _on_console(self, message: Any) -> None:
-        if message.type == "error" and not any(noise in message.text for noise in self._noise):
+        if message.type == "error" and not message.text.startswith(self._noise):
             self.wrong.append(f"console: {message.text}")
 
     def _on_request(self, request: Any) -> None:
