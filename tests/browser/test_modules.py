@@ -132,13 +132,18 @@ def test_the_view_follows_the_end_only_while_the_reader_is_there(page: Callable[
     wait_for_the_end(p)
 
 
+def read_from_the_beginning(page: Any) -> None:
+    """A conversation whose reader has pressed Home at its end, and is there."""
+    page.evaluate("() => { open('chat'); hear({ put: lines(0, 90) }); }")
+    wait_for_the_end(page)
+    page.locator(".ck-scroller").focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 0")
+
+
 def test_the_conversation_scrolls_by_keyboard(page: Callable[..., Any]) -> None:
     p = page()
-    p.evaluate("() => { open('chat'); hear({ put: lines(0, 90) }); }")
-    wait_for_the_end(p)
-    p.locator(".ck-scroller").focus()
-    p.keyboard.press("Home")
-    p.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 0")
+    read_from_the_beginning(p)
     assert p.get_by_role("button", name="↓ Latest").is_visible()
     p.keyboard.press("End")
     p.get_by_role("button", name="↓ Latest").wait_for(state="hidden")
@@ -147,11 +152,7 @@ def test_the_conversation_scrolls_by_keyboard(page: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("way", ["key", "button"])
 def test_a_scrolling_that_is_under_way_does_not_keep_the_reader_from_the_end(page: Callable[..., Any], way: str) -> None:
     p = page()
-    p.evaluate("() => { open('chat'); hear({ put: lines(0, 90) }); }")
-    wait_for_the_end(p)
-    p.locator(".ck-scroller").focus()
-    p.keyboard.press("Home")
-    p.wait_for_function("() => document.querySelector('.ck-scroller').scrollTop === 0")
+    read_from_the_beginning(p)
     p.evaluate(
         """async (way) => {
       const scroller = document.querySelector('.ck-scroller');

@@ -97,7 +97,7 @@ def plot_load(
     begin, end = ends(days(df))
     if np.isnan(begin):
         return nothing(ax, "no requests recorded")
-    size = bin_length(_every((end - begin) * 86400) if every is None else every, "plot_load()") / 1e6
+    size = bin_length(_every((end - begin) * 86400) if every is None else every, "plot_load") / 1e6
     if (end - begin) * 86400 > LEGIBLE_BINS * size:
         wide = _every((end - begin) * 86400)
         raise UsageError(f"plot_load(every={every!r}): that makes more than {LEGIBLE_BINS:,} bins; give more, such as {wide} s, or nothing")

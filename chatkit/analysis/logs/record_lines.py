@@ -116,9 +116,10 @@ def wrapped_record(line: str) -> dict[str, Any] | None:
     (None, None)
     """
     message = read_log_line(line).message
-    if message == line.strip("\ufeff \t\r\n") or not may_be_record(message.encode("utf-8", "replace")):
+    inner = message.encode("utf-8", "replace")
+    if message == line.strip("\ufeff \t\r\n") or not may_be_record(inner):
         return None
-    row = read_record(message.encode("utf-8", "replace"))
+    row = read_record(inner)
     return {**msgspec.structs.asdict(row), "ts": row.ts if row.ts.tzinfo else row.ts.replace(tzinfo=UTC)}
 
 

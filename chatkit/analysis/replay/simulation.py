@@ -220,13 +220,13 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
     3 1970-01-01 00:00:03+00:00        50       0
     """
     require(df, "ts", "outcome", what="load_over_time()")
-    length = bin_length(every, "load_over_time()")
+    length = bin_length(every, "load_over_time")
     ts, failure = moments(df, "ts"), failed(df).to_numpy()
     known = ts != UNKNOWN
     place = ts[known] // length
     first, count = (int(place.min()), int(place.max()) - int(place.min()) + 1) if place.size else (0, 0)
     if count > MOST_BINS:
-        fitting = next((step for step in _STEPS if count * length <= 100_000 * bin_length(step, "load_over_time()")), _STEPS[-1])
+        fitting = next((step for step in _STEPS if count * length <= 100_000 * bin_length(step, "load_over_time")), _STEPS[-1])
         raise UsageError(f"load_over_time(): {count:,} rows, one every {every}: at most {MOST_BINS:,}, so give every={fitting!r}")
     loads = [np.bincount(place[chosen] - first, minlength=count) for chosen in (slice(None), failure[known])]
     index = utc((first + np.arange(count)) * length).rename("ts")
@@ -236,7 +236,7 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
 
 
 def bin_length(every: str | float | timedelta, what: str) -> int:
-    """The length of a stretch of time, in microseconds; `what` says who asks."""
+    """The length of a stretch of time, in microseconds; `what` is the function that asks."""
     try:
         if isinstance(every, bool):
             raise TypeError("no length")
@@ -245,7 +245,7 @@ def bin_length(every: str | float | timedelta, what: str) -> int:
     except (TypeError, ValueError, OverflowError):
         microseconds = 0
     if not microseconds >= 1:  # NaT gives NaN
-        raise UsageError(f"{what.removesuffix(')')}every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
+        raise UsageError(f"{what}(every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
     return int(microseconds)
 
 
