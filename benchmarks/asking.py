@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.records import attempts
 from benchmarks.table import Row, spread
 from chatkit.analysis import backoff_curve, by_hour, by_kind, calls, cost_of_waiting, outages, summarize
-from chatkit.analysis.questions.grouping import waits_after
+from chatkit.analysis.aggregates.grouping import waits_after
 
 __all__ = ["asking_rows"]
 

@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from chatkit.bridge import enable_nested_asyncio
-    from chatkit.conversation import Chat, chat
+    from chatkit.conversation.interface import Chat, chat
+    from chatkit.conversation.replies import Reply, Run, Stream
+    from chatkit.conversation.titles import fallback_title
+    from chatkit.conversation.titling import title
     from chatkit.errors import (
         AuthError,
         Busy,
@@ -30,16 +33,13 @@ if TYPE_CHECKING:
         UnknownOption,
         UsageError,
     )
+    from chatkit.failures.classification import classify, is_retryable, status_code_retryable
     from chatkit.magics import load_ipython_extension, unload_ipython_extension
     from chatkit.parts import File, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
-    from chatkit.replies import Reply, Run, Stream
     from chatkit.retries.backoff import RetryPolicy, delay
-    from chatkit.retries.classification import classify, is_retryable, status_code_retryable
     from chatkit.retries.log import AttemptRecord
     from chatkit.retries.notice import RetryNotice
     from chatkit.retrying import retry
-    from chatkit.titling import title
-    from chatkit.turn.titles import fallback_title
 
 __all__ = [
     "AttemptRecord",
@@ -86,19 +86,19 @@ __all__ = [
 
 _HOMES = {
     "bridge": "enable_nested_asyncio",
-    "conversation": "Chat chat",
+    "conversation.interface": "Chat chat",
+    "conversation.replies": "Reply Run Stream",
+    "conversation.titles": "fallback_title",
+    "conversation.titling": "title",
     "errors": "AuthError Busy ChatClosed ChatkitError Classification ContextExceeded MissingKey ProviderError QuotaError "
     "RequestRejected Stopped TransientError UnknownOption UsageError",
+    "failures.classification": "classify is_retryable status_code_retryable",
     "magics": "load_ipython_extension unload_ipython_extension",
     "parts": "File Message Reasoning Source Text ToolCall ToolResult Usage",
-    "replies": "Reply Run Stream",
     "retries.backoff": "RetryPolicy delay",
-    "retries.classification": "classify is_retryable status_code_retryable",
     "retries.log": "AttemptRecord",
     "retries.notice": "RetryNotice",
     "retrying": "retry",
-    "titling": "title",
-    "turn.titles": "fallback_title",
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names.split()}
 _ROOMS = frozenset({"analysis", "chattest"})

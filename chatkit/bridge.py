@@ -23,22 +23,6 @@ from typing import Any, Protocol, TypeVar
 from chatkit.clock import POLL
 from chatkit.errors import ChatkitError, UsageError
 
-__all__ = [
-    "Awaiter",
-    "Caller",
-    "Waiter",
-    "Worker",
-    "at_end",
-    "call_soon",
-    "enable_nested_asyncio",
-    "heartbeat",
-    "ignore_interrupt",
-    "loop",
-    "new_loop",
-    "on_loop",
-    "spawn",
-]
-
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
 GRACE = 2.0

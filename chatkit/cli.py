@@ -18,16 +18,14 @@ from chatkit.errors import ChatkitError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["main"]
-
 QUESTION = "Why do clients back off?"
 
 
 def demo() -> int:
     """Play the main job in this terminal: a reply streams through a failing provider, and every retry is seen."""
-    from chatkit.conversation import Chat
+    from chatkit.conversation.interface import Chat
+    from chatkit.conversation.titling import title as generate_title
     from chatkit.display.terminal import TerminalDisplay
-    from chatkit.titling import title as generate_title
 
     print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")
     print(f"> {QUESTION}\n")

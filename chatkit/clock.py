@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["POLL", "Clock", "SystemClock", "Timer", "deadline"]
-
 POLL = 0.05
 """Seconds between two looks of a waiting caller: an interrupt takes effect within this, on every platform."""
 

@@ -27,27 +27,6 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-__all__ = [
-    "AuthError",
-    "Busy",
-    "ChatClosed",
-    "ChatkitError",
-    "Classification",
-    "ContextExceeded",
-    "Kind",
-    "MissingKey",
-    "ProviderError",
-    "QuotaError",
-    "RequestRejected",
-    "Stopped",
-    "TransientError",
-    "UnknownOption",
-    "UsageError",
-    "did_you_mean",
-    "provider_error",
-    "unknown_option",
-]
-
 Kind = Literal[
     "rate_limit",
     "overloaded",

@@ -14,22 +14,6 @@ import msgspec
 from chatkit.errors import Classification, Kind
 from chatkit.parts import Message, Part, Role, Tagged
 
-__all__ = [
-    "Approval",
-    "ErrorEvent",
-    "Event",
-    "MessagePart",
-    "QueueUpdate",
-    "Queued",
-    "Reset",
-    "Retry",
-    "Status",
-    "StatusWord",
-    "TitleEvent",
-    "decode_event",
-    "encode_event",
-]
-
 StatusWord = Literal["waiting", "pending", "running", "interrupting", "error"]
 
 

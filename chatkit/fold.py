@@ -28,8 +28,6 @@ from chatkit.events import (
 )
 from chatkit.parts import Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
-__all__ = ["Transcript", "merge"]
-
 
 class _Buffer:
     """One part in flight: the latest value, and the pieces of its text or arguments."""

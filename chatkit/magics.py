@@ -14,17 +14,15 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from chatkit.conversation import Chat
+from chatkit.conversation.interface import Chat
+from chatkit.conversation.replies import Reply
 from chatkit.errors import ChatClosed, unknown_option
 from chatkit.providers.demo import VARIANTS
 from chatkit.providers.registry import FORMS
-from chatkit.replies import Reply
 
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
-
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
 
 CHAT, REPLY = "chat", "reply"  # the variables of the conversation and its last reply
 OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}

@@ -12,22 +12,6 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = [
-    "File",
-    "Message",
-    "Part",
-    "Reasoning",
-    "Role",
-    "Source",
-    "StopReason",
-    "Tagged",
-    "Text",
-    "ToolCall",
-    "ToolResult",
-    "Usage",
-    "text_of",
-]
-
 Role = Literal["system", "user", "assistant", "tool"]
 Visibility = Literal["both", "user", "model"]
 StopReason = Literal["end", "tool_calls", "length", "content_filter", "refusal", "pause"]

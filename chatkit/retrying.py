@@ -16,16 +16,14 @@ from chatkit.clock import Clock, SystemClock
 from chatkit.display.environment import attended, shows_by_default
 from chatkit.errors import Stopped, UsageError, unknown_option
 from chatkit.events import ErrorEvent
+from chatkit.failures.classification import classify
 from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.classification import classify
 from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
 from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.retries.wake import Wake
 
 if TYPE_CHECKING:
     from chatkit.display.protocol import Display
-
-__all__ = ["retry"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["ServerSentEvent", "SseDecoder", "encode_sse"]
-
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = b"\n\r"  # as numbers: looking for one is seven times as fast as for a slice
 _LINE_END = re.compile(rb"\r\n|\n|\r")

@@ -8,7 +8,7 @@ from typing import Any
 from comm.base_comm import BaseComm
 from IPython.core.displaypub import CapturingDisplayPublisher
 
-from tests.test_display_view_state import FrontEnd
+from tests.display.test_view_state import FrontEnd
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from chatkit.clock import SystemClock
 from chatkit.errors import Kind, ProviderError, provider_error
+from chatkit.failures.classification import classified
 from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.classification import classified
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.loop import Call, RetryLoop, drive
 from chatkit.retries.wake import Wake

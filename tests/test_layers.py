@@ -17,20 +17,17 @@ FLOORS = [
     ["errors"],
     ["parts"],
     ["events", "clock"],
-    ["sse", "fold", "bridge", "questions", "instructions"],
-    ["chattest"],
+    ["sse", "fold", "bridge"],
+    ["failures", "chattest"],
     ["retries"],
     ["providers", "tools", "store", "display", "analysis"],
-    ["turn"],
-    ["service"],
-    ["replies"],
-    ["asking", "viewing"],
-    ["conversation", "batch", "retrying", "titling"],
+    ["conversation"],
+    ["retrying", "batch"],
     ["magics", "server"],
     ["cli"],
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-ANALYSIS = [["arrays"], ["columns"], ["frames"], ["logs", "questions"], ["replay"], ["figures"]]
+ANALYSIS = [["arrays"], ["columns"], ["frames"], ["logs", "aggregates"], ["replay"], ["figures"]]
 """The one room with rooms of its own."""
 # the scripted provider is the one arrow of the library to the test room, and lies inside a function
 ALLOWED = {("providers/demo.py", "chattest")}

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from chatkit import Chat
 from chatkit.bridge import Waiter, spawn
+from chatkit.conversation.titles import fallback_title
 from chatkit.events import Event, MessagePart, TitleEvent
 from chatkit.parts import Text
-from chatkit.turn.titles import fallback_title
 
 PATIENCE = 10.0
 

@@ -14,6 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatkit.analysis.aggregates.grouping import calls
+    from chatkit.analysis.aggregates.hours import by_hour
+    from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind, cost_of_waiting, summarize
+    from chatkit.analysis.aggregates.windows import outages
     from chatkit.analysis.figures.dashboards import dashboard
     from chatkit.analysis.figures.loads import plot_load, plot_policies
     from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
@@ -22,10 +26,6 @@ if TYPE_CHECKING:
     from chatkit.analysis.logs.capture import capture_retries
     from chatkit.analysis.logs.formats import format_names, register_format
     from chatkit.analysis.logs.load import load_retry_log
-    from chatkit.analysis.questions.grouping import calls
-    from chatkit.analysis.questions.hours import by_hour
-    from chatkit.analysis.questions.summaries import backoff_curve, by_kind, cost_of_waiting, summarize
-    from chatkit.analysis.questions.windows import outages
     from chatkit.analysis.replay.simulation import compare_policies, load_over_time, simulate
 
 __all__ = [
@@ -64,10 +64,10 @@ _HOMES = {
     "logs.capture": "capture_retries",
     "logs.formats": "format_names register_format",
     "logs.load": "load_retry_log",
-    "questions.grouping": "calls",
-    "questions.hours": "by_hour",
-    "questions.summaries": "backoff_curve by_kind cost_of_waiting summarize",
-    "questions.windows": "outages",
+    "aggregates.grouping": "calls",
+    "aggregates.hours": "by_hour",
+    "aggregates.summaries": "backoff_curve by_kind cost_of_waiting summarize",
+    "aggregates.windows": "outages",
     "replay.simulation": "compare_policies load_over_time simulate",
 }
 _HOME_OF = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -15,23 +15,6 @@ import pandas as pd
 
 from chatkit.errors import UsageError
 
-__all__ = [
-    "UNKNOWN",
-    "Bools",
-    "Floats",
-    "Ints",
-    "Words",
-    "categories",
-    "integers",
-    "moments",
-    "numbers",
-    "rates",
-    "spans",
-    "timedeltas",
-    "utc",
-    "words",
-]
-
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -15,22 +15,6 @@ import pandas as pd
 from chatkit.analysis.arrays import UNKNOWN, utc
 from chatkit.errors import UsageError
 
-__all__ = [
-    "LEAST_TS",
-    "MOST_MS",
-    "MOST_TS",
-    "Coded",
-    "Column",
-    "Moments",
-    "OutOfRange",
-    "Values",
-    "Words",
-    "chosen",
-    "column_for",
-    "ticks",
-    "ticks_of",
-]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SURROGATE = re.compile("[\ud800-\udfff]")

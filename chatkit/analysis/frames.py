@@ -13,10 +13,8 @@ import pandas as pd
 from chatkit.analysis.arrays import UNKNOWN
 from chatkit.analysis.columns import LEAST_TS, MOST_TS, Coded, Moments, Values, Words, chosen, column_for, ticks_of
 from chatkit.errors import UsageError
+from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.redaction import redact
-
-__all__ = ["COLUMNS", "GrowingFrame", "HasAttempts", "attempts_frame", "frame_of_fields"]
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chatkit.chattest.clock import FakeClock
-    from chatkit.chattest.failures import (
+    from chatkit.chattest.error_responses import (
         anthropic_error_response,
         anthropic_overloaded_response,
         anthropic_rate_limit_response,
@@ -67,7 +67,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'failures')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'error_responses')}"), name)
     globals()[name] = value
     return value
 

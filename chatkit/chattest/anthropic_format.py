@@ -6,13 +6,11 @@ from typing import Any
 
 import msgspec
 
-from chatkit.chattest.failures import Vendor
+from chatkit.chattest.error_responses import Vendor
 from chatkit.chattest.frames import Frames, call_ids, json_frame
 from chatkit.chattest.recorded import RecordedRequest
 from chatkit.chattest.response import Said
 from chatkit.parts import Usage
-
-__all__ = ["AnthropicFormat"]
 
 _STOP = {
     "end": "end_turn",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatkit.chattest.failures import Vendor
+from chatkit.chattest.error_responses import Vendor
 from chatkit.chattest.frames import CREATED, Frames, call_ids, json_frame
 from chatkit.chattest.recorded import RecordedRequest
 from chatkit.chattest.response import Said
 from chatkit.parts import Usage
-
-__all__ = ["ChatFormat"]
 
 _STOP = {
     "end": "stop",

@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 from chatkit.errors import UsageError
 
-__all__ = ["START", "FakeClock"]
-
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 """Where a `FakeClock` begins, unless told otherwise."""
 PATIENCE = 5.0

@@ -16,8 +16,6 @@ from chatkit.chattest.faults import BrokenJson, Cut, Drip, ErrorFrame, Fault, Ha
 from chatkit.chattest.playback import Playback
 from chatkit.chattest.recorded import Headers, Log, RecordedRequest
 
-__all__ = ["Connection", "Reader"]
-
 _LAST_CHUNK = b"0\r\n\r\n"
 _BEFORE_HEADERS = -1
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["BrokenJson", "Cut", "Drip", "ErrorFrame", "Fault", "HalfClose", "Reset", "ShortBody", "Stall", "ends"]
-
 
 class Cut(msgspec.Struct, frozen=True):
     """The body ends cleanly, without the terminal event."""

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from chatkit.chattest.failures import Vendor
+from chatkit.chattest.error_responses import Vendor
 from chatkit.chattest.recorded import RecordedRequest
 from chatkit.chattest.response import Call, Said
 from chatkit.sse import encode_sse
-
-__all__ = ["CREATED", "Format", "Frames", "call_ids", "json_frame"]
 
 CREATED = 1_795_165_200
 """2026-11-20T09:00:00Z: every reply was made at this moment."""

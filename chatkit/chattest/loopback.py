@@ -17,8 +17,6 @@ from chatkit.chattest.connection import Connection, Reader
 from chatkit.chattest.playback import Playback
 from chatkit.chattest.recorded import Log, RecordedRequest
 
-__all__ = ["Loopback"]
-
 _LIMIT = 2**16
 _PATIENCE = 5.0
 """Seconds in which the server's own thread must answer."""

@@ -11,7 +11,7 @@ import msgspec
 
 from chatkit.chattest.anthropic_format import AnthropicFormat
 from chatkit.chattest.chat_format import ChatFormat
-from chatkit.chattest.failures import error_body
+from chatkit.chattest.error_responses import error_body
 from chatkit.chattest.faults import BrokenJson, Cut, Drip, ErrorFrame, ShortBody
 from chatkit.chattest.frames import Format
 from chatkit.chattest.recorded import FormatName, RecordedRequest
@@ -19,8 +19,6 @@ from chatkit.chattest.replies import http_response
 from chatkit.chattest.response import Failure, Raw, Response, Said
 from chatkit.chattest.responses_format import ResponsesFormat
 from chatkit.errors import UsageError
-
-__all__ = ["Playback", "elsewhere"]
 
 _FORMATS: dict[FormatName, Format] = {"anthropic": AnthropicFormat(), "chat": ChatFormat(), "responses": ResponsesFormat()}
 _EVENT_STREAM = "text/event-stream; charset=utf-8"

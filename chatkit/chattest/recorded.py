@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["TITLE_PROMPT", "FormatName", "Headers", "Log", "RecordedRequest"]
-
 TITLE_PROMPT = "Write a title for this conversation"
 """How the system prompt of chatkit's title requests begins: such a request is scripted apart from the turns."""
 

@@ -12,8 +12,6 @@ from chatkit.chattest.response import Call, Raw, Response, Said, merged
 from chatkit.errors import UsageError
 from chatkit.parts import StopReason, ToolCall, Usage
 
-__all__ = ["html_response", "http_response", "reply"]
-
 _WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\A\s+\Z")
 _ARGUMENTS = 8
 """Characters in a piece of a call's arguments."""

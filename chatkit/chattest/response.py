@@ -12,8 +12,6 @@ from chatkit.chattest.faults import BrokenJson, Cut, Drip, ErrorFrame, Fault, Ha
 from chatkit.errors import UsageError
 from chatkit.parts import StopReason, Usage
 
-__all__ = ["Call", "Failure", "Raw", "Response", "Said"]
-
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A tool call: its arguments as JSON text in pieces. An empty id is replaced by one of the format's own kind."""

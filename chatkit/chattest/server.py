@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Any
 
-from chatkit.chattest.failures import error_response
+from chatkit.chattest.error_responses import error_response
 from chatkit.chattest.loopback import Loopback
 from chatkit.chattest.playback import Playback, elsewhere
 from chatkit.chattest.recorded import Log, RecordedRequest
 from chatkit.chattest.replies import reply
 from chatkit.chattest.response import Response
 from chatkit.errors import UsageError
-
-__all__ = ["FakeProvider", "Script"]
 
 Line = Response | str
 Script = Line | Iterable[Line] | Callable[[RecordedRequest], Line]

@@ -8,8 +8,6 @@ from chatkit.events import ErrorEvent, Event, MessagePart, Retry
 from chatkit.fold import Transcript, merge
 from chatkit.parts import Message, Part
 
-__all__ = ["Account"]
-
 
 class Account:
     """One turn so far.

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from chatkit.display.cell_output import CellOutput
 from chatkit.parts import Part, Reasoning, Text
 
-__all__ = ["Beside", "Keeping", "hidden_beside"]
-
 SOON = 2.0
 """Seconds after the first words before they are kept beside the view: most replies are over by then, and leave one output."""
 PAUSE = 3.0

@@ -8,8 +8,6 @@ import msgspec
 
 from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
 
-__all__ = ["Block", "ToolUse", "blocks_of", "shown_of", "turns_of"]
-
 
 class ToolUse(msgspec.Struct, frozen=True):
     """A call with what it gave.

@@ -15,12 +15,10 @@ from typing import Any
 import msgspec
 
 from chatkit.display.blocks import ToolUse
-from chatkit.display.markdown import is_safe_url, preformatted, render_html
+from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html
 from chatkit.display.plain_text import as_json, shown, single_line
 from chatkit.display.wording import SUMMARIZED, ToolState, context_line, file_words, summarizing, tool_arguments, tool_state
 from chatkit.parts import File, Source
-
-__all__ = ["image", "sources", "summary_card", "tool_card"]
 
 _LONGEST = 20_000
 """Characters of one result, or of one call's arguments, that are shown."""

@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CellOutput"]
-
 
 class CellOutput:
     """One output of the running cell.

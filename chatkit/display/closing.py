@@ -10,8 +10,6 @@ from typing import Any
 
 from chatkit import bridge
 
-__all__ = ["finish"]
-
 PATIENCE = 2.0
 """Seconds that a caller waits for the last output at most."""
 _logger = logging.getLogger("chatkit")

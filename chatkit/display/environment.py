@@ -11,8 +11,6 @@ from typing import Any, Literal, get_args
 
 from chatkit.errors import UsageError
 
-__all__ = ["Mode", "attended", "current_cell", "display_mode", "in_notebook", "shows_by_default"]
-
 Mode = Literal["live", "static", "terminal", "off"]
 """A widget; the finished output alone; a line on stderr; nothing."""
 

@@ -13,8 +13,6 @@ from chatkit.events import ErrorEvent, Retry
 from chatkit.fold import Transcript
 from chatkit.parts import Message, Part, ToolCall, text_of
 
-__all__ = ["chat_facts", "context_use", "countdown", "turn_facts"]
-
 _LONGEST = 20_000
 """Characters of a message that the composer takes back."""
 

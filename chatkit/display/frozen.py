@@ -12,25 +12,11 @@ import msgspec
 
 from chatkit.display.blocks import blocks_of, shown_of, turns_of
 from chatkit.display.frozen_forms import FORMS, Form, HtmlForm
-from chatkit.display.markdown_source import escape_markdown
+from chatkit.display.markdown.source import escape_markdown
 from chatkit.display.plain_text import shown, single_line
 from chatkit.display.wording import SUMMARIZED, Wait, retries_line, sentence, stop_line, stopped_line
 from chatkit.events import ErrorEvent
 from chatkit.parts import File, Message, Part, Reasoning, StopReason, Text, ToolCall, text_of
-
-__all__ = [
-    "UNFINISHED",
-    "Finished",
-    "ending_of",
-    "footnotes",
-    "frozen_bundle",
-    "reply_html",
-    "reply_markdown",
-    "reply_plain",
-    "retry_bundle",
-    "transcript_bundle",
-    "unfinished_bundle",
-]
 
 UNFINISHED = "The reply was still being written when this was saved."
 _MOST_MESSAGES = 200

@@ -9,14 +9,12 @@ from typing import Protocol, assert_never
 
 from chatkit.display import cards
 from chatkit.display.blocks import Block, ToolUse
-from chatkit.display.markdown import is_safe_url, preformatted, render_html, shorten
-from chatkit.display.markdown_source import escape_markdown, render_markdown
+from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten
+from chatkit.display.markdown.source import escape_markdown, render_markdown
 from chatkit.display.plain_text import shown, single_line
 from chatkit.display.wording import SUMMARIZED, advice, headline, tool_line
 from chatkit.events import ErrorEvent
 from chatkit.parts import File, Reasoning, Source, Text
-
-__all__ = ["FORMS", "Form", "HtmlForm", "MarkdownForm", "PlainForm"]
 
 _SMALL = "font-size:88%;opacity:0.8;margin:4px 0"
 _LABEL = "font-size:88%;opacity:0.8;margin:8px 0"

@@ -16,7 +16,7 @@ from chatkit.display.cell_output import CellOutput
 from chatkit.display.closing import finish
 from chatkit.display.facts import countdown, turn_facts
 from chatkit.display.frozen import Finished, footnotes, frozen_bundle, retry_bundle, unfinished_bundle
-from chatkit.display.markdown import parse
+from chatkit.display.markdown.parse import parse
 from chatkit.display.plain_text import single_line
 from chatkit.display.protocol import Controls, TurnControls, obey
 from chatkit.display.pump import Pump
@@ -28,8 +28,6 @@ from chatkit.parts import Part
 
 if TYPE_CHECKING:
     from chatkit.display.widget import AgainView, RetryView
-
-__all__ = ["LiveChat", "LiveRetry"]
 
 
 class LiveChat:

@@ -8,8 +8,6 @@ import zlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["files_of", "module_text", "source_text", "style_text"]
-
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _COMMENT = re.compile(r"^[ ]*//.*\n|/\*(?:[^*]|\*(?!/))*\*/", re.MULTILINE)

@@ -6,8 +6,6 @@ from chatkit.display.environment import display_mode
 from chatkit.display.protocol import Controls, Display, TurnControls
 from chatkit.events import Event
 
-__all__ = ["open_chat_display", "open_retry_display"]
-
 
 class _Nothing:
     """A display where nobody looks."""

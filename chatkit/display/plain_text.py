@@ -7,8 +7,6 @@ import re
 import unicodedata
 from typing import Any
 
-__all__ = ["ShownInPieces", "as_json", "cut_to_width", "shown", "single_line", "width"]
-
 _NEWLINES = re.compile("\r\n?|[\u0085\u2028\u2029]")
 _INVISIBLE = re.compile(
     "["

@@ -9,8 +9,6 @@ from typing import Protocol
 from chatkit.display.wire import Command, Offer, RetryNow, Stop
 from chatkit.events import Event
 
-__all__ = ["ChatControls", "Controls", "Display", "TurnControls", "obey"]
-
 
 class Controls(Protocol):
     """What a person can ask for while something runs. Called from any thread, and must return at once."""

@@ -11,8 +11,6 @@ from chatkit import bridge
 from chatkit.events import Event, MessagePart
 from chatkit.parts import Reasoning, Text
 
-__all__ = ["Pump"]
-
 INTERVAL = 0.05
 """Seconds between batches. A message a token would cost fifteen times the bytes, and wedge a browser."""
 FULL = 4096

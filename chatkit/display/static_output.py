@@ -12,8 +12,6 @@ from chatkit.display.closing import finish
 from chatkit.display.frozen import frozen_bundle
 from chatkit.events import Event
 
-__all__ = ["StaticChat", "StaticRetry"]
-
 
 class _AtTheEnd:
     """Collects events, and shows one bundle."""

@@ -17,8 +17,6 @@ from chatkit.display.wording import failed_attempt, headline, sentence
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Text
 
-__all__ = ["TerminalDisplay", "TerminalLine"]
-
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 

@@ -10,13 +10,11 @@ from chatkit.display.blocks import Block as Said
 from chatkit.display.blocks import ToolUse, blocks_of, shown_of, turns_of
 from chatkit.display.cards import image, sources, tool_card
 from chatkit.display.frozen import ending_of
-from chatkit.display.markdown_stream import MarkdownStream
+from chatkit.display.markdown.stream import MarkdownStream
 from chatkit.display.plain_text import shown, single_line
 from chatkit.display.wire import Block
 from chatkit.fold import Transcript
 from chatkit.parts import File, Message, Part, Reasoning, Text
-
-__all__ = ["Timeline"]
 
 _LONGEST_QUESTION = 20_000
 """Characters of a person's own message that are shown."""

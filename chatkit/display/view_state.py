@@ -10,8 +10,6 @@ import msgspec
 
 from chatkit.display.wire import Block, Changes, Countdown, Facts, Snapshot, Waiting
 
-__all__ = ["ViewState"]
-
 Known = dict[str, Any]
 """Facts as the kernel knows them: `chatkit.display.wire.Facts`, but ``retry`` and ``waiting`` hold the moment of the
 kernel's clock at which the wait ends, or the waiting began, as ``until`` and ``since``."""

@@ -26,8 +26,6 @@ from chatkit.events import ErrorEvent, Event, Reset, Retry, Status, TitleEvent
 from chatkit.fold import Transcript, merge
 from chatkit.parts import Message
 
-__all__ = ["ChatDisplay", "ShownChat", "show_events"]
-
 _MOST_PLACES = 8
 """Cells that are kept up to date: one that was run again has left its output behind."""
 

@@ -16,8 +16,6 @@ from chatkit.display.view_state import Known, ViewState
 from chatkit.display.wire import Ack, Block, Command, Resync
 from chatkit.errors import ChatkitError
 
-__all__ = ["AgainView", "ChatView", "RetryView", "TurnView", "View"]
-
 _CHECKPOINT = 32_000
 """Characters of HTML after which the whole state is told for the first time."""
 _logger = logging.getLogger("chatkit")

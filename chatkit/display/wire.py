@@ -10,21 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = [
-    "Ack",
-    "Block",
-    "Changes",
-    "Command",
-    "ContextUse",
-    "Countdown",
-    "Facts",
-    "Failure",
-    "Offer",
-    "QueuedMessage",
-    "Snapshot",
-    "Waiting",
-]
-
 Offer = Literal["stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit"]
 """What the person may ask for here: a view shows no button for anything else.
 

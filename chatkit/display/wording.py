@@ -11,31 +11,6 @@ from chatkit.errors import Kind
 from chatkit.events import ErrorEvent, Retry, StatusWord
 from chatkit.parts import File, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
 
-__all__ = [
-    "SUMMARIZED",
-    "ToolState",
-    "Wait",
-    "about",
-    "advice",
-    "cause",
-    "context_line",
-    "doing",
-    "failed_attempt",
-    "file_words",
-    "headline",
-    "news_of_wait",
-    "retries_line",
-    "sentence",
-    "status_words",
-    "stop_line",
-    "stopped_line",
-    "summarizing",
-    "tool_arguments",
-    "tool_line",
-    "tool_state",
-    "wait_of",
-]
-
 Wait = tuple[float, str]
 """The seconds of a wait as it was scheduled, and its cause: chatkit's sentence about the attempt that failed before it."""
 

@@ -14,8 +14,6 @@ from chatkit.providers.history import Turn, base64_of, cannot_carry, result_text
 from chatkit.providers.reading import own_data
 from chatkit.providers.wire import Request, body_of
 
-__all__ = ["AnthropicMessages"]
-
 VERSION = "2023-06-01"
 MAX_TOKENS = 32_000
 SMALLER_LIMITS = {  # the output limits of older models: https://docs.anthropic.com/en/docs/about-claude/models, by the start of the name

@@ -13,8 +13,6 @@ from chatkit.providers.usage import anthropic_usage
 from chatkit.providers.wire import Finish, Piece, cut_off, failure, refused, settle
 from chatkit.sse import ServerSentEvent
 
-__all__ = ["FAMILY", "AnthropicDecoder"]
-
 FAMILY = "anthropic"
 STOPS: dict[str, StopReason] = {
     "tool_use": "tool_calls",

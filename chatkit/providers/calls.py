@@ -9,8 +9,6 @@ from chatkit.parts import ToolCall
 from chatkit.providers.reading import arguments, count, word
 from chatkit.providers.wire import Piece
 
-__all__ = ["CallDraft", "CallList"]
-
 
 class CallDraft:
     """One call while its arguments stream.

@@ -25,8 +25,6 @@ from chatkit.providers.http import Provider
 if TYPE_CHECKING:
     from chatkit.chattest import FakeProvider, RecordedRequest, Response
 
-__all__ = ["VARIANTS", "connect_demo"]
-
 SPEED = 40.0
 """Words a second, unless ``CHATKIT_DEMO_SPEED`` says otherwise."""
 SLOW = 20.0

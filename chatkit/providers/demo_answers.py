@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["LABEL", "answer", "title"]
-
 LABEL = "*Scripted demo on this machine: no model answered.*"
 """The last line of every answer."""
 

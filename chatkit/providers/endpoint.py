@@ -8,8 +8,6 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from chatkit.errors import UsageError
 
-__all__ = ["Endpoint", "checked_key", "endpoint", "key_from"]
-
 
 class Endpoint:
     """A base URL, taken apart.

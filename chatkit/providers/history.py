@@ -12,8 +12,6 @@ from chatkit.errors import UsageError
 from chatkit.parts import File, Part, Role, Text, ToolResult
 from chatkit.providers.wire import Request
 
-__all__ = ["Turn", "base64_of", "cannot_carry", "data_url", "result_text", "split"]
-
 
 class Turn(NamedTuple):
     """Consecutive messages of one role. `paused`: the last of them stopped so that the provider goes on from there."""

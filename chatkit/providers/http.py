@@ -18,14 +18,12 @@ from msgspec.structs import replace
 from chatkit.bridge import at_end
 from chatkit.clock import Clock
 from chatkit.errors import ChatkitError, ProviderError, provider_error
+from chatkit.failures.classification import classify
 from chatkit.providers.endpoint import endpoint
 from chatkit.providers.reading import error_in, read_json
 from chatkit.providers.silence import SilenceGuard
 from chatkit.providers.wire import Decoder, Finish, Piece, Request, WireFormat, cut_off, failure, refused
-from chatkit.retries.classification import classify
 from chatkit.sse import ServerSentEvent, SseDecoder
-
-__all__ = ["Provider"]
 
 CONNECT = 30.0
 """Seconds for a connection to be made. Reading has no limit of its own: the silence guard rules."""

@@ -16,8 +16,6 @@ from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
 from chatkit.providers.reading import own_data
 from chatkit.providers.wire import Request, body_of
 
-__all__ = ["ChatCompletions"]
-
 
 class ChatCompletions:
     """The wire format of ``/chat/completions``.

@@ -16,8 +16,6 @@ from chatkit.providers.usage import openai_usage
 from chatkit.providers.wire import Finish, Piece, cut_off, failure, refused, settle
 from chatkit.sse import ServerSentEvent
 
-__all__ = ["FAMILY", "ChatDecoder"]
-
 FAMILY = "chat"
 REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Names of the same thing: of a piece that comes under several, the first counts."""

@@ -17,8 +17,6 @@ from chatkit.providers.openai_responses_stream import FAMILY, ResponsesDecoder
 from chatkit.providers.reading import own_data, word
 from chatkit.providers.wire import Request, body_of
 
-__all__ = ["OpenAIResponses"]
-
 _PLAIN_MODEL = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt|gpt-5[\d.]*-chat)")
 """Models that don't reason, and refuse to be asked for encrypted reasoning."""
 

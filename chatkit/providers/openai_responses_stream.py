@@ -20,8 +20,6 @@ from chatkit.providers.usage import openai_usage
 from chatkit.providers.wire import Finish, Piece, cut_off, failure, refused, settle
 from chatkit.sse import ServerSentEvent
 
-__all__ = ["FAMILY", "ResponsesDecoder"]
-
 FAMILY = "responses"
 KINDS = {
     "response.output_text": "text",

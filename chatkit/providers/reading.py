@@ -12,8 +12,6 @@ import msgspec
 from chatkit.providers.wire import failure, refused
 from chatkit.sse import ServerSentEvent
 
-__all__ = ["apart", "arguments", "count", "error_in", "frames", "objects", "own_data", "read_json", "word"]
-
 _LONE = re.compile("[\ud800-\udfff]")
 _ONE_VALUE = json.JSONDecoder(strict=False)
 

@@ -16,8 +16,6 @@ from chatkit.providers.http import Provider
 from chatkit.providers.openai_chat import ChatCompletions
 from chatkit.providers.openai_responses import OpenAIResponses
 
-__all__ = ["connect"]
-
 FORMS = {
     "anthropic": "anthropic:NAME",
     "openai": "openai:NAME",

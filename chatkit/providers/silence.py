@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from chatkit.clock import Clock, Timer
 
-__all__ = ["SilenceGuard"]
-
 
 class SilenceGuard:
     """One timer and a timestamp: a part re-arms it for the price of reading the clock.

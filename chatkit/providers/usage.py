@@ -7,8 +7,6 @@ from typing import Any
 from chatkit.parts import Usage
 from chatkit.providers.reading import count
 
-__all__ = ["anthropic_usage", "openai_usage"]
-
 
 def openai_usage(raw: Any) -> Usage | None:
     """Tokens as OpenAI counts them, Chat Completions and Responses alike, and as compatible servers bend it.

@@ -12,11 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from chatkit.errors import Kind, ProviderError, UsageError, provider_error
+from chatkit.failures.classification import classified, classify
 from chatkit.parts import Message, Part, StopReason, Usage
-from chatkit.retries.classification import classified, classify
 from chatkit.sse import ServerSentEvent
-
-__all__ = ["Decoder", "Finish", "Piece", "Request", "WireFormat", "body_of", "cut_off", "failure", "refused", "settle"]
 
 Piece = tuple[int, Part]
 """Which part of the message, counted from 0, and a piece of it."""
@@ -33,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     model : str
         The model's name, without the provider's.
     messages : tuple of Message
-        The history, as `chatkit.turn.prompt` prepared it.
+        The history, as `chatkit.conversation.prompt` prepared it.
     system : str
         The system prompt; system messages that lead the history follow it.
     options : dict

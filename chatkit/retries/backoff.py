@@ -8,8 +8,6 @@ import msgspec
 
 from chatkit.errors import UsageError
 
-__all__ = ["RetryPolicy", "delay"]
-
 FIRST = 1.0
 CEILING = 60.0
 UNATTENDED = 180.0

@@ -7,8 +7,6 @@ import msgspec
 from chatkit.errors import Classification
 from chatkit.retries.backoff import RetryPolicy
 
-__all__ = ["Decision", "GiveUp", "Wait"]
-
 
 class Wait(msgspec.Struct, frozen=True):
     """Wait so many seconds, then try again."""

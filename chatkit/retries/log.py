@@ -21,8 +21,6 @@ import msgspec
 from chatkit.clock import Clock
 from chatkit.errors import Classification, Kind
 
-__all__ = ["AttemptRecord", "InFlight", "default_log_path", "log_folder", "write_record"]
-
 VERSION = 1
 Outcome = Literal["ok", "retry", "failed", "abandoned"]
 _logger = logging.getLogger("chatkit")

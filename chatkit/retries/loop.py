@@ -18,14 +18,12 @@ from msgspec.structs import replace
 
 from chatkit.clock import Clock
 from chatkit.errors import Classification, ProviderError, provider_error
+from chatkit.failures.classification import classified, classify
 from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.classification import classified, classify
 from chatkit.retries.decision import Decision, GiveUp
 from chatkit.retries.log import AttemptRecord, InFlight, Outcome, milliseconds, new_call_id, write_record
 from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
-
-__all__ = ["Call", "RetryLoop", "drive", "drive_async"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")

@@ -11,8 +11,6 @@ from chatkit.errors import Classification, Kind, UsageError
 from chatkit.events import Retry
 from chatkit.retries.log import milliseconds
 
-__all__ = ["RetryNotice", "check_observer"]
-
 
 class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
     """What an ``on_retry`` callback hears before a wait.

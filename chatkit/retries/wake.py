@@ -8,8 +8,6 @@ import threading
 from chatkit.clock import Clock
 from chatkit.errors import Stopped
 
-__all__ = ["Wake"]
-
 
 class Wake:
     """Ends a wait early, or the whole loop, from any thread.

@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.looks import ACTIVE
 from tests.browser.scripted import SCRIPT
-from tests.hostile import HOSTILE, assert_visible, large
+from tests.display.hostile import HOSTILE, assert_visible, large
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ import chatkit as ck
 from chatkit.display.whole_chat import ChatDisplay, _Unheard
 from chatkit.events import ErrorEvent, MessagePart, Queued, QueueUpdate, Retry, Status, TitleEvent
 from chatkit import bridge
-from tests.hostile import HOSTILE, every_part, large
+from tests.display.hostile import HOSTILE, every_part, large
 NOW = datetime.now(UTC)
 ALL = ("stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit")
 def message(id, role, parts): return ck.Message(id=id, chat_id="c", role=role, parts=parts, created_at=NOW, stop_reason="end")

@@ -14,14 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from chatkit.analysis.aggregates.grouping import calls
+from chatkit.analysis.aggregates.summaries import summarize
 from chatkit.analysis.figures.drawing import percent, seconds, span, words
 from chatkit.analysis.figures.loads import plot_load
 from chatkit.analysis.figures.plots import draw_attempts, plot_backoff, plot_kinds, plot_waiting
 from chatkit.analysis.figures.timelines import draw_timeline
-from chatkit.analysis.questions.grouping import calls
-from chatkit.analysis.questions.summaries import summarize
-
-__all__ = ["dashboard"]
 
 INCHES = (12.0, 8.0)
 PANELS: list[Any] = [["timeline", "timeline", "load"], ["timeline", "timeline", "waiting"], ["kinds", "backoff", "attempts"]]

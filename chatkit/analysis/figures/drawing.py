@@ -19,33 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from chatkit.analysis.arrays import UNKNOWN, Floats, Ints, moments, spans
 from chatkit.analysis.arrays import words as column_words
 from chatkit.errors import UsageError
-from chatkit.retries.redaction import redact
-
-__all__ = [
-    "GREY",
-    "LETTER",
-    "OK",
-    "SEGMENTS",
-    "SERIES",
-    "as_seconds",
-    "axes_for",
-    "count_axis",
-    "days",
-    "ends",
-    "inches",
-    "kind_colour",
-    "log_spans",
-    "looks",
-    "named",
-    "nothing",
-    "percent",
-    "seconds",
-    "series_colours",
-    "span",
-    "unit_for",
-    "wall_clock",
-    "words",
-]
+from chatkit.failures.redaction import redact
 
 dates: Any = untyped_dates  # no function of it has types
 OK = "#009E73"

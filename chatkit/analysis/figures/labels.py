@@ -14,8 +14,6 @@ from matplotlib.text import Annotation, Text
 from chatkit.analysis.arrays import Floats
 from chatkit.analysis.figures.drawing import inches
 
-__all__ = ["free_legend", "label_points"]
-
 POINT = 6.0
 """Half the width that a point takes, in typographic points, with some air."""
 AIR = 2.0

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
+from chatkit.analysis.aggregates.grouping import require
 from chatkit.analysis.arrays import Floats
 from chatkit.analysis.figures.drawing import (
     LETTER,
@@ -33,11 +34,8 @@ from chatkit.analysis.figures.drawing import (
     words,
 )
 from chatkit.analysis.figures.labels import free_legend, label_points
-from chatkit.analysis.questions.grouping import require
 from chatkit.analysis.replay.simulation import bin_length, load_over_time
 from chatkit.errors import UsageError
-
-__all__ = ["plot_load", "plot_policies"]
 
 EVERY = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 """Widths of a bin of the load, in seconds."""

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
+from chatkit.analysis.aggregates.grouping import calls, require, row_waits
+from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind
 from chatkit.analysis.figures.drawing import (
     GREY,
     SEGMENTS,
@@ -36,10 +38,6 @@ from chatkit.analysis.figures.drawing import (
     words,
 )
 from chatkit.analysis.figures.labels import free_legend
-from chatkit.analysis.questions.grouping import calls, require, row_waits
-from chatkit.analysis.questions.summaries import backoff_curve, by_kind
-
-__all__ = ["draw_attempts", "plot_attempts", "plot_backoff", "plot_kinds", "plot_waiting", "survival"]
 
 MOST_LINES = 6
 MOST_BARS = 10

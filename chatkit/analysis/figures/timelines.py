@@ -13,6 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from chatkit.analysis.aggregates.grouping import calls, failed, require
 from chatkit.analysis.arrays import Floats, Ints
 from chatkit.analysis.arrays import words as column_words
 from chatkit.analysis.figures.drawing import (
@@ -30,10 +31,7 @@ from chatkit.analysis.figures.drawing import (
     wall_clock,
     words,
 )
-from chatkit.analysis.questions.grouping import calls, failed, require
 from chatkit.errors import UsageError
-
-__all__ = ["draw_timeline", "plot_timeline"]
 
 DAY = 86400.0
 STEPS = 2000

@@ -8,8 +8,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-__all__ = ["BLOCK", "LONGEST", "TOO_LONG", "Unpacked", "is_broken", "pieces_of"]
-
 BLOCK = 1 << 19
 """Bytes that are read at once: what is made of them still fits a processor's cache."""
 LONGEST = 16 << 20

@@ -17,11 +17,9 @@ import pandas as pd
 from chatkit.analysis.frames import frame_of_fields
 from chatkit.analysis.logs.failure_texts import LENGTH
 from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
-from chatkit.retries.classification import classify
+from chatkit.failures.classification import classify
+from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id
-from chatkit.retries.redaction import redact
-
-__all__ = ["Capture", "capture_retries"]
 
 _logger = logging.getLogger("chatkit")
 _FIELDS = AttemptRecord.__struct_fields__

@@ -16,8 +16,6 @@ from chatkit.errors import UsageError
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.notice import RetryNotice
 
-__all__ = ["account_of_events"]
-
 BATCH = 1 << 14
 """Events that become rows at once."""
 

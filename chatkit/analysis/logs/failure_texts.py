@@ -8,10 +8,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from chatkit.retries.classification import classify
-from chatkit.retries.redaction import redact
-
-__all__ = ["LENGTH", "told_failure"]
+from chatkit.failures.classification import classify
+from chatkit.failures.redaction import redact
 
 TEXT = 4_000
 LENGTH = 200

@@ -25,10 +25,8 @@ from chatkit.analysis.logs.retry_lines import (
 from chatkit.analysis.logs.sdk_lines import SDK_MARKS, anthropic_line, openai_line
 from chatkit.analysis.logs.service_lines import SERVICE_MARKS, SSE_MARKS, service_line, sse_line
 from chatkit.errors import KINDS, UsageError
+from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord, Outcome
-from chatkit.retries.redaction import redact
-
-__all__ = ["Fields", "Format", "Parse", "checked", "format_names", "line_formats", "register_format"]
 
 Fields = Mapping[str, Any]
 Parse = Callable[[str], Fields | None]

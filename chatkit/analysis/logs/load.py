@@ -19,9 +19,7 @@ from chatkit.analysis.logs.progress import Bar
 from chatkit.analysis.logs.reading import Account, Reading
 from chatkit.analysis.logs.sources import FileSource, default_logs, files_of, is_file
 from chatkit.errors import UsageError
-from chatkit.retries.redaction import redact
-
-__all__ = ["load_retry_log"]
+from chatkit.failures.redaction import redact
 
 TOLD = 100
 """Sources that the frame's attrs list."""

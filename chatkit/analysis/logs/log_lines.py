@@ -12,8 +12,6 @@ import msgspec
 
 from chatkit.analysis.logs.moments import first_moment
 
-__all__ = ["LogLine", "json_in", "key_values", "read_log_line"]
-
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]|\x1b\]8;[^\x1b\x07]*(?:\x1b\\|\x07)")
 _MESSAGES = ("message", "msg", "event", "log")
 _OF_COLLECTORS = ("textPayload", "MESSAGE", "line")

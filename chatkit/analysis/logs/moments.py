@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
-__all__ = ["first_moment", "moments_in"]
-
 _TIME = r"(\d\d):(\d\d):(\d\d)"
 _NAMES = r"A?[ECMP][SD]T|[CEW]ES?T|[BHIJK]ST|NZ[SD]T|MSK"
 """Zones of which several may have the same name."""

@@ -11,8 +11,6 @@ import pandas as pd
 
 from chatkit.errors import UsageError
 
-__all__ = ["bounds"]
-
 _SPAN = re.compile(r"\d\s*[a-z]", re.I)
 """A span has a number with a unit; mere digits are a year or a date."""
 _UNIT = re.compile(r"(?<=\d)(\s*)([dhs])(?![a-z])", re.I)

@@ -6,8 +6,6 @@ import sys
 import warnings
 from typing import Any, Self
 
-__all__ = ["LARGE", "Bar"]
-
 LARGE = 16 << 20
 """Bytes. Less is read before a bar could be seen, and notebooks' outputs stay the same from run to run."""
 

@@ -17,8 +17,6 @@ from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, re
 if TYPE_CHECKING:
     from chatkit.analysis.logs.formats import Format
 
-__all__ = ["Account", "Reading"]
-
 FIRSTS = 5
 """Damaged lines of a source whose numbers are told."""
 REASONS = 20

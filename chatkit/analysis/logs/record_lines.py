@@ -15,19 +15,6 @@ from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, Coded, Values, 
 from chatkit.analysis.logs.log_lines import read_log_line
 from chatkit.retries.log import VERSION, AttemptRecord
 
-__all__ = [
-    "RECORD_MARKS",
-    "Row",
-    "fields_of",
-    "may_be_record",
-    "read_record",
-    "read_row",
-    "read_rows",
-    "read_value",
-    "reason_of",
-    "wrapped_record",
-]
-
 
 def _between(dtype: Any) -> msgspec.Meta:
     return msgspec.Meta(ge=int(np.iinfo(dtype).min), le=int(np.iinfo(dtype).max))

@@ -9,17 +9,6 @@ from typing import Any
 from chatkit.analysis.logs.failure_texts import told_failure
 from chatkit.analysis.logs.log_lines import json_in, key_values, read_log_line
 
-__all__ = [
-    "BOTOCORE_MARKS",
-    "STAMINA_MARKS",
-    "TENACITY_MARKS",
-    "URLLIB3_MARKS",
-    "botocore_line",
-    "stamina_line",
-    "tenacity_line",
-    "urllib3_line",
-]
-
 TENACITY_MARKS = (" seconds as it raised", " seconds as it returned")
 STAMINA_MARKS = ("stamina.retry_scheduled",)
 URLLIB3_MARKS = ("after connection broken by ", "Retry: ")

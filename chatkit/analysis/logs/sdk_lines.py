@@ -7,8 +7,6 @@ from typing import Any
 
 from chatkit.analysis.logs.log_lines import read_log_line
 
-__all__ = ["SDK_MARKS", "anthropic_line", "openai_line", "retry_in"]
-
 SDK_MARKS = ("Retrying request ",)
 _RETRYING = re.compile(
     r"\bRetrying request (?:to (?P<path>\S{1,2000}) )?in (?P<seconds>\d{1,9}(?:\.\d{1,9})?) seconds"

@@ -16,11 +16,9 @@ from weakref import WeakKeyDictionary
 from chatkit.analysis.logs.failure_texts import LENGTH, told_failure
 from chatkit.analysis.logs.sdk_lines import retry_in
 from chatkit.errors import Classification
-from chatkit.retries.classification import classify
+from chatkit.failures.classification import classify
+from chatkit.failures.redaction import redact
 from chatkit.retries.log import milliseconds, new_call_id
-from chatkit.retries.redaction import redact
-
-__all__ = ["Calls", "hear_sdk", "lane"]
 
 Hear = Callable[[logging.LogRecord], object]
 LEVEL = logging.DEBUG - 1

@@ -12,8 +12,6 @@ from chatkit.analysis.logs.log_lines import json_in, key_values, read_log_line
 from chatkit.analysis.logs.moments import first_moment
 from chatkit.errors import KINDS
 
-__all__ = ["SERVICE_MARKS", "SSE_MARKS", "service_line", "sse_line"]
-
 SERVICE_MARKS = ("retrying LLM stream",)
 SSE_MARKS = ('"retry"', '"retrying_at"', '"retryingAt"')
 LEAST_WAIT = 1_000_000

@@ -16,8 +16,6 @@ from chatkit.analysis.logs.blocks import BLOCK, is_broken
 from chatkit.errors import UsageError
 from chatkit.retries.log import default_log_path, log_folder
 
-__all__ = ["SUFFIXES", "FileSource", "default_logs", "files_of", "is_file"]
-
 SUFFIXES = (".jsonl", ".log", ".json", ".ndjson", ".sse", ".txt")
 """What a folder's logs are called, also with one of `_PACKED` behind."""
 _PACKED = (".gz", ".zst")

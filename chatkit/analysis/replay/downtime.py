@@ -10,8 +10,6 @@ import pandas as pd
 from chatkit.analysis.arrays import UNKNOWN, Bools, Ints
 from chatkit.errors import KINDS, RETRYABLE_KINDS
 
-__all__ = ["FINAL_KINDS", "Downtime"]
-
 FINAL_KINDS = tuple(kind for kind in KINDS if kind not in RETRYABLE_KINDS and kind != "unknown")
 """What no policy tries again."""
 _IS_FINAL = np.array([kind in FINAL_KINDS for kind in KINDS] + [False])  # the last place is for a kind that isn't known

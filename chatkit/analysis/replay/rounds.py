@@ -13,8 +13,6 @@ from chatkit.analysis.replay.scenarios import MOST_REQUESTS, Scenario, draws
 from chatkit.errors import UsageError
 from chatkit.retries.backoff import CEILING, RetryPolicy, delay
 
-__all__ = ["Requests", "difference", "least_requests", "play", "scheduled"]
-
 MOST_ATTEMPTS = 600_000
 """Attempts that one call may make: more than a year of waits of 60 s."""
 LONGEST_WAIT = 366 * 86_400.0

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chatkit.analysis.aggregates.grouping import calls, failed, require
+from chatkit.analysis.aggregates.windows import failing
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, integers, moments, numbers, spans, words
-from chatkit.analysis.questions.grouping import calls, failed, require
-from chatkit.analysis.questions.windows import failing
 from chatkit.analysis.replay.downtime import FINAL_KINDS, Downtime
 from chatkit.errors import KINDS, UsageError
-
-__all__ = ["MOST_REQUESTS", "Scenario", "draws", "scenario_of"]
 
 MOST_REQUESTS = 10_000_000
 """Rows that a simulated frame may have."""

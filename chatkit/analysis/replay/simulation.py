@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chatkit.analysis.aggregates.grouping import failed, require
 from chatkit.analysis.arrays import UNKNOWN, Ints, categories, integers, moments, timedeltas, utc
 from chatkit.analysis.frames import COLUMNS
-from chatkit.analysis.questions.grouping import failed, require
 from chatkit.analysis.replay.rounds import Requests, difference, play
 from chatkit.analysis.replay.scenarios import Scenario, scenario_of
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import VERSION
-
-__all__ = ["bin_length", "compare_policies", "load_over_time", "simulate"]
 
 MOST_BINS = 5_000_000
 _STEPS = ("1s", "10s", "1min", "10min", "1h", "6h", "1D", "7D", "30D", "365D")

@@ -1,0 +1,68 @@
+"""Foreign words made fit to be shown and stored: keys blotted out, invisible characters gone, cut to a length."""
+
+from __future__ import annotations
+
+import re
+
+BLOT = "***"
+
+_SECRETS = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,8000}(?:-----END [A-Z ]{0,40}-----)?"
+    r"|\b(?:(?:sk|pk|rk|gsk)[-_]|(?:csk|xai|nvapi|pplx|sess|glpat)-|(?:fw|hf|r8|tgp|gh[oprsu])_)[A-Za-z0-9_*.-]{8,}"
+    r"|\bgithub_pat_[A-Za-z0-9_]{8,}|\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{8,}|\bAIza[A-Za-z0-9_-]{10,}|\bya29\.[\w-]{8,}"
+    r"|\bxox[abeprs]-[A-Za-z0-9-]{8,}|\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}|\bABSK[A-Za-z0-9+/=]{16,}"
+)
+_BEARER = re.compile(r"\b(bearer|basic)(\s{1,4}|%20)(?=[^\s\"',;]{0,200}?[\d=]|[^\s\"',;]{20})[^\s\"',;]{6,}", re.I)
+_NAMES = (
+    r"(?:x-)?(?:goog-)?api[-_ ]?key|subscription[-_]key|authorization|access[-_]?token|refresh[-_]?token|auth[-_]?token|session[-_]?token"
+    r"|client[-_]?secret|secret[-_]?(?:access[-_]?)?key|password|passwd|set-cookie|cookie"
+)
+_ASSIGNED = re.compile(
+    rf"((?:{_NAMES})(?: provided| given| supplied)?[\"']{{0,2}}\s{{0,3}}[:=]\s{{0,3}}[\"']{{0,2}}(?:(?:bearer|basic)\s{{1,3}})?)"
+    r"(?=[^\s\"',;&}]{0,200}?[\d*]|[^\s\"',;&}]{16})[^\s\"',;&}]{4,}",
+    re.I,
+)
+_IN_QUERY = re.compile(
+    r"([?&](?:key|api[-_]?key|(?:access|auth)[-_]?token|token|sig|signature|secret|password|code|x-(?:amz|goog)-[a-z-]{1,30})=)"
+    r"[^&\s\"'<>]+",
+    re.I,
+)
+_IN_ADDRESS = re.compile(r"(://)[^\s/@\"'<>]{1,512}@")
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that show nothing; other invisible characters are known as not printable."""
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def redact(text: str, limit: int = 500) -> str:
+    """Untrusted words without keys, control characters and tricks of direction, on one line, at most so long.
+
+    Parameters
+    ----------
+    text : str
+        What a provider, a gateway or a library said.
+    limit : int
+        Characters, at most; what is longer ends in ``…``.
+
+    Returns
+    -------
+    str
+        Still untrusted: it must be escaped like any text.
+
+    Examples
+    --------
+    >>> redact("Incorrect API key provided: sk-proj-abcdefghijkl.\\nSee https://x.test/?key=AIzaSyA&v=1")
+    'Incorrect API key provided: *** See https://x.test/?key=***&v=1'
+    """
+    room = 16 * max(limit, 1) + 4_096
+    if len(text) > room:  # a key that the cut leaves in halves would not be known as one
+        text = text[:room].rpartition(" ")[0] or text[:room]
+    text = _SURROGATE.sub("\ufffd", _SPACE.sub(" ", _BLANK.sub("", text)))
+    if not text.isprintable():
+        text = "".join(filter(str.isprintable, text))
+    text = _IN_ADDRESS.sub(rf"\1{BLOT}@", text)
+    text = _IN_QUERY.sub(rf"\1{BLOT}", text)
+    text = _SECRETS.sub(BLOT, text)
+    text = _BEARER.sub(rf"\1 {BLOT}", text)
+    text = _ASSIGNED.sub(rf"\1{BLOT}", text).strip()
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
