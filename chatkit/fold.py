@@ -1,11 +1,12 @@
 """Events to messages: the only place where deltas are joined and withdrawn.
 
-`Transcript` applies events one by one and always knows what the chat looks like now. The rules (who withdraws what) are
-here once; views, subscribers and replies all read them off the same fold.
+`Transcript` applies events one by one and always holds the current state of the chat. The rules for what an event
+withdraws are here and nowhere else: views, subscribers and replies all read the same fold.
 """
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import assert_never
@@ -30,7 +31,7 @@ from chatkit.parts import Message, Part, Reasoning, Role, Text, ToolCall, ToolRe
 
 
 class _Buffer:
-    """One part in flight: the latest value, and the pieces of its text or arguments."""
+    """One part in flight: its latest value, and the pieces of its text or arguments."""
 
     __slots__ = ("event", "pieces")
 
@@ -70,7 +71,7 @@ class _Buffer:
 
 
 class _Flight:
-    """The parts in flight, by role, step and index, in the order in which they began."""
+    """The parts in flight, by role, step and index."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, int, int], _Buffer] = {}
@@ -88,8 +89,15 @@ class _Flight:
     def clear(self) -> None:
         self._buffers.clear()
 
+    def copy(self) -> _Flight:
+        """The same parts, which later deltas don't reach."""
+        copied = _Flight()
+        for event in self.events():
+            copied.add(event)
+        return copied
+
     def supersede(self, message: Message) -> None:
-        """Drop what `message` commits."""
+        """Drop the parts that `message` commits."""
         results = {p.tool_call_id for p in message.parts if isinstance(p, ToolResult)}
 
         def done(event: MessagePart) -> bool:
@@ -101,7 +109,7 @@ class _Flight:
         self._buffers = {key: b for key, b in self._buffers.items() if not done(b.event)}
 
     def events(self) -> list[MessagePart]:
-        """One event a part, in the order of their last pieces."""
+        """One event per part, in the order of their last pieces."""
         return sorted((b.joined() for b in self._buffers.values()), key=lambda e: e.seq)
 
     def parts(self) -> Iterator[tuple[MessagePart, Part]]:
@@ -111,24 +119,28 @@ class _Flight:
 
 
 class Transcript:
-    """What a chat looks like after the events so far.
+    """The state of a chat after the events so far.
 
     Attributes
     ----------
     messages : list of Message
-        What was committed, by id.
-    status : str or None
+        The committed messages, by id.
+    status : Status or None
         The last status.
-    title : str
+    title : TitleEvent or None
         The last title.
-    queue : tuple of Queued
+    queue : QueueUpdate or None
         The messages that wait.
     retry : Retry or None
-        The wait that lasts.
+        The wait that is under way.
+    waits : list of Retry
+        The waits of the last turn that another attempt followed.
+    last_wait : Retry or None
+        The last turn's wait that no attempt has followed; it stays where the turn was stopped during it.
     error : ErrorEvent or None
         The failure that ended the last turn.
     approvals : dict of str to Approval
-        The questions that wait for a yes or no, by tool call.
+        The tool calls that wait for a yes or no, by their id.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
@@ -137,6 +149,8 @@ class Transcript:
         self.title: TitleEvent | None = None
         self.queue: QueueUpdate | None = None
         self.retry: Retry | None = None
+        self.waits: list[Retry] = []
+        self.last_wait: Retry | None = None
         self.error: ErrorEvent | None = None
         self.approvals: dict[str, Approval] = {}
         self._flight = _Flight()
@@ -158,43 +172,80 @@ class Transcript:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The parts in flight of the assistant, joined, in their order."""
+        """The assistant's parts in flight, joined, in their order."""
         return tuple(part for role, part in self.flight if role == "assistant")
 
     @property
     def flight(self) -> tuple[tuple[Role, Part], ...]:
-        """All parts in flight, joined, in their order, each with whose it is."""
+        """All parts in flight, joined, in their order, each with its role."""
         return tuple((event.role, part) for event, part in self._flight.parts())
 
+    def prompt(self) -> Message | None:
+        """The last message that a person sent."""
+        return next((m for m in reversed(self.messages) if m.is_question), None)
+
+    def answer(self) -> list[Part]:
+        """The visible parts that followed the last prompt: the committed ones, then those in flight."""
+        parts = [part for _, part in self.flight]
+        for message in reversed(self.messages):
+            if message.is_question:
+                break
+            if message.role in ("assistant", "tool") and message.visibility != "model":
+                parts[:0] = message.parts
+        return parts
+
+    def copy(self) -> Transcript:
+        """The same state, which later events don't reach."""
+        copied = copy.copy(self)
+        copied.messages, copied.waits, copied.approvals = list(self.messages), list(self.waits), dict(self.approvals)
+        copied._flight = self._flight.copy()
+        return copied
+
+    def last_turn(self) -> Transcript:
+        """The state of the last turn alone, from its prompt on; later events don't reach it."""
+        turn = self.copy()
+        if (prompt := turn.prompt()) is not None:
+            turn.messages = turn.messages[bisect_left(turn.messages, prompt.id, key=lambda m: m.id) :]
+        return turn
+
     def apply(self, event: Event) -> None:
-        """Take in one event, in the order in which they came."""
+        """Fold one event into the state, in the order of the stream."""
         if type(event) is MessagePart:
-            self.retry = None
+            if self.last_wait is not None:
+                self._end_wait()
             self._flight.add(event)
             return
         match event:
             case MessagePart():
                 raise ChatkitError("an event of a class derived from MessagePart")
             case Message():
+                if event.is_question:
+                    self.waits, self.last_wait = [], None
+                elif event.role == "assistant":
+                    self._end_wait()
                 self._flight.supersede(event)
                 self._store(event)
             case Retry():
+                self._end_wait()
                 self._flight.clear()
-                self.retry = event
+                self.retry = self.last_wait = event
             case Status():
                 self.status = event
                 self.retry = None
                 if event.status in ("pending", "running"):
                     self.error = None
             case ErrorEvent():
-                self._flight.clear()
                 self.retry = None
+                if event.kind != "canceled":  # a person who stops the turn stops it during the wait
+                    self._end_wait()
+                self._flight.clear()
                 self.error = event
             case QueueUpdate():
                 self.queue = event
             case Reset():
                 self._flight.clear()
-                self.retry = self.error = None
+                self.retry = self.error = self.last_wait = None
+                self.waits = []
                 self.messages = [m for m in self.messages if m.id <= event.after_id]
             case TitleEvent():
                 self.title = event
@@ -202,6 +253,12 @@ class Transcript:
                 self.approvals[event.tool_call_id] = event
             case _:
                 assert_never(event)
+
+    def _end_wait(self) -> None:
+        """Another attempt, or the end of the turn, followed the last wait."""
+        if self.last_wait is not None:
+            self.waits.append(self.last_wait)
+        self.retry = self.last_wait = None
 
     def _store(self, message: Message) -> None:
         for part in message.parts:
@@ -212,7 +269,7 @@ class Transcript:
         self.messages[at : at + known] = [message]
 
     def replay(self, after_id: int = 0) -> list[Event]:
-        """Events that bring a late subscriber to where the chat is now; the live ones follow.
+        """The events that bring a late subscriber to the current state; the live ones follow.
 
         Parameters
         ----------
@@ -222,7 +279,8 @@ class Transcript:
         Returns
         -------
         list of Event
-            Status, messages by id, queue, title, error, the wait that lasts, open questions, the parts in flight.
+            The status, the messages by id, the queue, the title, the error, the wait that is under way, the approvals that
+            are asked for, and the parts in flight.
         """
         lasting = (self.queue, self.title, self.error, self.retry, *self.approvals.values(), *self._flight.events())
         head: list[Event] = [self.status] if self.status else []
@@ -230,7 +288,7 @@ class Transcript:
 
 
 def merge(events: Iterable[Event]) -> list[Event]:
-    """The same story in fewer events: the pieces of a part become one, which carries the last `seq`.
+    """The same stream in fewer events: the deltas of a part become one, which carries the last `seq`.
 
     Parameters
     ----------
@@ -240,7 +298,7 @@ def merge(events: Iterable[Event]) -> list[Event]:
     Returns
     -------
     list of Event
-        Every other event is kept, in its place; `Transcript` ends up the same.
+        Every other event is kept, in its place; a `Transcript` of them is the same.
     """
     merged: list[Event] = []
     flight = _Flight()

@@ -214,3 +214,50 @@ def test_parts_of_two_roles_keep_apart() -> None:
     transcript.apply(Message(id=1, chat_id="c", role="tool", parts=(result,), created_at=NOON))
     assert transcript.parts == (Text(text="a"),)
     assert transcript.replay()[-1] == events[0]
+
+
+@given(stories(), st.integers(0, 200))
+def test_a_copy_is_the_same_and_later_events_do_not_reach_it(story: list[Event], cut: int) -> None:
+    transcript = Transcript(story[:cut])
+    kept = transcript.copy()
+    before = view(kept)
+    assert before == view(transcript)
+    for event in story[cut:]:
+        transcript.apply(event)
+    assert view(kept) == before
+
+
+@given(stories())
+def test_the_last_turn_is_what_its_own_events_fold_to(story: list[Event]) -> None:
+    prompts = [i for i, event in enumerate(story) if isinstance(event, Message) and event.is_question]
+    begun = [i for i in prompts if not any(isinstance(e, Reset) and e.after_id < story[i].id for e in story[i:])]  # type: ignore[union-attr]
+    turn = Transcript(story).last_turn()
+    if begun:
+        alone = Transcript(story[begun[-1] :])
+        assert (turn.messages, turn.parts, turn.retry) == (alone.messages, alone.parts, alone.retry)
+        assert turn.answer() == alone.answer() == Transcript(story).answer()
+
+
+@given(stories())
+def test_the_waits_of_the_last_turn_are_those_that_another_attempt_followed(story: list[Event]) -> None:
+    transcript = Transcript()
+    seen: list[Retry] = []
+    for event in story:
+        transcript.apply(event)
+        if (isinstance(event, Message) and event.is_question) or isinstance(event, Reset):
+            seen = []
+        elif isinstance(event, Retry):
+            seen.append(event)
+            assert transcript.waits == seen[:-1]
+            assert transcript.last_wait == transcript.retry == event
+        elif isinstance(event, MessagePart | ErrorEvent):
+            assert transcript.last_wait is None
+        if transcript.last_wait is None:
+            assert transcript.waits == seen
+
+
+def test_a_turn_that_was_stopped_during_a_wait_still_names_it() -> None:
+    wait = Retry(chat_id="c", attempt=1, delay_ms=1000, retrying_at=NOON, error="it broke")
+    for end in (Status(chat_id="c", status="waiting"), ErrorEvent(chat_id="c", kind="canceled", message="stopped")):
+        transcript = Transcript([wait, end])
+        assert (transcript.retry, transcript.last_wait, transcript.waits) == (None, wait, [])
