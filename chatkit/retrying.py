@@ -23,7 +23,7 @@ from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.retries.wake import Wake
 
 if TYPE_CHECKING:
-    from chatkit.display.protocol import Display
+    from chatkit.display.opening import Display
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")

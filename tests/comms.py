@@ -5,12 +5,60 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import msgspec
 from comm.base_comm import BaseComm
 from IPython.core.displaypub import CapturingDisplayPublisher
 
-from tests.display.test_view_state import FrontEnd
+from chatkit.display.messages import Changes, Snapshot
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def on_the_wire(value: dict[str, Any]) -> dict[str, Any]:
+    """As the front end has it."""
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return decoded
+
+
+class FrontEnd:
+    """What the ES module's `reduce` does, counting text as JavaScript does. What isn't of the declared shape fails.
+
+    Moments are kept as what was left of a wait (`left`), or had passed (`age`), when they came.
+    """
+
+    def __init__(self, snapshot: dict[str, Any]) -> None:
+        msgspec.convert(snapshot, Snapshot)
+        state = on_the_wire(snapshot)
+        self.state = _timed(state, state.pop("now"))
+
+    def hear(self, message: dict[str, Any] | None) -> bool:
+        """Whether it could be taken in; a gap can't."""
+        if message is None:
+            return True
+        msgspec.convert(message, Changes)
+        message = on_the_wire(message)
+        if message["r"] != self.state["r"] + 1:
+            return False
+        blocks = [dict(b) for b in self.state["blocks"][: message.get("cut")]]
+        for index, block in message.get("put", []):
+            blocks[index : index + 1] = [block]
+        for index, at, drop, text in message.get("edit", []):
+            units = blocks[index]["t"].encode("utf-16-le")
+            assert 2 * (at + drop) <= len(units)
+            blocks[index]["t"] = (units[: 2 * at] + text.encode("utf-16-le") + units[2 * (at + drop) :]).decode("utf-16-le")
+        for index in message.get("done", []):
+            del blocks[index]["o"]
+        self.state = {**self.state, **_timed(message.get("set", {}), message.get("now", 0)), "r": message["r"], "blocks": blocks}
+        return True
+
+
+def _timed(facts: dict[str, Any], now: int) -> dict[str, Any]:
+    facts = dict(facts)
+    if retry := facts.get("retry"):
+        facts["retry"] = {"left": max(0, retry["until"] - now), **{k: v for k, v in retry.items() if k != "until"}}
+    if waiting := facts.get("waiting"):
+        facts["waiting"] = {"age": max(0, now - waiting["since"])}
+    return facts
 
 
 class Wire(BaseComm):

@@ -1,4 +1,4 @@
-"""The types of what crosses to the browser, in TypeScript, generated from `chatkit.display.wire`.
+"""The types of what crosses to the browser, in TypeScript, generated from `chatkit.display.messages`.
 
 ``python -m tests.typescript`` writes them; a test fails while they are not up to date.
 """
@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import inspect as shapes
 
-from chatkit.display import wire
+from chatkit.display import messages
 
-TARGET = Path(str(files("chatkit.display"))) / "static" / "wire.d.ts"
+TARGET = Path(str(files("chatkit.display"))) / "static" / "messages.d.ts"
 _SIMPLE = {
     shapes.StrType: "string",
     shapes.IntType: "number",
@@ -26,10 +26,10 @@ _SIMPLE = {
 
 
 def declarations() -> str:
-    """The text of ``wire.d.ts``."""
-    names = [name for name, value in vars(wire).items() if _is_shape(value) and not name.startswith("_")]
-    roots = [getattr(wire, name) for name in names]
-    pieces = ["// Made from chatkit/display/wire.py by `python -m tests.typescript`.\n"]
+    """The text of ``messages.d.ts``."""
+    names = [name for name, value in vars(messages).items() if _is_shape(value) and not name.startswith("_")]
+    roots = [getattr(messages, name) for name in names]
+    pieces = ["// Made from chatkit/display/messages.py by `python -m tests.typescript`.\n"]
     pieces += [_interface(shape) for shape in shapes.multi_type_info(roots) if isinstance(shape, shapes.StructType)]
     commands = [shape.cls.__name__ for shape in shapes.multi_type_info(roots) if isinstance(shape, shapes.StructType) and shape.tag]
     pieces.append(f"export type Command = {' | '.join(commands)};\n")
@@ -37,7 +37,7 @@ def declarations() -> str:
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == wire.__name__
+    return isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == messages.__name__
 
 
 def _interface(shape: shapes.StructType) -> str:
@@ -68,7 +68,7 @@ def _type(shape: shapes.Type) -> str:
         case shapes.DictType() if not isinstance(shape.value_type, shapes.AnyType):
             return f"Record<{_type(shape.key_type)}, {_type(shape.value_type)}>"
         case shapes.DictType():
-            return "Partial<Facts>"  # the one open mapping of the wire: the facts that changed
+            return "Partial<Facts>"  # the one open mapping: the facts that changed
         case _:
             return _SIMPLE[type(shape)]
 

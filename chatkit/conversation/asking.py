@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatkit.bridge import Awaiter, Caller, Waiter, spawn
 from chatkit.conversation.hub import Each, Listener
@@ -18,7 +18,8 @@ from chatkit.parts import Part
 from chatkit.retries.notice import RetryNotice
 
 if TYPE_CHECKING:
-    from chatkit.display.protocol import Display, TurnControls
+    from chatkit.display.opening import Commands as TurnControls
+    from chatkit.display.opening import Display
 
 _logger = logging.getLogger("chatkit")
 
@@ -39,22 +40,30 @@ def display_opener(model: str, question: str) -> Opener:
     """
 
     def show(controls: TurnControls) -> Display:
-        from chatkit.display.opening import open_chat_display
+        from chatkit.display.opening import open_turn_display
 
-        return open_chat_display(controls, model=model, question=question)
+        return open_turn_display(controls, model=model, prompt=question)
 
     return show
 
 
 class _Wishes:
+    available: tuple[Any, ...] = ("stop", "retry", "again")
+
     """What a person can ask of a question's turn."""
 
     def __init__(self, turn: Turn, again: Callable[[Opener], object]) -> None:
         self.stop, self.retry_now = turn.stop, turn.retry_now
         self._again = again
 
-    def try_again(self, show: Opener) -> None:
-        self._again(show)
+    def try_again(self, show: Opener | None = None) -> None:
+        if show:
+            self._again(show)
+
+    def _refuse(self, *_: object) -> None:
+        raise NotImplementedError
+
+    send = replace = promote = delete = edit = _refuse
 
 
 class Question:
@@ -147,7 +156,7 @@ class Question:
             await self._caller.call(self._on_retry, notice)
 
     def _reply(self, answer: Answer) -> Reply:
-        return Reply(answer, tuple(self.turn.records), shown_in=self._cell)
+        return Reply(answer, self._worker.hub.transcript.last_turn(), shown_in=self._cell)
 
     def wait(self, waiter: Waiter) -> Reply:
         """Start, and wait plainly; an interrupt stops the turn."""

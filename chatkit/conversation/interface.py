@@ -31,7 +31,7 @@ from chatkit.retries.notice import RetryNotice, check_observer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatkit.display.whole_chat import ShownChat
+    from chatkit.display.widget import ChatView as ShownChat
 
 AUTO: Final = ""
 """The title that asks for one to be made."""
@@ -292,10 +292,10 @@ class Chat:
         self.close()
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        from chatkit.display.frozen import transcript_bundle
+        from chatkit.display.document import chat_document
+        from chatkit.display.writers import bundle
 
-        error = self._hub.transcript.error
-        return {**transcript_bundle(self.messages, title=self.title, model=self.model, error=error), "text/plain": repr(self)}
+        return {**bundle(chat_document(self._hub.transcript, model=self.model)), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         if "_worker" not in vars(self):

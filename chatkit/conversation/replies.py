@@ -12,8 +12,8 @@ from chatkit.conversation.hub import Subscription
 from chatkit.conversation.worker import Answer, Turn
 from chatkit.errors import Stopped, UsageError
 from chatkit.events import Event
+from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Source, StopReason, Text, ToolCall, Usage
-from chatkit.retries.log import AttemptRecord
 
 
 class Reply:
@@ -41,7 +41,7 @@ class Reply:
         Seconds between attempts, and in all.
     """
 
-    def __init__(self, answer: Answer, records: tuple[AttemptRecord, ...] = (), *, shown_in: object = None) -> None:
+    def __init__(self, answer: Answer, turn: Transcript, *, shown_in: object = None) -> None:
         message = answer.message
         self.text = message.text
         self.parts: tuple[Part, ...] = message.parts
@@ -53,7 +53,7 @@ class Reply:
         self.attempts = answer.attempts
         self.waited = answer.waited
         self.duration = answer.duration
-        self._records = records
+        self._turn = turn
         self._shown_in = shown_in
 
     @property
@@ -86,11 +86,10 @@ class Reply:
         return f"<Reply {start!r}: {self.stop_reason or 'interrupted'}, {tries}>"
 
     def _bundle(self) -> dict[str, str]:
-        from chatkit.display.frozen import Finished, frozen_bundle
+        from chatkit.display.document import turn_document
+        from chatkit.display.writers import bundle
 
-        waits = tuple((r.delay_ms / 1000, r.error or "") for r in self._records if r.delay_ms is not None)
-        stopped = self.stop_reason is None and self.provider_stop_reason is None
-        return frozen_bundle(Finished(parts=self.parts, waits=waits, stop_reason=self.stop_reason, stopped=stopped))
+        return bundle(turn_document(self._turn))
 
     def _repr_markdown_(self) -> str:
         return self._bundle()["text/markdown"]

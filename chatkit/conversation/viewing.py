@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from chatkit.bridge import Waiter, call_soon, on_loop, spawn
 from chatkit.conversation.hub import Each
 from chatkit.conversation.worker import Worker
-from chatkit.display.wire import Offer
+from chatkit.display.messages import CommandName
 from chatkit.errors import UsageError
 from chatkit.parts import Message, Part, Text
 
 if TYPE_CHECKING:
-    from chatkit.display.whole_chat import ChatDisplay, ShownChat
+    from chatkit.display.view import LiveChat as ChatDisplay
+    from chatkit.display.widget import ChatView as ShownChat
 
 _CLOSED = "This chat is closed."
 
@@ -55,7 +56,7 @@ class Viewer:
             return self._widget
 
     def _opened(self) -> ShownChat:
-        from chatkit.display.whole_chat import ChatDisplay
+        from chatkit.display.view import LiveChat as ChatDisplay
 
         hub = self._worker.hub
         leave: Callable[[], None] | None = None
@@ -91,7 +92,7 @@ class Viewer:
 class _Wishes:
     """What a person can ask of the chat."""
 
-    offers: tuple[Offer, ...] = ("stop", "retry", "again", "send", "replace")
+    available: tuple[CommandName, ...] = ("stop", "retry", "again", "send", "replace")
 
     def __init__(self, worker: Worker, ask: Callable[..., object]) -> None:
         self._worker = worker
@@ -105,7 +106,7 @@ class _Wishes:
         if turn := self._worker.turn:
             turn.retry_now()
 
-    def try_again(self) -> None:
+    def try_again(self, show: object = None) -> None:
         if self._worker.turn is None and self._worker.hub.transcript.error is None:
             raise UsageError("the last question has its answer")  # a second click, which came late
         self._ask(list(self._last().parts), instead=True)

@@ -1,14 +1,117 @@
-"""Which display fits this place, and opening it."""
+"""The doors of the display: what opens one, the events that come in, and the commands that go out."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Protocol
+
+from chatkit.display.document import Piece, retry_document, turn_document
 from chatkit.display.environment import display_mode
-from chatkit.display.protocol import Controls, Display, TurnControls
+from chatkit.display.messages import CommandName
+from chatkit.display.outputs import CellOutput, finish
+from chatkit.display.writers import bundle
 from chatkit.events import Event
+from chatkit.fold import Transcript
 
 
-class _Nothing:
-    """A display where nobody looks."""
+class Display(Protocol):
+    """Something that shows one turn, or the waits of one call."""
+
+    def apply(self, event: Event) -> None:
+        """Take in an event: from any thread, thousands per second. It never fails."""
+
+    def close(self) -> Future[None] | None:
+        """The turn is over: show the end of it, and what stays.
+
+        On any thread but the bridge's it returns when that is done (within a tenth of a second or so); there it returns
+        at once. Either way the future, where there is one, is done when all is shown.
+        """
+
+
+class RunningCommands(Protocol):
+    """What a person can ask of something that runs. Called from any thread; returns at once."""
+
+    def stop(self) -> None:
+        """End it, and keep the partial reply."""
+
+    def retry_now(self) -> None:
+        """End the wait that is under way, and try again."""
+
+
+class Commands(RunningCommands, Protocol):
+    """What a person can ask of a turn or of a chat. A `ChatkitError` is a refusal, and its message says why."""
+
+    @property
+    def available(self) -> tuple[CommandName, ...]:
+        """The commands that there are: no other is called."""
+
+    def try_again(self, show: Callable[[Commands], Display] | None = None) -> None:
+        """Ask once more what got no answer, and show it in the display that `show` opens."""
+
+    def send(self, text: str) -> None:
+        """Ask this."""
+
+    def replace(self, text: str) -> None:
+        """Ask this in place of the last prompt, whose answer is removed."""
+
+    def promote(self, id: int) -> None:
+        """Let this queued message go first, and interrupt the turn for it."""
+
+    def delete(self, id: int) -> None:
+        """Remove this message from the queue."""
+
+    def edit(self, id: int, text: str) -> None:
+        """Change the text of this queued message."""
+
+
+def open_turn_display(commands: Commands, *, model: str, prompt: str = "") -> Display:
+    """Show one turn in whatever way fits the place; call it in the cell that the output belongs to.
+
+    Raises `UsageError` where ``CHATKIT_DISPLAY`` holds an unknown word.
+    """
+    match display_mode():
+        case "live":
+            from chatkit.display.view import LiveTurn
+
+            return LiveTurn(commands, model=model, prompt=prompt)
+        case "static":
+            return StaticDisplay(partial(turn_document, model=model, prompt=prompt))
+        case "terminal":
+            return _terminal()
+        case "off":
+            return NoDisplay()
+
+
+def open_retry_display(commands: RunningCommands, *, name: str) -> Display:
+    """Show the waits of one call of `chatkit.retry` under the function's name; where there are none, nothing.
+
+    The error that ended the call is applied to it as an event, of kind ``canceled`` where a person stopped it. Raises
+    `UsageError` where ``CHATKIT_DISPLAY`` holds an unknown word.
+    """
+    match display_mode():
+        case "live":
+            from chatkit.display.view import LiveRetry
+
+            return LiveRetry(commands, name=name)
+        case "static":
+            return StaticDisplay(partial(retry_document, name=name))
+        case "terminal":
+            return _terminal()
+        case "off":
+            return NoDisplay()
+
+
+def _terminal() -> Display:
+    from chatkit.display.terminal import TerminalLine
+
+    return TerminalLine()
+
+
+class NoDisplay:
+    """A display that shows nothing."""
 
     def apply(self, event: Event) -> None:
         pass
@@ -17,78 +120,28 @@ class _Nothing:
         pass
 
 
-def open_chat_display(controls: TurnControls, *, model: str, question: str = "") -> Display:
-    """Show one turn of a chat, in whatever way fits: call it in the cell that the output belongs to.
+class StaticDisplay:
+    """In a notebook that a program runs (papermill, nbclient, nbval): the finished document alone, once, at the end."""
 
-    Parameters
-    ----------
-    controls : TurnControls
-        What the person's buttons call.
-    model : str
-        The model's label.
-    question : str, default ""
-        What was asked: shown where no answer comes.
+    def __init__(self, document: Callable[[Transcript], list[Piece]]) -> None:
+        self._document = document
+        self._transcript = Transcript()
+        self._folding = threading.Lock()
+        self._output = CellOutput()
+        self._closed = False
 
-    Returns
-    -------
-    Display
-        Feed it every event of the turn, then close it.
+    def apply(self, event: Event) -> None:
+        with self._folding:
+            self._transcript.apply(event)
 
-    Raises
-    ------
-    UsageError
-        ``CHATKIT_DISPLAY`` holds an unknown word.
-    """
-    match display_mode():
-        case "live":
-            from chatkit.display.live import LiveChat
+    def close(self) -> Future[None] | None:
+        if self._closed:
+            return None
+        self._closed = True
+        return finish(None, self._show)
 
-            return LiveChat(controls, model=model, question=question)
-        case "static":
-            from chatkit.display.static_output import StaticChat
-
-            return StaticChat(model=model, question=question)
-        case "terminal":
-            from chatkit.display.terminal import TerminalLine
-
-            return TerminalLine()
-        case "off":
-            return _Nothing()
-
-
-def open_retry_display(controls: Controls, *, name: str) -> Display:
-    """Show the waits of one call of `chatkit.retry`; where there are none, nothing.
-
-    Parameters
-    ----------
-    controls : Controls
-        What the person's buttons call.
-    name : str
-        What the person calls the thing that is retried: the function's name.
-
-    Returns
-    -------
-    Display
-        Feed it the retry events, and the error that ended the call (of kind ``canceled`` where the person stopped it);
-        then close it.
-
-    Raises
-    ------
-    UsageError
-        ``CHATKIT_DISPLAY`` holds an unknown word.
-    """
-    match display_mode():
-        case "live":
-            from chatkit.display.live import LiveRetry
-
-            return LiveRetry(controls, name=name)
-        case "static":
-            from chatkit.display.static_output import StaticRetry
-
-            return StaticRetry(name=name)
-        case "terminal":
-            from chatkit.display.terminal import TerminalLine
-
-            return TerminalLine()
-        case "off":
-            return _Nothing()
+    def _show(self) -> None:
+        with self._folding:
+            document = self._document(self._transcript)
+        if document:
+            self._output.show(bundle(document))

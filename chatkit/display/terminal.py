@@ -13,7 +13,7 @@ from typing import TextIO
 
 from chatkit import bridge
 from chatkit.display.plain_text import cut_to_width, shown, width
-from chatkit.display.wording import failed_attempt, headline, sentence
+from chatkit.display.words import countdown, headline, withdrawn_line
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Text
 
@@ -68,8 +68,7 @@ class TerminalLine:
                 return
             left = self._until - self._now()
             seconds = max(0, -int(-left // 1))
-            when = f"in {seconds}s" if seconds else "now"
-            line = f"Retrying {when}… {failed_attempt(self._retry)}"
+            line = countdown(self._retry, seconds)
             if not self._rewrites:
                 self._write(f"{line}\n")
                 return
@@ -133,8 +132,7 @@ class TerminalDisplay:
                     self._say(shown(text))
                 case Retry() | ErrorEvent():
                     if self._said:
-                        reason = event.error if isinstance(event, Retry) else event.message
-                        self._own_line(f"— withdrawn: {sentence(reason)} —")
+                        self._own_line(withdrawn_line(event))
                     self._said = False
                     if isinstance(event, ErrorEvent):
                         self._own_line(headline(event))

@@ -1,4 +1,4 @@
-"""What a view shows, as plain data, and the smallest messages that bring a front end from one state to the next."""
+"""The state of a view in the browser, and the smallest messages that bring it from one state to the next."""
 
 from __future__ import annotations
 
@@ -8,27 +8,19 @@ from typing import Any
 
 import msgspec
 
-from chatkit.display.wire import Block, Changes, Countdown, Facts, Snapshot, Waiting
+from chatkit.display.messages import Block, Changes, Facts, Snapshot
 
-Known = dict[str, Any]
-"""Facts as the kernel knows them: `chatkit.display.wire.Facts`, but ``retry`` and ``waiting`` hold the moment of the
-kernel's clock at which the wait ends, or the waiting began, as ``until`` and ``since``."""
-_AT_FIRST: Known = {f: getattr(Facts(), f) for f in Facts.__struct_fields__}
+
+def kernel_ms(seconds: float | None = None) -> int:
+    """A moment of the kernel's monotonic clock as messages have it, in milliseconds; the present unless given."""
+    return round((time.monotonic() if seconds is None else seconds) * 1000)
 
 
 class ViewState:
-    """What the front end has been told.
+    """What the browser has been sent; `now` gives the kernel's clock in milliseconds."""
 
-    Parameters
-    ----------
-    facts : dict
-        What is shown beside the blocks, by name; what isn't given is at its default.
-    now : callable
-        A monotonic clock, in seconds: what is left of a wait is reckoned when it is told.
-    """
-
-    def __init__(self, facts: Known, now: Callable[[], float] = time.monotonic) -> None:
-        self._facts = {**_AT_FIRST, **facts}
+    def __init__(self, facts: Facts | None = None, now: Callable[[], int] = kernel_ms) -> None:
+        self._facts = facts or Facts()
         self._blocks: list[Block] = []
         self._sizes: list[int] = []
         self._revision = 0
@@ -36,26 +28,18 @@ class ViewState:
 
     @property
     def units(self) -> int:
-        """The length of all blocks' HTML, as JavaScript counts it."""
+        """The length of all blocks' HTML, in JavaScript's units."""
         return sum(self._sizes)
 
-    def advance(self, blocks: Sequence[Block], facts: Known) -> dict[str, Any] | None:
-        """Go on to these blocks and facts.
+    def advance(self, blocks: Sequence[Block], facts: Facts | None = None) -> dict[str, Any] | None:
+        """The message (a `Changes`) that brings the browser to these blocks and facts; None where nothing changed.
 
-        Parameters
-        ----------
-        blocks : sequence of Block
-            All blocks, in order. One that is the same object as before costs nothing.
-        facts : dict
-            The facts that may have changed.
-
-        Returns
-        -------
-        dict or None
-            The message to send, a `chatkit.display.wire.Changes`; None where nothing changed.
+        A block that is the same object as before costs nothing.
         """
-        changed = {k: v for k, v in facts.items() if self._facts[k] != v}
-        self._facts |= changed
+        changed: dict[str, Any] = {}
+        if facts is not None:
+            changed = {f: new for f in Facts.__struct_fields__ if (new := getattr(facts, f)) != getattr(self._facts, f)}
+            self._facts = facts
         cut = len(blocks) if len(blocks) < len(self._blocks) else None
         if cut is not None:
             del self._blocks[cut:], self._sizes[cut:]
@@ -78,42 +62,34 @@ class ViewState:
         if not (changed or put or edit or done or cut is not None):
             return None
         self._revision += 1
-        changes = Changes(r=self._revision, set=self._told(changed), cut=cut, put=tuple(put), edit=tuple(edit), done=tuple(done))
+        now = self._now() if changed.get("retry") or changed.get("waiting") else 0
+        changes = Changes(r=self._revision, now=now, set=changed, cut=cut, put=tuple(put), edit=tuple(edit), done=tuple(done))
         message: dict[str, Any] = msgspec.to_builtins(changes)
         return message
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state, a `chatkit.display.wire.Snapshot`, for a front end that has none or missed something."""
-        state: dict[str, Any] = msgspec.to_builtins(Snapshot(r=self._revision, blocks=tuple(self._blocks), **self._told(self._facts)))
+        """The whole state (a `Snapshot`), for a browser that has none or missed a message."""
+        facts = {f: getattr(self._facts, f) for f in Facts.__struct_fields__}
+        state: dict[str, Any] = msgspec.to_builtins(Snapshot(r=self._revision, now=self._now(), blocks=tuple(self._blocks), **facts))
         return state
-
-    def _told(self, facts: Known) -> Known:
-        """With moments as the milliseconds to or since them: the browser's clock and the kernel's differ."""
-        facts = dict(facts)
-        if retry := facts.get("retry"):
-            left = max(0, round((retry["until"] - self._now()) * 1000))
-            facts["retry"] = Countdown(left=left, **{k: v for k, v in retry.items() if k != "until"})
-        if waiting := facts.get("waiting"):
-            facts["waiting"] = Waiting(age=max(0, round((self._now() - waiting["since"]) * 1000)))
-        return facts
 
 
 def _splice(before: str, after: str) -> tuple[int, int, str]:
-    """Where `after` differs: how much stays at the front, how much of `before` goes, and what comes in its place.
+    """Where `after` differs: how much stays at the front, how much of `before` goes, and what takes its place.
 
     >>> _splice("<p>Hello wo</p>", "<p>Hello world</p>")
     (11, 0, 'rld')
     >>> _splice("🙂a", "🙂b")
     (2, 1, 'b')
     """
-    front = _shared(len(before), len(after), lambda n: before.startswith(after[:n]))
+    front = _agreement(len(before), len(after), lambda n: before.startswith(after[:n]))
     rest = min(len(before), len(after)) - front
-    back = _shared(rest, rest, lambda n: before.endswith(after[len(after) - n :]))
+    back = _agreement(rest, rest, lambda n: before.endswith(after[len(after) - n :]))
     return _utf16(before[:front]), _utf16(before[front : len(before) - back]), after[front : len(after) - back]
 
 
-def _shared(one: int, other: int, agrees: Callable[[int], bool]) -> int:
-    """The greatest length that agrees: a search by halves, whose comparisons run at memory's speed."""
+def _agreement(one: int, other: int, agrees: Callable[[int], bool]) -> int:
+    """The greatest length that agrees, by bisection: its few comparisons of whole strings run at memory's speed."""
     low, high = 0, min(one, other)
     while low < high:
         middle = (low + high + 1) // 2
@@ -125,5 +101,5 @@ def _shared(one: int, other: int, agrees: Callable[[int], bool]) -> int:
 
 
 def _utf16(text: str) -> int:
-    """Length as JavaScript counts it."""
+    """The length in JavaScript's units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

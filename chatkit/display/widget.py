@@ -1,4 +1,4 @@
-"""What the views have in common: a model in the front end that is kept in step, and commands that come back from it."""
+"""The widgets: a model in the browser that is kept in step with the kernel, and commands that come back from it."""
 
 from __future__ import annotations
 
@@ -11,87 +11,86 @@ import anywidget
 import msgspec
 import traitlets
 
-from chatkit.display.modules import module_text, style_text
-from chatkit.display.view_state import Known, ViewState
-from chatkit.display.wire import Ack, Block, Command, Resync
+from chatkit.display.messages import Ack, Block, Command, Facts, Resync
+from chatkit.display.modules import module_text
+from chatkit.display.view_state import ViewState
 from chatkit.errors import ChatkitError
 
-_CHECKPOINT = 32_000
-"""Characters of HTML after which the whole state is told for the first time."""
+FIRST_SNAPSHOT = 32_000
+"""Characters of HTML after which the whole state is sent for the first time."""
 _logger = logging.getLogger("chatkit")
 
 
 class View(anywidget.AnyWidget):
     """A widget whose state lives in a `ViewState`.
 
-    Changes go out as small numbered messages, which the front end's *model* adds up: a view that mounts late loses
-    nothing. Now and then (each time that the text has doubled) the whole state goes out instead, and whenever a front
-    end says that it missed something.
+    Changes go out as small numbered messages, which the browser's *model* adds up: a view that is mounted late loses
+    nothing. Each time that the text has doubled the whole state goes out instead, and whenever a browser asks for it.
 
     Parameters
     ----------
     command : callable
-        Takes what the person wants, on whatever thread a message is handled, and returns at once. A `ChatkitError` is a
-        refusal, and is said in the view.
+        Takes a `Command`, on whatever thread the message is handled, and returns at once. A `ChatkitError` is a refusal,
+        which the view shows.
     facts, blocks
-        What is shown at first.
+        The first state.
 
     Attributes
     ----------
     reloaded : bool
-        A front end asked for the state after the view was opened: its page was loaded again, and static output that
-        comes later can't find its way there.
+        A browser asked for the state after the view was opened: its page was loaded again, and an output that replaces
+        this one would not find its way there.
     """
 
-    # told as it is at the moment of telling; the front end has no say in it
+    # sent as the state is at that moment; the browser cannot change it
     snap = traitlets.Any().tag(sync=True, to_json=lambda _, view: view.state.snapshot(), from_json=lambda *_: None)
 
-    def __init__(self, command: Callable[[Command], object], facts: Known, blocks: Sequence[Block] = ()) -> None:
+    def __init__(self, command: Callable[[Command], object], facts: Facts, blocks: Sequence[Block] = ()) -> None:
         self.state = ViewState(facts)
-        self.state.advance(blocks, {})
+        self.state.advance(blocks)
         self._command = command
-        self._told = 0
+        self._sent_units = 0
         self._open = self.reloaded = False
         self._sending = threading.RLock()  # messages leave in the order of their numbers
         super().__init__()
         self._open = True
         self.on_msg(self._on_message)
         if hasattr(self.comm, "_reply_subshell_for"):
-            # ipykernel 7.4 sends a comm's messages to the shell that it last published from: to the main shell, where
-            # they would wait for the running cell. They belong where the front end sent them.
+            # ipykernel 7.4 handles a comm's messages in the shell that it last published from, the main one, where they
+            # would wait for the running cell; they belong to the shell that the front end addressed
             self.comm._reply_subshell_for = lambda data, default: default
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """The state, for a front end or a notebook that wants it."""
+        """The state, for a browser or a saved notebook."""
         self.reloaded = self.reloaded or (self._open and key is None)
         with self._sending:  # text and number of the same moment
             return dict(super().get_state(key, drop_defaults))
 
     def send_state(self, key: Any = None) -> None:
-        """Tell the state: nothing newer goes out between its reading and its leaving."""
+        """Send the state: nothing newer goes out while it is read and sent."""
         with self._sending:
             super().send_state(key)
 
     def bundle(self) -> dict[str, Any]:
-        """The MIME bundle that shows this widget, and nothing where there is none or it was closed."""
+        """The MIME bundle that shows this widget; empty where there is no kernel, or it was closed."""
         if self.comm is None:
             return {}
         data, _ = self._repr_mimebundle_() or ({}, {})
         return {mime: value for mime, value in data.items() if mime != "text/plain"}
 
-    def show(self, blocks: Sequence[Block], facts: Known) -> None:
-        """Bring the front end to these blocks and facts."""
+    def show(self, blocks: Sequence[Block], facts: Facts) -> None:
+        """Bring the browser to these blocks and facts."""
         with self._sending:
             message = self.state.advance(blocks, facts)
             if message is None:
                 return
-            if self.state.units >= 2 * self._told + _CHECKPOINT:
-                self._tell_all()
+            if self.state.units >= 2 * self._sent_units + FIRST_SNAPSHOT:
+                self._send_snapshot()
             else:
                 self.send(message)
 
-    def _tell_all(self) -> None:
-        self._told = self.state.units
+    def _send_snapshot(self) -> None:
+        self._sent_units = self.state.units
         self.send_state("snap")
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
@@ -101,7 +100,7 @@ class View(anywidget.AnyWidget):
             return  # a newer front end
         if isinstance(command, Resync):
             with self._sending:
-                self._tell_all()
+                self._send_snapshot()
             return
         name, refused = content["do"], ""
         try:
@@ -114,7 +113,7 @@ class View(anywidget.AnyWidget):
         self.send(msgspec.to_builtins(Ack(ack=name, refused=refused)))
 
     def close(self) -> None:
-        """Close the widget and its layout, in the kernel and in the front end."""
+        """Close the widget and its layout, in the kernel and in the browser."""
         if self.comm is None:
             return
         layout = self.layout
@@ -122,34 +121,40 @@ class View(anywidget.AnyWidget):
         layout.close()
 
     def take_down(self) -> None:
-        """Close it; not where nothing else shows the end."""
+        """Close it, unless a page that was loaded again has nothing else to show."""
         if not self.reloaded:
             self.close()
 
 
 class TurnView(View):
-    """One turn: its text as it streams, and the bar above it."""
+    """One turn: the bar, and below it the answer as it streams; after a failure, Try again alone."""
 
     _esm = module_text("turn_view.js")
-    _css = style_text("turn_view.js")
 
 
 class ChatView(View):
-    """A whole chat."""
+    """A whole chat: the last line of a cell, `display(view)`, or a child of another widget.
+
+    `shown` is called when it is shown in a cell, `closed` when it is closed.
+    """
 
     _esm = module_text("chat_view.js")
-    _css = style_text("chat_view.js")
+
+    def __init__(self, *args: Any, shown: Callable[[], object], closed: Callable[[], object]) -> None:
+        self._shown, self._closed = shown, closed
+        super().__init__(*args)
+
+    def _ipython_display_(self) -> None:
+        self._shown()
+
+    def close(self) -> None:
+        """Take the view off every page; the chat goes on, and `Chat.view` makes another."""
+        if self.comm is not None:
+            self._closed()
+        super().close()
 
 
 class RetryView(View):
     """The wait of `chatkit.retry` before another attempt."""
 
     _esm = module_text("retry_view.js")
-    _css = style_text("retry_view.js")
-
-
-class AgainView(View):
-    """The offer to ask once more, below what stays of a turn that failed."""
-
-    _esm = module_text("again_view.js")
-    _css = style_text("again_view.js")

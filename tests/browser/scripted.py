@@ -4,13 +4,13 @@ SCRIPT = '''
 import threading
 import time
 from datetime import UTC, datetime
-from chatkit.display.opening import open_chat_display, open_retry_display
+from chatkit.display.opening import open_turn_display, open_retry_display
 from chatkit.events import ErrorEvent, MessagePart, Retry, Status
 from chatkit.parts import Message, Reasoning, Source, Text, ToolCall
 
 
 class Pressed:
-    """Controls that note what was pressed, and when."""
+    """Commands that note what was pressed, and when."""
 
     def __init__(self):
         self.stopped, self.woken = threading.Event(), threading.Event()
@@ -28,9 +28,9 @@ class Pressed:
 class Script:
     """A turn, played by hand."""
 
-    def __init__(self, question="Why do clients back off?", model="demo"):
+    def __init__(self, prompt="Why do clients back off?", model="demo"):
         self.pressed = Pressed()
-        self.display = open_chat_display(self.pressed, model=model, question=question)
+        self.display = open_turn_display(self.pressed, model=model, prompt=prompt)
         self.attempt, self.seq, self.texts = 1, 0, []
         self.display.apply(Status(chat_id="c", status="running"))
 

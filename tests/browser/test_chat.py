@@ -52,7 +52,7 @@ def test_stop_ends_the_running_cell_with_what_was_said(notebook: Callable[..., A
     nb.output(1).get_by_text("all clients").or_(nb.output(1).get_by_text("less work")).last.wait_for()
     nb.output(1).get_by_role("button", name="Stop").click()
     nb.output(1).locator(".chatkit-reply").wait_for()
-    nb.output(1).get_by_text("Stopped: this is what was said until then.").wait_for()
+    nb.output(1).get_by_text("Stopped: the reply is incomplete.").wait_for()
     nb.output(1).locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedText").first.wait_for()
     outputs = [o for o in nb.save()["cells"][1]["outputs"] if o.get("data") != {}]
     assert [o["output_type"] for o in outputs] == ["display_data", "error"]

@@ -67,7 +67,7 @@ def test_a_stop_while_the_text_streams_says_so_at_once_and_keeps_what_was_said(n
     nb.output(1).get_by_role("button", name="Stop").click()
     nb.output(1).get_by_text("stopping…", exact=True).wait_for()
     nb.execute("t.pressed.stopped.wait(10); t.texts.clear(); t.end()")
-    nb.output(1).get_by_text("Stopped: this is what was said until then.").wait_for()
+    nb.output(1).get_by_text("Stopped: the reply is incomplete.").wait_for()
     assert "half a" in nb.output(1).inner_text()
 
 
@@ -81,7 +81,7 @@ def test_where_a_click_does_not_get_through_the_view_says_how_to_stop(notebook: 
     nb.output(1).get_by_text("stopping…", exact=True).wait_for()
     hint = nb.output(1).locator(".ck-hint")
     hint.wait_for()
-    assert hint.inner_text() == "the kernel is busy: interrupt it (■) to stop"
+    assert hint.inner_text() == "The kernel is busy: interrupt it (■) to stop."
 
 
 def test_the_saved_notebook_holds_static_output_and_no_widget(notebook: Callable[..., Any]) -> None:
@@ -100,8 +100,8 @@ def test_the_saved_notebook_holds_static_output_and_no_widget(notebook: Callable
 def test_a_kernel_that_dies_in_the_middle_leaves_what_was_said_readable(notebook: Callable[..., Any]) -> None:
     nb = notebook(
         SCRIPT,
-        "from chatkit.display.beside import Keeping\nfrom chatkit.display.live import LiveChat\nt = Script.__new__(Script)\n"
-        "t.display = LiveChat(Pressed(), model='demo', question='Why?', keeping=Keeping(soon=0, pause=0))\n"
+        "from chatkit.display.outputs import FallbackSchedule\nfrom chatkit.display.view import LiveTurn\nt = Script.__new__(Script)\n"
+        "t.display = LiveTurn(Pressed(), model='demo', prompt='Why?', schedule=FallbackSchedule(first=0, pause=0))\n"
         "t.attempt, t.seq, t.texts = 1, 0, []; t.say('What was said ')",
     )
     nb.run(0)
@@ -113,7 +113,7 @@ def test_a_kernel_that_dies_in_the_middle_leaves_what_was_said_readable(notebook
     beside.get_by_text("so far, in bold").wait_for(state="attached")
     assert beside.is_hidden()  # the view shows the same
     nb.kill_kernel()
-    nb.output(1).get_by_text("The kernel is gone. What was said stays here").first.wait_for()
+    nb.output(1).get_by_text("The kernel is gone. The text stays here").first.wait_for()
     assert "so far, in bold" in view.inner_text()
     assert nb.output(1).get_by_role("button").count() == 0
     nb.save()
@@ -127,10 +127,10 @@ def test_hostile_text_stays_text_while_it_streams_when_it_is_frozen_and_when_it_
     nb = notebook(
         SCRIPT,
         f"HOSTILE = {HOSTILE!r}\n"
-        "t = Script(question=HOSTILE, model=HOSTILE); t.part(Reasoning(text=HOSTILE, title=HOSTILE), 0); t.part(Text(text=HOSTILE), 1)\n"
+        "t = Script(prompt=HOSTILE, model=HOSTILE); t.part(Reasoning(text=HOSTILE, title=HOSTILE), 0); t.part(Text(text=HOSTILE), 1)\n"
         "t.part(Source(url='javascript:alert(1)', title=HOSTILE), 2); t.part(Source(url='https://example.org/', title=HOSTILE), 3)\n"
         "t.part(ToolCall(tool_call_id='1', tool_name=HOSTILE, args={HOSTILE: HOSTILE}), 4)",
-        "t = Script(question=HOSTILE, model=HOSTILE); t.fail(60, error=HOSTILE)",
+        "t = Script(prompt=HOSTILE, model=HOSTILE); t.fail(60, error=HOSTILE)",
     )
     nb.run(0)
     nb.run(1)

@@ -38,7 +38,7 @@ def test_a_screen_reader_hears_coarse_events_alone(notebook: Callable[..., Any])
     assert nb.page.evaluate("() => window.said") == [
         "demo is answering.",
         "Retrying in 3 seconds (attempt 1 failed: anthropic is overloaded)",
-        "The reply goes on.",
+        "The reply continues.",
         "The reply is complete.",
     ]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from chatkit.display.modules import files_of, source_text
+from chatkit.display.modules import STYLES, file_text, files_of, source_text
 from tests.typescript import TARGET, declarations
 
 TESTS = Path(__file__).parent / "front_end"
-VIEWS = ("turn_view.js", "retry_view.js", "again_view.js", "chat_view.js")
+VIEWS = ("turn_view.js", "retry_view.js", "chat_view.js")
 
 
 def run(command: Sequence[str | Path], folder: Path) -> None:
@@ -35,6 +35,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("front_end")
     with as_file(files("chatkit.display") / "static") as static:
         shutil.copytree(static, root / "chatkit" / "display" / "static")
+    for name in ("labels.js", *STYLES):  # made from Python
+        (root / "chatkit" / "display" / "static" / name).write_text(file_text(name), "utf-8")
     shutil.copytree(TESTS, root / "tests" / "browser" / "front_end", ignore=shutil.ignore_patterns("node_modules"))
     (root / "package.json").write_text('{"type": "module"}')
     run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], root / "tests" / "browser" / "front_end")
@@ -58,7 +60,9 @@ def test_the_modules_do_what_their_own_tests_say(workshop: Path) -> None:
 @pytest.mark.browser
 def test_the_views_do_it_too_as_they_are_sent(workshop: Path, tmp_path: Path) -> None:
     shutil.copytree(workshop, tmp_path, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
-    (tmp_path / "tests" / "browser" / "front_end" / "node_modules").symlink_to(workshop / "tests" / "browser" / "front_end" / "node_modules")
+    (tmp_path / "tests" / "browser" / "front_end" / "node_modules").symlink_to(
+        workshop / "tests" / "browser" / "front_end" / "node_modules"
+    )
     for view in VIEWS:
         assert len(files_of(view)) > 3
         (tmp_path / "chatkit" / "display" / "static" / view).write_text(source_text(view), "utf-8")

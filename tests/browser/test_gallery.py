@@ -74,9 +74,9 @@ SCENES = {
     "summarizing": Scene(("Summarizing…", "summarizing…"), STOP, ("chat_summarized",)),
     "summarized": Scene(("Summarized",), [], ("the summary, for the model alone", "named two rules", "chat_summarized")),
     "summarizing failed": Scene(("Summarizing failed",), [], ("chat_summarized",)),
-    "queue: one": Scene(("1 message waits", "And with jitter?"), ["Stop", "Send next", "Edit", "Delete", "Queue"]),
-    "queue: many": Scene(("20 messages wait", "Question number 1"), ["Stop", *["Send next", "Edit", "Delete"] * 20, "Queue"]),
-    "queue: long": Scene(("3 messages wait", "A long one."), ["Stop", *["Send next", "Edit", "Delete"] * 3, "Queue"]),
+    "queue: one": Scene(("1 message is queued", "And with jitter?"), ["Stop", "Send next", "Edit", "Delete", "Queue"]),
+    "queue: many": Scene(("20 messages are queued", "Question number 1"), ["Stop", *["Send next", "Edit", "Delete"] * 20, "Queue"]),
+    "queue: long": Scene(("3 messages are queued", "A long one."), ["Stop", *["Send next", "Edit", "Delete"] * 3, "Queue"]),
     "error: auth": ended("anthropic refused the key (HTTP 401)", "Check the API key", "What the provider said"),
     "error: quota": ended("anthropic: the account's quota is used up (HTTP 402)", "plan and billing"),
     "error: rate_limit": ended("anthropic limits the rate of requests (HTTP 429)"),
@@ -94,7 +94,7 @@ SCENES = {
     "stopped: content_filter": Scene(("Cut off by the provider's content filter.",)),
     "stopped: refusal": Scene(("The model declined to answer.",)),
     "stopped: pause": Scene(("The model paused its turn.",)),
-    "stopped: by the person": Scene(("Stopped: this is what was said until then.",)),
+    "stopped: by the person": Scene(("Stopped: the reply is incomplete.",)),
     "context: 3 %": Scene(("3 %",), [], ("full",)),
     "context: 87 %": Scene(("87 %", "nearly full")),
     "context: 98 %": Scene(("98 %", "full"), [], ("nearly full",)),
@@ -153,8 +153,8 @@ def faults(nb: Any, index: int, name: str) -> list[str]:
 def test_a_chat_of_200_messages_follows_its_end_and_leaves_a_reader_where_they_are(notebook: Callable[..., Any]) -> None:
     nb = notebook(
         "".join(CELLS[0]["source"]),
-        "from chatkit.display.whole_chat import ChatDisplay, _Unheard\nfrom chatkit import bridge\n"
-        "display_ = ChatDisplay(_Unheard(ALL[:5]), model='demo', closed=lambda: None)\n"
+        "from chatkit.display.recorded import NoCommands\nfrom chatkit.display.view import LiveChat\nfrom chatkit import bridge\n"
+        "display_ = LiveChat(NoCommands(ALL[:5]), model='demo', closed=lambda: None)\n"
         "for n in range(1, 200, 2):\n    for m in (asked(f'Question {n}?', id=n), answered(ck.Text(text=f'Answer to {n}.'), id=n + 1)): display_.apply(m)\n"
         "bridge.Waiter().wait(bridge.spawn(display_.settled()))\ndisplay_.open()",
     )

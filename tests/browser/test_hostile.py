@@ -22,7 +22,8 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from datetime import UTC, datetime
 import chatkit as ck
-from chatkit.display.whole_chat import ChatDisplay, _Unheard
+from chatkit.display.recorded import NoCommands
+from chatkit.display.view import LiveChat
 from chatkit.events import ErrorEvent, MessagePart, Queued, QueueUpdate, Retry, Status, TitleEvent
 from chatkit import bridge
 from tests.display.hostile import HOSTILE, every_part, large
@@ -31,7 +32,7 @@ ALL = ("stop", "retry", "again", "send", "replace", "queue", "promote", "delete"
 def message(id, role, parts): return ck.Message(id=id, chat_id="c", role=role, parts=parts, created_at=NOW, stop_reason="end")
 def show(*events, model="demo"):
     global shown
-    shown = ChatDisplay(_Unheard(ALL), model=model, closed=lambda: None)
+    shown = LiveChat(NoCommands(ALL), model=model, closed=lambda: None)
     tell(*events)
     return shown.open()
 def tell(*events):
@@ -93,7 +94,7 @@ def test_hostile_titles_models_errors_and_queued_messages_are_text(notebook: Cal
 def test_hostile_text_that_streams_piece_by_piece_never_acts(notebook: Callable[..., Any]) -> None:
     nb = notebook(
         SCRIPT + SETUP,
-        "t = Script(question='x', model='x')",
+        "t = Script(prompt='x', model='x')",
     )
     nb.run(0)
     nb.run(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatkit.display.modules import module_text, style_text
+from chatkit.display.modules import module_text
 from tests.browser.looks import PALE, same_place
 
 pytestmark = pytest.mark.browser
@@ -29,10 +29,15 @@ SETUP = """async (texts) => {
     tell(name, ...about) { for (const act of [...(this.acts[name] ?? [])]) act(...about); }
   }
   const FACTS = { label: 'demo', doing: 'writing…', news: '', over: false, retry: null, waiting: null, error: null, title: '', status: '',
-    context: null, queue: [], offers: ['stop', 'retry', 'send', 'queue', 'promote', 'edit', 'delete', 'again'], blocked: '', last: null };
+    context: null, queue: [], commands: ['stop', 'retry', 'send', 'queue', 'promote', 'edit', 'delete', 'again'], blocked: '', last: null };
+  const byKernel = ({ retry, waiting, ...facts }) => ({
+    ...facts,
+    ...(retry !== undefined && { retry: retry && { until: 1 + retry.left, ...retry } }),
+    ...(waiting !== undefined && { waiting: waiting && { since: 1 - waiting.age } }),
+  });
   window.open = (kind, facts = {}) => {
     window.kind = kind;
-    window.model = new Model({ ...FACTS, r: 0, blocks: [], ...facts });
+    window.model = new Model({ ...FACTS, r: 0, blocks: [], now: 1, ...byKernel(facts) });
     views[kind].initialize({ model });
     mount();
   };
@@ -40,7 +45,8 @@ SETUP = """async (texts) => {
     window.el = document.body.insertBefore(document.createElement('div'), document.querySelector('#below'));
     window.unmount = views[kind].render({ model, el });
   };
-  window.hear = (message) => model.tell('msg:custom', { r: model.get('snap').r + 1, ...message });
+  window.hear = ({ set, ...message }) =>
+    model.tell('msg:custom', { r: model.get('snap').r + 1, now: 1, ...(set && { set: byKernel(set) }), ...message });
   window.lines = (from, to) => Array.from({ length: to - from }, (_, i) => [from + i, { k: 'html', t: `<p>line ${from + i}</p>` }]);
   window.drawn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }"""
@@ -88,7 +94,7 @@ def page(chromium: Any) -> Iterator[Callable[..., Any]]:
         made.on("pageerror", lambda e: wrong.append(str(e)))
         ground, text, raised, line = THEMES[theme]
         variables = f"--jp-layout-color0:{ground};--jp-content-font-color1:{text};--jp-layout-color1:{raised};--jp-border-color2:{line}"
-        style = f"body {{ {variables}; background: {ground}; color: {text}; margin: 8px }} {style_text()}"
+        style = f"body {{ {variables}; background: {ground}; color: {text}; margin: 8px }}"
         made.set_content(f"<!doctype html><style>{style}</style><body><p id='below'>below</p>")
         made.evaluate(SETUP, {"turn": module_text("turn_view.js"), "chat": module_text("chat_view.js")})
         return made
@@ -359,7 +365,7 @@ def test_the_composer_grows_with_what_is_written_up_to_eight_lines(page: Callabl
 
 def test_code_is_copied_where_the_page_may_not_use_the_clipboard(page: Callable[..., Any]) -> None:
     p = page()
-    p.evaluate("() => open('turn', { blocks: [{ k: 'html', t: '<pre><code>a &lt; b</code></pre>' }], offers: [] })")
+    p.evaluate("() => open('turn', { blocks: [{ k: 'html', t: '<pre><code>a &lt; b</code></pre>' }], commands: [] })")
     p.evaluate("() => { document.addEventListener('copy', () => { window.copied = getSelection().toString(); }); }")
     assert p.evaluate("() => navigator.clipboard") is None
     p.locator("pre").hover()  # it shows where it is pointed at, or has the focus

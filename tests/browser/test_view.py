@@ -19,7 +19,7 @@ def chat_with(*script, **options):
     answers.extend(script)
     return ck.Chat('anthropic:test', base_url=fake.anthropic_url, api_key='not-a-key', **{'title': None, **options})
 """
-GONE = "The kernel is gone. What was said stays here; run the cell again to go on."
+GONE = "The kernel is gone. The text stays here; run the cell again to continue."
 
 
 def view(nb: Any, index: int = 1) -> Any:
@@ -72,9 +72,9 @@ def test_escape_stops_the_turn_and_what_was_said_stays(notebook: Callable[..., A
     composer(nb).press("Enter")
     view(nb).get_by_text("half a").wait_for()
     assert view(nb).get_by_role("button", name="Send").get_attribute("aria-disabled") == "true"
-    view(nb).get_by_text("The answer is still coming").wait_for()
+    view(nb).get_by_text("The reply is still being written").wait_for()
     composer(nb).press("Escape")
-    view(nb).get_by_text("Stopped: this is what was said until then.").wait_for()
+    view(nb).get_by_text("Stopped: the reply is incomplete.").wait_for()
     assert nb.execute("print(chat.status, repr(chat.messages[-1].text[:6]))") == "waiting 'half a'"
 
 

@@ -55,7 +55,7 @@ def test_a_view_of_a_chat_that_was_closed_before_says_so_and_offers_nothing(wire
     chat.view()
     state = view_of(wires).front_end.state
     assert state["blocked"] == "This chat is closed."
-    assert not state["offers"]
+    assert not state["commands"]
 
 
 def test_try_again_that_comes_late_takes_no_answer_away(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from chatkit.display.environment import attended, current_cell, display_mode, in_notebook, shows_by_default
-from chatkit.display.opening import open_chat_display, open_retry_display
+from chatkit.display.opening import open_retry_display, open_turn_display
 from chatkit.display.terminal import TerminalLine
 from chatkit.errors import UsageError
 
@@ -31,7 +31,7 @@ def test_a_terminal_at_stderr_is_attended_and_shows_a_line(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert attended()
     assert shows_by_default()
-    assert isinstance(open_chat_display(Buttons(), model="demo"), TerminalLine)
+    assert isinstance(open_turn_display(Buttons(), model="demo"), TerminalLine)
     assert isinstance(open_retry_display(Buttons(), name="f"), TerminalLine)
 
 
@@ -41,7 +41,7 @@ def test_elsewhere_nobody_watches_and_nothing_is_shown(monkeypatch: pytest.Monke
     assert not attended()
     assert not shows_by_default()
     assert current_cell() is None
-    display = open_chat_display(Buttons(), model="demo")
+    display = open_turn_display(Buttons(), model="demo")
     display.close()
     assert stderr is None or stderr.getvalue() == ""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.scripted import SCRIPT
-from tests.display.test_view_state import FrontEnd
+from tests.comms import FrontEnd
 from tests.kernels import Cell, Kernel, running_kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -121,7 +121,7 @@ def test_an_interrupt_in_the_middle_leaves_readable_output_and_the_kernel_usable
     code = "t = Script(); t.say('half a reply')\ntry: threading.Event().wait(30)\nfinally: t.display.close()"
     cell = kernel.interrupt_when(code, streams)
     assert cell.reply["ename"] == "KeyboardInterrupt"
-    assert cell.outputs[0]["text/plain"] == "[demo]\n\nhalf a reply\n\nStopped: this is what was said until then."
+    assert cell.outputs[0]["text/plain"] == "[demo]\n\nhalf a reply\n\nStopped: the reply is incomplete."
     assert kernel.run("print('usable')").text == "usable\n"
 
 

@@ -7,12 +7,15 @@ import re
 import zlib
 from importlib.resources import files
 
+import msgspec
 import pytest
 
-from chatkit.display.modules import files_of, module_text, source_text, style_text
+from chatkit.display.modules import STYLES, file_text, files_of, module_text, source_text
+from chatkit.display.words import LABELS, Labels
 
 STATIC = files("chatkit.display") / "static"
-VIEWS = {"turn_view.js": 8_000, "retry_view.js": 8_000, "again_view.js": 8_000, "chat_view.js": 20_000}
+VIEWS = {"turn_view.js": 12_000, "retry_view.js": 9_000, "chat_view.js": 18_000}
+MADE = {"labels.js", *STYLES}
 ACTIVE = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|parseFromString|createContextualFragment|\beval\b|new Function|fetch\(|https?:"
 )
@@ -22,7 +25,6 @@ ACTIVE = (
 def test_a_module_is_whole_and_small(name: str) -> None:
     text = module_text(name)
     assert len(text.encode()) < VIEWS[name]
-    assert len(style_text(name).encode()) < (12_000 if name == "chat_view.js" else 6_000)
     source = source_text(name)
     assert not re.search(r"^import |^export (?!default)|^\s*//|/\*|^[ ]", source, re.MULTILINE)
     assert source.count("export default") == 1
@@ -36,14 +38,22 @@ def test_what_is_sent_is_the_module_packed(name: str) -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_no_two_files_of_a_module_use_a_name_twice(name: str) -> None:
-    texts = [(STATIC / part).read_text("utf-8") for part in files_of(name)]
+    texts = [file_text(part) for part in files_of(name)]
     names = [n for text in texts for n in re.findall(r"^(?:export )?(?:async )?(?:function|const|let) (\w+)", text, re.MULTILINE)]
     assert len(names) == len(set(names)) > 5
 
 
 def test_every_file_is_part_of_a_view() -> None:
     scripts = {path.name for path in STATIC.iterdir() if path.name.endswith(".js")}
-    assert scripts == {part for name in VIEWS for part in files_of(name)}
+    assert scripts | MADE == {part for name in VIEWS for part in files_of(name)}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_labels_of_a_view_are_those_of_python(name: str) -> None:
+    (labels,) = re.findall(r"^const LABELS = (.*);$", source_text(name), re.MULTILINE)
+    assert msgspec.json.decode(labels, type=Labels) == LABELS
+    used = set(re.findall(r"LABELS\.(\w+)", "".join(source_text(view) for view in VIEWS)))
+    assert used == set(Labels.__struct_fields__)
 
 
 def test_nothing_but_comments_is_left_out() -> None:
@@ -62,7 +72,8 @@ def test_html_enters_the_page_in_one_function_and_nothing_is_loaded() -> None:
 
 
 def test_the_style_sheet_touches_nothing_but_the_views_and_loads_nothing() -> None:
-    style = re.sub(r"@keyframes[^}]*}\s*}|@media[^{]*{", "", style_text())
+    sheets = "".join(path.read_text("utf-8") for path in STATIC.iterdir() if path.name.endswith(".css"))
+    style = re.sub(r"@keyframes[^}]*}\s*}|@media[^{]*{", "", sheets)
     selectors = [s.strip() for group in re.findall(r"([^{}]+){", style) for s in re.split(r",(?![^(]*\))", group)]
     assert len(selectors) > 50
     hiding = ".jp-OutputArea:has(.chatkit) .jp-OutputArea-child:has(.chatkit-beside)"

@@ -1,28 +1,28 @@
-// The composer: a message is written, a waiting one or the last one is changed.
+// The composer: it writes a message, and changes a queued one or the last one.
 import { button, make, put, show } from "./dom.js";
-import { GONE } from "./line.js";
+import { LABELS } from "./labels.js";
 
-/** @import { Ack, Command, QueuedMessage } from "./wire.js" */
-/** @import { Line, Model, State } from "./model.js" */
+/** @import { Ack, Command, QueuedMessage } from "./messages.js" */
+/** @import { Commands, Model, State } from "./model.js" */
 
 /**
  * @param {Model} model
  * @param {HTMLElement} host
- * @param {Line} line
+ * @param {Commands} commands
  */
-export function mountComposer(model, host, line) {
+export function mountComposer(model, host, commands) {
   const ui = model.get("ui");
   /** @type {State} */
   let state;
   const box = host.appendChild(make("div", "ck-composer"));
   const note = make("div", "ck-note");
   const text = make("textarea", "ck-text");
-  const cancel = button("ck-cancel", "Cancel", () => leave(true));
-  const send = button("ck-send", "Send", submit);
+  const cancel = button("ck-cancel", LABELS.cancel, () => leave(true));
+  const send = button("ck-send", LABELS.send, submit);
   note.id = `ck-note-${Math.random().toString(36).slice(2)}`;
   text.rows = 1;
   text.dir = "auto";
-  text.ariaLabel = "Message";
+  text.ariaLabel = LABELS.message;
   text.setAttribute("aria-describedby", note.id);
   box.append(note, text, cancel, send);
   // the notebook's shortcuts are for its cells
@@ -31,8 +31,8 @@ export function mountComposer(model, host, line) {
 
   /** Why nothing can be sent just now. */
   function blocked() {
-    if (ui.gone) return GONE;
-    return ui.editing ? "" : state.offers.includes("queue") ? "" : state.blocked;
+    if (ui.gone) return LABELS.kernel_gone;
+    return ui.editing ? "" : state.commands.includes("queue") ? "" : state.blocked;
   }
 
   /** @param {string} value */
@@ -50,9 +50,9 @@ export function mountComposer(model, host, line) {
     const said = text.value;
     if (!said.trim() || send.ariaDisabled === "true") return;
     const { editing } = ui;
-    if (!editing) line.ask({ do: "send", text: said });
-    else if (editing.id === undefined) line.ask({ do: "replace", text: said });
-    else line.ask({ do: "edit", id: editing.id, text: said });
+    if (!editing) commands.send({ do: "send", text: said });
+    else if (editing.id === undefined) commands.send({ do: "replace", text: said });
+    else commands.send({ do: "edit", id: editing.id, text: said });
   }
 
   /**
@@ -95,13 +95,13 @@ export function mountComposer(model, host, line) {
     } else if (event.key === "Escape") {
       event.preventDefault();
       if (ui.editing) leave(true);
-      else if (!state.over && state.offers.includes("stop") && ui.stopped === undefined) {
+      else if (!state.over && state.commands.includes("stop") && ui.stopped === undefined) {
         ui.stopped = "";
-        line.ask({ do: "stop" });
+        commands.send({ do: "stop" });
       }
     } else if (event.key === "ArrowUp" && !text.value && !ui.editing && state.last) {
       event.preventDefault();
-      if (state.offers.includes("replace")) change(state.last);
+      if (state.commands.includes("replace")) change(state.last);
       else {
         write(state.last);
         draw(state);
@@ -118,22 +118,22 @@ export function mountComposer(model, host, line) {
     state = next;
     const id = ui.editing?.id;
     if (id !== undefined && !ui.asked.edit && !next.queue.some((q) => q.id === id)) {
-      ui.editing = undefined; // it waits no more: what was written stays as a draft
+      ui.editing = undefined; // it has left the queue: the text stays as a draft
     }
     const { editing } = ui;
-    // what is written in another view of the chat is here too
+    // a draft is shared by all views of the chat
     if (document.activeElement !== text && text.value !== (ui.draft ?? "")) write(ui.draft ?? "");
     const reason = blocked();
     const waits = Boolean(ui.asked.send || ui.asked.replace || ui.asked.edit);
-    const purpose = id === undefined ? "Editing your last message; its answer will be replaced" : "Editing a message that waits";
+    const purpose = id === undefined ? LABELS.editing_last : LABELS.editing_queued;
     put(note, ui.gone ? "" : reason || (editing ? purpose : ""));
     note.hidden = !note.textContent;
     text.readOnly = Boolean(ui.gone);
-    text.placeholder = "Write a message: Enter sends it";
-    put(send, editing ? "Save" : !next.over && next.offers.includes("queue") ? "Queue" : "Send");
+    text.placeholder = LABELS.placeholder;
+    put(send, editing ? LABELS.save : !next.over && next.commands.includes("queue") ? LABELS.queue : LABELS.send);
     send.ariaDisabled = String(Boolean(reason || waits || !text.value.trim()));
     show(cancel, editing, text);
-    box.hidden = !next.offers.includes("send") && !editing && !ui.gone;
+    box.hidden = !next.commands.includes("send") && !editing && !ui.gone;
   }
 
   text.value = ui.draft ?? "";

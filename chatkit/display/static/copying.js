@@ -1,5 +1,6 @@
 // The copy buttons of blocks of code.
 import { make } from "./dom.js";
+import { LABELS } from "./labels.js";
 
 /**
  * @param {HTMLElement} host
@@ -16,13 +17,13 @@ export function mountCopying(host, say) {
     const code = button && button.parentElement?.nextElementSibling;
     if (!button || !code) return;
     const done = await write(code);
-    const words = done ? "Copied" : "Selected";
+    const words = done ? LABELS.copied : LABELS.selected;
     clearTimeout(timer);
     restore();
     button.textContent = words;
-    say(done ? "Copied." : "Selected: press Ctrl+C to copy.");
+    say(done ? LABELS.code_copied : LABELS.code_selected);
     restore = () => {
-      button.textContent = "Copy";
+      button.textContent = LABELS.copy;
     };
     timer = setTimeout(() => restore(), 2000);
   }
@@ -34,9 +35,9 @@ export function mountCopying(host, say) {
       for (const code of el.querySelectorAll("pre")) {
         if (code.previousElementSibling?.className === "ck-copy") continue;
         const place = make("div", "ck-copy");
-        const button = make("button", "ck-button", "Copy");
+        const button = make("button", "ck-button", LABELS.copy);
         button.type = "button";
-        button.ariaLabel = "Copy code";
+        button.ariaLabel = LABELS.copy_code;
         place.append(button);
         code.before(place);
       }

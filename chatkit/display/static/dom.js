@@ -1,4 +1,5 @@
 // Elements, and the focus in them. Text that comes from the kernel is only ever set as textContent.
+import { LABELS } from "./labels.js";
 
 /**
  * An element with a class and text.
@@ -29,7 +30,16 @@ export function button(name, text, act) {
 }
 
 /**
- * Set text, unless it is there: a selection in it stays, and a screen reader isn't told twice.
+ * A label with its braces filled in.
+ * @param {string} label
+ * @param {Record<string, string | number>} values
+ */
+export function fill(label, values) {
+  return label.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+/**
+ * Set text, unless it is there already: a selection in it stays, and a screen reader doesn't announce it twice.
  * @param {Element} el
  * @param {string} text
  */
@@ -56,7 +66,7 @@ export function detailsIn(host) {
   const el = host.appendChild(make("details", "ck-detail"));
   const words = make("div", "ck-words");
   words.dir = "auto";
-  el.append(make("summary", "", "What the provider said"), words);
+  el.append(make("summary", "", LABELS.provider_said), words);
   return (/** @type {string | undefined} */ text) => {
     el.hidden = !text;
     put(words, text ?? "");
@@ -64,7 +74,7 @@ export function detailsIn(host) {
 }
 
 /**
- * Do it once the element is on the page: a front end attaches what it has rendered later.
+ * Call it once the element is on the page: a front end attaches it some time after it was rendered.
  * @param {HTMLElement} el
  * @param {() => void} act
  */

@@ -1,19 +1,20 @@
 // Why the last turn gave no answer, what to do, and Try again.
 import { button, detailsIn, make, put, show } from "./dom.js";
+import { LABELS } from "./labels.js";
 
-/** @import { Line, Model, State } from "./model.js" */
+/** @import { Commands, Model, State } from "./model.js" */
 
 /**
  * @param {Model} model
  * @param {HTMLElement} host
- * @param {Line} line
+ * @param {Commands} commands
  */
-export function mountFailure(model, host, line) {
+export function mountFailure(model, host, commands) {
   const box = host.appendChild(make("div", "ck-failure"));
   const title = make("strong", "ck-wrong");
   const advice = make("div", "ck-advice");
   const about = make("div", "ck-about");
-  const again = button("ck-again", "Try again", () => line.ask({ do: "again" }));
+  const again = button("ck-again", LABELS.try_again, () => commands.send({ do: "again" }));
   box.append(title, advice, about);
   const setDetail = detailsIn(box);
   box.append(again);
@@ -22,13 +23,13 @@ export function mountFailure(model, host, line) {
      * @param {State} state
      * @param {HTMLElement | null} heir
      */
-    draw({ error, offers }, heir) {
+    draw({ error, commands: available }, heir) {
       const { asked, gone } = model.get("ui");
       put(title, error?.title ?? "");
       put(advice, error?.advice ?? "");
       put(about, error?.about ?? "");
       setDetail(error?.detail);
-      show(again, offers.includes("again"), heir);
+      show(again, available.includes("again"), heir);
       again.ariaDisabled = String(Boolean(gone || asked.again));
       show(box, error, heir);
     },

@@ -1,7 +1,8 @@
-// The head of a chat: its title, its model, what it is at, and how much of the context window it takes up.
-import { make, put } from "./dom.js";
+// The header of a chat: its title, its model, its status, and how much of the context window it takes up.
+import { fill, make, put } from "./dom.js";
+import { LABELS } from "./labels.js";
 
-/** @import { ContextUse } from "./wire.js" */
+/** @import { ContextUse } from "./messages.js" */
 /** @import { State } from "./model.js" */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -23,7 +24,7 @@ export function mountHeader(host) {
      * @param {boolean} [gone]
      */
     draw(state, gone) {
-      put(title, state.title || "New Chat");
+      put(title, state.title || LABELS.untitled);
       title.title = state.title;
       put(model, state.label);
       put(status, gone ? "" : state.status);
@@ -52,11 +53,11 @@ function mountRing() {
     draw(use) {
       el.hidden = !use;
       if (!use) return;
-      const grade = use.percent >= 95 ? "full" : use.percent >= 85 ? "nearly full" : "";
-      el.classList.toggle("ck-warning", grade === "nearly full");
-      el.classList.toggle("ck-danger", grade === "full");
+      const grade = use.percent >= 95 ? LABELS.context_full : use.percent >= 85 ? LABELS.context_nearly_full : "";
+      el.classList.toggle("ck-warning", grade === LABELS.context_nearly_full);
+      el.classList.toggle("ck-danger", grade === LABELS.context_full);
       put(words, [`${use.percent} %`, grade].filter(Boolean).join(" · "));
-      el.ariaLabel = `Context ${grade || "used"}: ${use.percent} %, ${use.words}`;
+      el.ariaLabel = fill(LABELS.context, { ...use, grade: grade || LABELS.context_used });
       el.title = use.words;
       arcs[1]?.setAttribute("stroke-dasharray", `${use.percent} 100`);
     },

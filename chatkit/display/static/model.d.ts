@@ -1,24 +1,27 @@
-import type { Ack, Changes, Command, Countdown, Snapshot, Waiting } from "./wire.js";
-import type { openLine } from "./line.js";
+import type { openCommands } from "./commands.js";
+import type { mountComposer } from "./composer.js";
+import type { mountHeader } from "./header.js";
+import type { Ack, Changes, Command, Snapshot } from "./messages.js";
+import type { mountQueue } from "./queue.js";
+import type { mountScroll } from "./scroll.js";
 
-/** The kernel's state, its times by this browser's clock. */
-export interface State extends Omit<Snapshot, "retry" | "waiting"> {
-  retry: (Countdown & { until: number }) | null;
-  waiting: (Waiting & { since: number }) | null;
+/** The kernel's state. As it comes it has the kernel's clock; without it, its moments are by this browser's clock. */
+export interface State extends Omit<Snapshot, "now"> {
+  now?: number;
 }
 
-/** A message that is being changed: one that waits, by its id, or the last one that was asked. */
+/** A message that is being edited: a queued one, by its id, or the last prompt. */
 export interface Editing {
   id?: number;
   /** What was in the composer before. */
   before: string;
 }
 
-/** What one view leaves to the next: front ends draw views anew as they like. */
+/** What one view leaves to the next: front ends render views anew at any time. */
 export interface Ui {
-  /** Commands that nothing was heard of, by what they do. */
+  /** Commands that the kernel has not answered, by what they do. */
   asked: Partial<Record<string, Command>>;
-  /** The one of them that the message answers which is being told. */
+  /** The command that the current message answers. */
   answered?: Command | undefined;
   /** The kernel is gone. */
   gone?: boolean;
@@ -26,7 +29,7 @@ export interface Ui {
   focus?: string;
   /** The end of the wait that Retry now was pressed in. */
   hurried?: number;
-  /** Stop was pressed: empty, then what the kernel showed when it had heard of it. */
+  /** Stop was pressed: empty, then what the kernel showed when it had answered. */
   stopped?: string;
   draft?: string;
   caret?: [number, number];
@@ -53,4 +56,12 @@ export interface Place {
   el: HTMLElement;
 }
 
-export type Line = ReturnType<typeof openLine>;
+export type Commands = ReturnType<typeof openCommands>;
+
+/** The parts that only the view of a whole chat has. */
+export interface WholeChat {
+  mountHeader: typeof mountHeader;
+  mountScroll: typeof mountScroll;
+  mountQueue: typeof mountQueue;
+  mountComposer: typeof mountComposer;
+}

@@ -1,22 +1,23 @@
-// The messages that wait for their turn.
-import { button, make, put, show } from "./dom.js";
+// The queued messages.
+import { button, fill, make, put, show } from "./dom.js";
+import { LABELS } from "./labels.js";
 
-/** @import { QueuedMessage } from "./wire.js" */
-/** @import { Line, Model, State } from "./model.js" */
+/** @import { QueuedMessage } from "./messages.js" */
+/** @import { Commands, Model, State } from "./model.js" */
 
 /**
  * @param {Model} model
  * @param {HTMLElement} host
- * @param {Line} line
+ * @param {Commands} commands
  * @param {(message: QueuedMessage) => void} edit
  */
-export function mountQueue(model, host, line, edit) {
+export function mountQueue(model, host, commands, edit) {
   const box = host.appendChild(make("div", "ck-queue"));
   const count = make("div", "ck-count");
   const list = make("ol", "ck-list");
   /** @type {Map<number, ReturnType<typeof row>>} */
   const rows = new Map();
-  list.ariaLabel = "Messages that wait";
+  list.ariaLabel = LABELS.queued;
   box.append(count, list);
 
   /** @param {QueuedMessage} first */
@@ -27,9 +28,9 @@ export function mountQueue(model, host, line, edit) {
     const text = make("summary", "ck-line");
     const by = make("span", "ck-by");
     const id = first.id;
-    const promote = button("ck-promote", "Send next", () => line.ask({ do: "promote", id }));
-    const change = button("ck-change", "Edit", () => edit(message));
-    const remove = button("ck-delete", "Delete", () => line.ask({ do: "delete", id }));
+    const promote = button("ck-promote", LABELS.send_next, () => commands.send({ do: "promote", id }));
+    const change = button("ck-change", LABELS.edit, () => edit(message));
+    const remove = button("ck-delete", LABELS.delete, () => commands.send({ do: "delete", id }));
     text.dir = "auto";
     fold.append(text);
     const acts = make("span", "ck-acts");
@@ -42,7 +43,7 @@ export function mountQueue(model, host, line, edit) {
        * @param {State} state
        * @param {HTMLElement | null} heir
        */
-      draw(next, { offers }, heir) {
+      draw(next, { commands: available }, heir) {
         message = next;
         put(text, next.text);
         put(by, next.model ?? "");
@@ -52,7 +53,7 @@ export function mountQueue(model, host, line, edit) {
           ["edit", change],
           ["delete", remove],
         ])) {
-          show(b, offers.includes(what), heir);
+          show(b, available.includes(what), heir);
           b.ariaDisabled = String(Boolean(gone || (what !== "edit" && asked[what])));
           b.title = `${b.textContent}: ${next.text.slice(0, 80)}`;
         }
@@ -81,7 +82,7 @@ export function mountQueue(model, host, line, edit) {
         view.draw(message, state, heir);
       });
       box.hidden = !queue.length;
-      put(count, queue.length === 1 ? "1 message waits" : `${queue.length} messages wait`);
+      put(count, queue.length === 1 ? LABELS.one_queued : fill(LABELS.many_queued, { count: queue.length }));
       if (had < 0 || list.contains(document.activeElement)) return;
       const next = list.children[Math.min(had, queue.length - 1)];
       const same = next && [...next.querySelectorAll("button")].find((b) => b.className === held);

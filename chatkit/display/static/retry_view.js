@@ -1,27 +1,26 @@
 // The countdown of chatkit.retry.
-import { mountBar } from "./callout.js";
-import { make } from "./dom.js";
+import { mountBar } from "./bar.js";
+import { openCommands } from "./commands.js";
 import { mountFocus } from "./focus.js";
-import { openLine } from "./line.js";
-import { live } from "./mounting.js";
+import { live, makeRoot } from "./mounting.js";
 import { follow } from "./state.js";
+import { STYLE } from "./style.js";
 
 /** @import { Place } from "./model.js" */
 
 /** @param {Place} place */
 function render(place) {
   const { model, el } = place;
-  const root = make("div", "chatkit");
-  el.append(root);
-  const line = openLine(model, draw);
-  const bar = mountBar(model, root, line);
+  const root = makeRoot(el, "chatkit", STYLE);
+  const commands = openCommands(model, draw);
+  const bar = mountBar(model, root, commands);
   const focus = mountFocus(model, root);
 
   function draw() {
     bar.draw(model.get("snap"), /** @type {HTMLElement | null} */ (el.closest("[tabindex]")));
   }
 
-  return live(place, root, draw, focus.restore, [focus.remove, bar.remove, line.close]);
+  return live(place, root, draw, focus.restore, [focus, bar, commands]);
 }
 
 export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

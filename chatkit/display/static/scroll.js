@@ -1,5 +1,6 @@
-// The timeline's own scrolling: it follows the end while the reader is there.
+// The scrolling of a whole chat: it follows the end while the reader is there.
 import { button } from "./dom.js";
+import { LABELS } from "./labels.js";
 
 /** @import { Model } from "./model.js" */
 
@@ -21,7 +22,7 @@ export function mountScroll(model, scroller, content, whole) {
   let wanted = ui.scroll;
   let last = 0;
   let settling = 0;
-  const latest = button("ck-latest", "↓ Latest", () => {
+  const latest = button("ck-latest", LABELS.latest, () => {
     goToEnd();
     scroller.focus({ preventScroll: true });
   });
@@ -89,6 +90,10 @@ export function mountScroll(model, scroller, content, whole) {
   });
   // a fold that a reader opens at the end stays in sight
   content.addEventListener("click", ({ target }) => /** @type {Element} */ (target).closest("summary") && hold(false));
+  scroller.tabIndex = 0;
+  scroller.role = "log";
+  scroller.ariaLive = "off";
+  scroller.ariaLabel = LABELS.conversation;
   hold(following);
   return { remove: () => observer.disconnect() };
 }

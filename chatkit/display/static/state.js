@@ -1,6 +1,6 @@
-// The model's half of a view: the state that the kernel tells, in full or by its changes.
+// The state of a view, which the kernel sends in full or by its changes.
 
-/** @import { Changes, Command, Snapshot } from "./wire.js" */
+/** @import { Changes, Command, Facts } from "./messages.js" */
 /** @import { Model, State, Ui } from "./model.js" */
 
 /**
@@ -26,25 +26,28 @@ export function reduce(state, m) {
     if (!blocks[i]) return null;
     blocks[i] = { ...blocks[i], o: false };
   }
-  return timed({ ...state, ...m.set, r: m.r, blocks });
+  return { ...state, ...(m.now ? timed(m.set ?? {}, m.now) : m.set), r: m.r, blocks };
 }
 
 /**
- * With its times by this browser's clock, counted from the moment that they were heard of.
- * @param {Snapshot | State} state
- * @returns {State}
+ * Facts with their moments by this browser's clock, counted from the moment at which they came.
+ * @template {Partial<Facts>} T
+ * @param {T} facts
+ * @param {number} now the kernel's clock
+ * @returns {T}
  */
-function timed({ retry, waiting, ...rest }) {
-  const now = performance.now();
+function timed(facts, now) {
+  const shift = performance.now() - now;
+  const { retry, waiting } = facts;
   return {
-    ...rest,
-    retry: retry && { until: now + retry.left, ...retry },
-    waiting: waiting && { since: now - waiting.age, ...waiting },
+    ...facts,
+    ...(retry && { retry: { ...retry, until: retry.until + shift } }),
+    ...(waiting && { waiting: { since: waiting.since + shift } }),
   };
 }
 
 /**
- * Tell the kernel; false where it is gone.
+ * Send a command to the kernel; false where the kernel is gone.
  * @param {Model} model
  * @param {Command} command
  */
@@ -66,9 +69,9 @@ export function follow(model) {
   /** @type {Ui} */
   const ui = { asked: {} };
   const settle = () => {
-    const { retry, waiting } = model.get("snap");
+    const { now, ...state } = model.get("snap");
     asked = ui.gone = false;
-    if ((retry && !retry.until) || (waiting && waiting.since === undefined)) model.set("snap", timed(model.get("snap")));
+    if (now !== undefined) model.set("snap", timed(state, now));
   };
   // what a view leaves to the next one: front ends draw them anew as they like
   model.set("ui", ui);

@@ -3,7 +3,7 @@ import { make } from "./dom.js";
 import { mountCopying } from "./copying.js";
 import { setHtml } from "./html.js";
 
-/** @import { Block } from "./wire.js" */
+/** @import { Block } from "./messages.js" */
 
 /** Blocks on a page: what comes into sight at once is laid out at once. */
 const PAGE = 5;

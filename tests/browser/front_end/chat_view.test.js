@@ -6,13 +6,13 @@ import { freshPage, html, layOut, modelOf, mount, pass, shown, start, timers, wa
 beforeEach(freshPage);
 
 const OFFERS = ["stop", "retry", "again", "send", "queue", "replace", "promote", "edit", "delete"];
-const IDLE = { over: true, doing: "", offers: OFFERS };
+const IDLE = { over: true, doing: "", commands: OFFERS };
 const QUEUE = [
   { id: 7, text: "first" },
   { id: 8, text: "second", model: "gpt" },
   { id: 9, text: "third" },
 ];
-const GONE = "The kernel is gone. What was said stays here; run the cell again to go on.";
+const GONE = "The kernel is gone. The text stays here; run the cell again to continue.";
 
 test("the head tells title, model and status", () => {
   const { model, find } = start(chat, { title: "Backoff", label: "demo", status: "answering" });
@@ -69,7 +69,7 @@ test("an error says what to do, and Try again is there when it is offered", () =
   assert.deepEqual(model.sent, [{ do: "again" }]);
   model.hear({ ack: "again", refused: "not now" });
   assert.equal(find(".ck-hint").textContent, "not now");
-  model.hear({ r: 1, set: { offers: ["send"] } });
+  model.hear({ r: 1, set: { commands: ["send"] } });
   assert.equal(button("Try again"), undefined);
   assert.equal(document.activeElement, find("textarea"));
   model.hear({ r: 2, set: { error: null } });
@@ -77,8 +77,8 @@ test("an error says what to do, and Try again is there when it is offered", () =
 });
 
 test("messages that wait are listed in their order, with what may be done with them", () => {
-  const { model, find, all } = start(chat, { offers: OFFERS, queue: QUEUE });
-  assert.equal(find(".ck-count").textContent, "3 messages wait");
+  const { model, find, all } = start(chat, { commands: OFFERS, queue: QUEUE });
+  assert.equal(find(".ck-count").textContent, "3 messages are queued");
   const rows = () => all(".ck-queued").map((row) => row.textContent);
   assert.deepEqual(rows(), ["firstSend nextEditDelete", "secondgptSend nextEditDelete", "thirdSend nextEditDelete"]);
   const [, second] = all(".ck-queued");
@@ -87,7 +87,7 @@ test("messages that wait are listed in their order, with what may be done with t
   assert.deepEqual(rows(), ["secondgptSend nextEditDelete", "changedSend nextEditDelete"]);
   assert.equal(all(".ck-queued")[0], second);
   assert.equal(second.querySelector("details").open, true);
-  model.hear({ r: 2, set: { queue: [QUEUE[0]], offers: ["delete"] } });
+  model.hear({ r: 2, set: { queue: [QUEUE[0]], commands: ["delete"] } });
   assert.deepEqual(
     [
       find(".ck-count").textContent,
@@ -95,14 +95,14 @@ test("messages that wait are listed in their order, with what may be done with t
         .filter(shown)
         .map((b) => b.textContent),
     ],
-    ["1 message waits", ["Delete"]],
+    ["1 message is queued", ["Delete"]],
   );
   model.hear({ r: 3, set: { queue: [] } });
   assert.equal(shown(find(".ck-queue")), false);
 });
 
 test("a message that waits goes first or goes away, once", () => {
-  const { model, all } = start(chat, { offers: OFFERS, queue: QUEUE });
+  const { model, all } = start(chat, { commands: OFFERS, queue: QUEUE });
   const press = (row, name) => all(".ck-queued")[row].querySelector(name).click();
   press(2, ".ck-promote");
   press(2, ".ck-promote");
@@ -118,7 +118,7 @@ test("a message that waits goes first or goes away, once", () => {
 });
 
 test("the focus stays in the queue while there is one, and goes to the composer then", () => {
-  const { model, find, all } = start(chat, { offers: OFFERS, queue: QUEUE });
+  const { model, find, all } = start(chat, { commands: OFFERS, queue: QUEUE });
   all(".ck-delete")[1].focus();
   model.hear({ r: 1, set: { queue: [QUEUE[0], QUEUE[2]] } });
   assert.equal(document.activeElement, all(".ck-delete")[1]);
@@ -143,7 +143,7 @@ test("when the kernel is gone the view says so once, and nothing in it acts", ()
 
 test("a view of a chat that is taken down leaves no listener, no timer and no watcher", () => {
   const model = modelOf(chat, {
-    offers: OFFERS,
+    commands: OFFERS,
     queue: QUEUE,
     retry: { left: 9000, why: "" },
     waiting: { age: 0 },
@@ -177,7 +177,7 @@ test("what a kernel says of a chat is text, never HTML", () => {
     queue: [{ id: 1, text: evil, model: evil }],
     error: { title: evil, advice: evil, about: evil, detail: evil },
     retry: { left: 9000, why: evil, about: evil, detail: evil },
-    offers: ["send"],
+    commands: ["send"],
     blocked: evil,
     last: evil,
   });

@@ -6,7 +6,7 @@ import { freshPage, layOut, modelOf, mount, pass, press, shown, start, timers, w
 beforeEach(freshPage);
 
 const OFFERS = ["stop", "retry", "send", "queue", "replace", "promote", "edit", "delete"];
-const IDLE = { over: true, doing: "", offers: OFFERS, last: "What I asked" };
+const IDLE = { over: true, doing: "", commands: OFFERS, last: "What I asked" };
 const box = ({ find }) => find("textarea");
 const note = ({ find }) => (shown(find(".ck-note")) ? find(".ck-note").textContent : "");
 
@@ -65,11 +65,11 @@ test("what was written after the sending stays", () => {
 });
 
 test("a kernel that is busy is said to be, and Stop keeps its own answer", () => {
-  const view = start(chat, { offers: OFFERS });
+  const view = start(chat, { commands: OFFERS });
   write(box(view), "Hello");
   view.button("Queue").click();
   pass(1000);
-  assert.equal(view.find(".ck-hint").textContent, "the kernel is busy: it hears this when its cell is done");
+  assert.equal(view.find(".ck-hint").textContent, "The kernel is busy: it handles this when the running cell has ended.");
   view.button("Stop").click();
   view.model.hear({ ack: "stop" });
   assert.equal(box(view).value, "Hello");
@@ -78,7 +78,7 @@ test("a kernel that is busy is said to be, and Stop keeps its own answer", () =>
 });
 
 test("where nothing can be sent the reason is said, and typing stays possible", () => {
-  const view = start(chat, { offers: ["stop", "send"], blocked: "The answer is still coming." });
+  const view = start(chat, { commands: ["stop", "send"], blocked: "The answer is still coming." });
   write(box(view), "Hello");
   press(box(view), "Enter");
   assert.deepEqual(
@@ -93,19 +93,19 @@ test("where nothing can be sent the reason is said, and typing stays possible", 
 });
 
 test("where messages can wait they are sent while an answer comes", () => {
-  const view = start(chat, { offers: OFFERS, blocked: "The answer is still coming." });
+  const view = start(chat, { commands: OFFERS, blocked: "The answer is still coming." });
   write(box(view), "Next");
   view.button("Queue").click();
   assert.deepEqual([view.model.sent, note(view)], [[{ do: "send", text: "Next" }], ""]);
 });
 
 test("where nothing can ever be sent there is no composer", () => {
-  const view = start(chat, { offers: ["stop"] });
+  const view = start(chat, { commands: ["stop"] });
   assert.equal(shown(view.find(".ck-composer")), false);
 });
 
 test("Escape stops a turn, once, and does nothing where none runs", () => {
-  const view = start(chat, { offers: OFFERS });
+  const view = start(chat, { commands: OFFERS });
   press(box(view), "Escape");
   press(box(view), "Escape");
   assert.deepEqual(view.model.sent, [{ do: "stop" }]);
@@ -130,7 +130,7 @@ test("Up in an empty composer edits the last message, Escape gives up, Enter rep
 });
 
 test("Up recalls the text alone where it can't be replaced, and is an arrow where something is written", () => {
-  const view = start(chat, { ...IDLE, offers: ["send"] });
+  const view = start(chat, { ...IDLE, commands: ["send"] });
   press(box(view), "ArrowUp");
   assert.deepEqual([box(view).value, note(view)], ["What I asked", ""]);
   assert.equal(press(box(view), "ArrowUp").defaultPrevented, false);
@@ -140,7 +140,7 @@ test("Up recalls the text alone where it can't be replaced, and is an arrow wher
 
 test("a message that waits is changed in the composer, and the draft that was there comes back", () => {
   const view = start(chat, {
-    offers: OFFERS,
+    commands: OFFERS,
     queue: [
       { id: 7, text: "first" },
       { id: 8, text: "second" },
@@ -148,7 +148,7 @@ test("a message that waits is changed in the composer, and the draft that was th
   });
   write(box(view), "my draft");
   view.all(".ck-change")[0].click();
-  assert.deepEqual([box(view).value, note(view), document.activeElement], ["first", "Editing a message that waits", box(view)]);
+  assert.deepEqual([box(view).value, note(view), document.activeElement], ["first", "Editing a queued message", box(view)]);
   view.all(".ck-change")[1].click();
   write(box(view), "second, changed");
   press(box(view), "Enter");
@@ -161,7 +161,7 @@ test("a message that waits is changed in the composer, and the draft that was th
 });
 
 test("a message that waits no more can't be changed: what was written stays as a draft", () => {
-  const view = start(chat, { offers: OFFERS, queue: [{ id: 7, text: "first" }] });
+  const view = start(chat, { commands: OFFERS, queue: [{ id: 7, text: "first" }] });
   view.all(".ck-change")[0].click();
   write(box(view), "first, changed");
   view.model.hear({ r: 1, set: { queue: [] } });
@@ -169,12 +169,12 @@ test("a message that waits no more can't be changed: what was written stays as a
 });
 
 test("a change that is refused can be tried again", () => {
-  const view = start(chat, { offers: OFFERS, queue: [{ id: 7, text: "first" }] });
+  const view = start(chat, { commands: OFFERS, queue: [{ id: 7, text: "first" }] });
   view.all(".ck-change")[0].click();
   write(box(view), "x");
   press(box(view), "Enter");
   view.model.hear({ ack: "edit", refused: "no" });
-  assert.deepEqual([box(view).value, note(view)], ["x", "Editing a message that waits"]);
+  assert.deepEqual([box(view).value, note(view)], ["x", "Editing a queued message"]);
 });
 
 test("draft, place of the cursor, focus and what is edited outlive the view", () => {
@@ -190,7 +190,7 @@ test("draft, place of the cursor, focus and what is edited outlive the view", ()
   assert.equal(document.activeElement, box(second));
   assert.deepEqual(
     [box(second).value, note(second), box(second).selectionStart, box(second).selectionEnd],
-    ["first, changed", "Editing a message that waits", 2, 5],
+    ["first, changed", "Editing a queued message", 2, 5],
   );
 });
 

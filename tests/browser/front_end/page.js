@@ -4,6 +4,22 @@ import { Window } from "happy-dom";
 
 const NAMES = ["document", "Element", "CharacterData", "Event", "KeyboardEvent", "MouseEvent"];
 
+/** The kernel's clock, in milliseconds: it never moves here. */
+const KERNEL = 5_000_000;
+
+/** Facts as the kernel sends them: what is left of a wait, and the age of another, as moments of its clock. */
+export function byKernel({ retry, waiting, ...facts }) {
+  const moments = {};
+  if (retry !== undefined) moments.retry = retry && (({ left, ...rest }) => ({ until: KERNEL + left, ...rest }))(retry);
+  if (waiting !== undefined) moments.waiting = waiting && { since: KERNEL - waiting.age };
+  return { ...facts, ...moments };
+}
+
+/** A whole state as the kernel sends it. */
+export const snapshot = (facts = {}) => ({ ...byKernel({ ...FACTS, ...facts }), r: 0, blocks: [], now: KERNEL, ...pick(facts, "r", "blocks") });
+
+const pick = (from, ...names) => Object.fromEntries(names.filter((n) => n in from).map((n) => [n, from[n]]));
+
 export class Model {
   /** @param {object} snap */
   constructor(snap) {
@@ -34,7 +50,8 @@ export class Model {
   }
   /** A custom message of the kernel. */
   hear(message) {
-    this.tell("msg:custom", message);
+    const { set } = message;
+    this.tell("msg:custom", set?.retry || set?.waiting ? { ...message, now: KERNEL, set: byKernel(set) } : message);
   }
   /** The kernel goes, as a front end tells it. */
   lose() {
@@ -72,7 +89,7 @@ export const FACTS = {
   status: "",
   context: null,
   queue: [],
-  offers: ["stop", "retry"],
+  commands: ["stop", "retry"],
   blocked: "",
   last: null,
 };
@@ -116,7 +133,7 @@ export const watched = () => Observer.all.size;
 
 /** A model that the kernel has told these facts. */
 export function modelOf(view, facts = {}) {
-  const model = new Model({ ...FACTS, r: 0, blocks: [], ...facts });
+  const model = new Model(snapshot(facts));
   view.initialize({ model });
   return model;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { follow, reduce } from "../../../chatkit/display/static/state.js";
-import { FACTS, Model, freshPage, html, pass } from "./page.js";
+import { FACTS, snapshot, Model, freshPage, html, pass } from "./page.js";
 
 beforeEach(freshPage);
 
@@ -83,7 +83,7 @@ test("a gap that nobody can be asked about is asked about again when the kernel 
 
 test("times are kept by this browser's clock, from the moment that they were heard of", () => {
   pass(70_000);
-  const model = new Model({ ...FACTS, r: 0, blocks: [], waiting: { age: 4000 } });
+  const model = new Model(snapshot({ waiting: { age: 4000 } }));
   follow(model);
   assert.equal(model.get("snap").waiting.since, 66_000);
   pass(1000);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import again from "../../../chatkit/display/static/again_view.js";
 import retrying from "../../../chatkit/display/static/retry_view.js";
 import turn from "../../../chatkit/display/static/turn_view.js";
 import { freshPage, html, layOut, modelOf, mount, pass, shown, start, timers, watched } from "./page.js";
@@ -9,8 +8,10 @@ beforeEach(freshPage);
 
 const WHY = "(attempt 3 failed: anthropic is overloaded)";
 const RETRY = { left: 3500, why: WHY, about: "The provider is overloaded · anthropic · HTTP 529", detail: "Overloaded" };
-const GONE = "The kernel is gone. What was said stays here; run the cell again to go on.";
-const BUSY = "the kernel is busy: interrupt it (■) to stop";
+const GONE = "The kernel is gone. The text stays here; run the cell again to continue.";
+const BUSY = "The kernel is busy: interrupt it (■) to stop.";
+/** What stays below a turn that failed. */
+const AGAIN = { label: "", doing: "", over: true, commands: ["again"], error: { title: "", advice: "" } };
 
 for (const [name, view] of Object.entries({ turn, retrying })) {
   test(`${name}: the countdown is rounded up, ticks every second, and says now at its end`, () => {
@@ -62,7 +63,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
   });
 
   test(`${name}: a click that is not answered within a second says how to stop, and is sent once`, () => {
-    const { model, find, button } = start(view, { offers: ["stop"] });
+    const { model, find, button } = start(view, { commands: ["stop"] });
     button("Stop").click();
     assert.equal(find(".ck-doing").textContent, "stopping…");
     pass(999);
@@ -92,7 +93,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
   });
 
   test(`${name}: nothing is offered that the kernel doesn't offer`, () => {
-    const { all } = start(view, { retry: RETRY, offers: [] });
+    const { all } = start(view, { retry: RETRY, commands: [] });
     assert.deepEqual(all("button").filter(shown), []);
   });
 
@@ -113,7 +114,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     assert.equal(wait.textContent, text);
   });
 
-  test(`${name}: when the kernel is gone the view says so, offers nothing, and doesn't count on`, () => {
+  test(`${name}: when the kernel is gone the view says so, commands nothing, and doesn't count on`, () => {
     const { model, find, all } = start(view, { retry: RETRY });
     model.lose();
     model.lose();
@@ -212,8 +213,8 @@ test("news is said once, not with every message", () => {
   news.textContent = "read";
   model.hear({ r: 1, put: [[0, html("a")]] });
   assert.equal(news.textContent, "read");
-  model.hear({ r: 2, set: { news: "The reply goes on." } });
-  assert.equal(news.textContent, "The reply goes on.");
+  model.hear({ r: 2, set: { news: "The reply continues." } });
+  assert.equal(news.textContent, "The reply continues.");
 });
 
 test("the text is no live region, and is busy while it grows", () => {
@@ -275,12 +276,14 @@ test("text that looks like HTML is text in every place but the timeline", () => 
 });
 
 test("Try again is sent, a refusal is said, and it can be pressed again", () => {
-  const { model, find, button } = start(again, { offers: [] });
+  const { model, find, button } = start(turn, AGAIN);
   button("Try again").click();
   button("Try again").click();
   assert.deepEqual(model.sent, [{ do: "again" }]);
   model.hear({ ack: "again", refused: "the chat is answering" });
-  assert.deepEqual([find(".ck-hint").role, find(".ck-hint").textContent], ["status", "the chat is answering"]);
+  assert.deepEqual([find(".ck-news").role, find(".ck-news").textContent], ["status", "the chat is answering"]);
+  assert.equal(find(".ck-hint").textContent, "the chat is answering");
+  assert.equal(shown(find(".ck-bar")), false);
   button("Try again").click();
   assert.deepEqual([model.sent.length, find(".ck-hint").textContent], [2, ""]);
   model.hear({ ack: "again" });
@@ -288,12 +291,12 @@ test("Try again is sent, a refusal is said, and it can be pressed again", () => 
 });
 
 test("Try again says when the kernel is busy, and when it is gone", () => {
-  const { model, find, button, remove } = start(again);
+  const { model, find, button, remove } = start(turn, AGAIN);
   button("Try again").click();
   pass(1000);
-  assert.equal(find(".ck-hint").textContent, "the kernel is busy: it hears this when its cell is done");
+  assert.equal(find(".ck-hint").textContent, "The kernel is busy: it handles this when the running cell has ended.");
   model.lose();
-  assert.deepEqual([find(".ck-hint").textContent, button("Try again").ariaDisabled], [GONE, "true"]);
+  assert.deepEqual([find(".ck-doing").textContent, button("Try again").ariaDisabled], [GONE, "true"]);
   button("Try again").click();
   remove();
   pass(0);

@@ -1,8 +1,8 @@
-// The bar: what is going on, the countdown of a wait, Retry now and Stop; and the news that a screen reader says.
-import { button, detailsIn, make, put, show } from "./dom.js";
-import { GONE } from "./line.js";
+// The bar: what is going on, the countdown of a wait, Retry now and Stop; and the news that a screen reader announces.
+import { button, detailsIn, fill, make, put, show } from "./dom.js";
+import { LABELS } from "./labels.js";
 
-/** @import { Line, Model, State } from "./model.js" */
+/** @import { Commands, Model, State } from "./model.js" */
 
 /** Milliseconds after which an answer is slower than usual. */
 const SLOW = 15000;
@@ -11,9 +11,9 @@ const SLOW = 15000;
  * The bar in `host`; gives what draws a state, and what takes the bar down.
  * @param {Model} model
  * @param {HTMLElement} host
- * @param {Line} line
+ * @param {Commands} commands
  */
-export function mountBar(model, host, line) {
+export function mountBar(model, host, commands) {
   const ui = model.get("ui");
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -24,7 +24,7 @@ export function mountBar(model, host, line) {
   const row = make("div", "ck-row");
   const label = make("span", "ck-label");
   const doing = make("span", "ck-doing");
-  const slow = make("span", "ck-slow", "slower than usual");
+  const slow = make("span", "ck-slow", LABELS.slow);
   const wait = make("span", "ck-wait");
   const when = make("span", "ck-when");
   const why = make("span", "ck-why");
@@ -33,18 +33,19 @@ export function mountBar(model, host, line) {
   const about = make("span", "ck-about");
   const hint = make("div", "ck-hint");
   const news = make("span", "ck-news");
-  const retry = button("ck-retry", "Retry now", () => {
+  const retry = button("ck-retry", LABELS.retry_now, () => {
     ui.hurried = state.retry?.until;
-    line.ask({ do: "retry" });
+    commands.send({ do: "retry" });
   });
-  const stop = button("ck-stop", "Stop", () => {
+  const stop = button("ck-stop", LABELS.stop, () => {
     ui.stopped = "";
-    line.ask({ do: "stop" });
+    commands.send({ do: "stop" });
   });
   // read out once when it begins (news), not every second
   wait.ariaHidden = "true";
   news.role = "status";
-  wait.append("Retrying ", when, "… ", why);
+  const [beforeWhen = "", afterWhen = ""] = LABELS.retrying.split("{when}");
+  wait.append(beforeWhen, when, `${afterWhen} `, why);
   buttons.append(retry, stop);
   row.append(label, doing, slow, wait, buttons);
   more.append(about);
@@ -55,7 +56,7 @@ export function mountBar(model, host, line) {
   /** Stop was pressed, and the kernel hasn't said what came of it. */
   function stopping() {
     const seen = `${state.doing} ${state.status}`;
-    if (ui.stopped === "" && !ui.asked.stop) ui.stopped = line.hint ? undefined : seen;
+    if (ui.stopped === "" && !ui.asked.stop) ui.stopped = commands.hint ? undefined : seen;
     if (state.over || ui.gone || (ui.stopped && ui.stopped !== seen)) ui.stopped = undefined;
     return ui.stopped !== undefined;
   }
@@ -68,7 +69,7 @@ export function mountBar(model, host, line) {
     if (again) {
       const left = ui.hurried === again.until ? 0 : again.until - now;
       const seconds = Math.max(0, Math.ceil(left / 1000));
-      when.textContent = seconds ? `in ${seconds}s` : "now";
+      when.textContent = seconds ? fill(LABELS.in_seconds, { seconds }) : LABELS.now;
       retry.ariaDisabled = String(!seconds);
       if (seconds) next = left - (seconds - 1) * 1000;
     }
@@ -90,27 +91,28 @@ export function mountBar(model, host, line) {
    * @param {HTMLElement | null} [heir] where the focus goes when there is nothing left to press
    */
   function draw(next, heir) {
-    if (next.retry && next.retry.until !== state?.retry?.until && state) line.hint = "";
+    if (next.retry && next.retry.until !== state?.retry?.until && state) commands.hint = "";
     state = next;
     const stopped = stopping();
     const waiting = Boolean(next.retry) && !stopped && !ui.gone;
     bar.classList.toggle("ck-waiting", waiting);
+    bar.hidden = next.over && !next.label && !ui.gone;
     put(label, next.label);
-    put(doing, ui.gone ? GONE : stopped ? "stopping…" : next.doing);
+    put(doing, ui.gone ? LABELS.kernel_gone : stopped ? LABELS.stopping : next.doing);
     show(wait, waiting);
     show(label, !waiting && !ui.gone);
     show(doing, !waiting);
-    const mayStop = !next.over && !ui.gone && next.offers.includes("stop");
+    const mayStop = !next.over && !ui.gone && next.commands.includes("stop");
     show(stop, mayStop, heir);
-    show(retry, waiting && next.offers.includes("retry"), mayStop ? stop : heir);
+    show(retry, waiting && next.commands.includes("retry"), mayStop ? stop : heir);
     stop.ariaDisabled = String(stopped);
     show(more, waiting);
     put(why, next.retry?.why ?? "");
     put(about, next.retry?.about ?? "");
     setDetail(next.retry?.detail);
-    put(hint, line.hint);
-    hint.hidden = !line.hint;
-    const words = ui.gone ? GONE : line.hint || next.news;
+    put(hint, commands.hint);
+    hint.hidden = !commands.hint;
+    const words = ui.gone ? LABELS.kernel_gone : commands.hint || next.news;
     if (words !== told) say((told = words));
     tick();
   }

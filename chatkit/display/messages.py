@@ -1,7 +1,8 @@
-"""What crosses between the kernel and a view in the browser: the shapes of both directions, and nothing else.
+"""The messages between the kernel and a view in the browser: their shapes in both directions, and nothing else.
 
-The browser's types are generated from these (``static/wire.d.ts``), and the ES modules are checked against them.
-Times go over as milliseconds that are left or have passed: the browser's clock and the kernel's differ.
+The browser's types are generated from these (``static/messages.d.ts``), and the ES modules are checked against them.
+Moments are milliseconds of the kernel's monotonic clock, and a message that has one also has the kernel's `now`: the
+browser's clock and the kernel's differ.
 """
 
 from __future__ import annotations
@@ -10,32 +11,32 @@ from typing import Any, Literal
 
 import msgspec
 
-Offer = Literal["stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit"]
-"""What the person may ask for here: a view shows no button for anything else.
+CommandName = Literal["stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit"]
+"""A command that a view may offer: it shows no button for any other.
 
-``replace`` asks the last question anew with another text; ``queue`` sends while a turn runs; ``promote``, ``delete`` and
-``edit`` act on a message that waits.
+``replace`` asks the last prompt anew with another text; ``queue`` sends while a turn runs; ``promote``, ``delete`` and
+``edit`` act on a queued message.
 """
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A value on the wire. What a new field is by default goes unsaid."""
+    """A value in a message; a field at its default is left out."""
 
 
 class Block(_Shape, frozen=True, kw_only=True):
-    """One piece of the timeline.
+    """One block of the timeline.
 
     Attributes
     ----------
     k : str
-        ``html``: a piece that stands for itself. ``fold`` and ``user``: a container for the blocks of depth 1 that follow;
-        a fold is a ``details`` whose summary is `t`, a user block is what the person said.
+        ``html``: the block is its HTML. ``fold`` and ``user``: a container for the blocks of depth 1 that follow; a fold
+        is a ``details`` element with `t` as its summary, a user block is a prompt.
     t : str
-        HTML of chatkit's own renderer: escaped, and it loads nothing.
+        HTML of chatkit's own renderer: escaped, and without anything to load.
     d : int
-        1 in the last block of depth 0.
+        Depth: 0 for a block of its own, 1 for a block within the last container.
     o : bool
-        It still grows.
+        Open: the block may still grow, so its code isn't final and has no copy button.
     """
 
     k: Literal["html", "fold", "user"]
@@ -49,44 +50,30 @@ class Countdown(_Shape, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    left : int
-        Milliseconds that are left of it.
+    until : int
+        The moment at which it ends.
     why : str
         "(attempt 3 failed: anthropic is overloaded)"
     about : str
-        Cause in words, provider and status: "The provider is overloaded · anthropic · HTTP 529".
+        Cause, provider and status: "The provider is overloaded · anthropic · HTTP 529".
     detail : str
         The provider's own words.
     """
 
-    left: int
+    until: int
     why: str
     about: str = ""
     detail: str = ""
 
 
 class Waiting(_Shape, frozen=True, kw_only=True):
-    """An answer was asked for and hasn't begun.
+    """An answer was asked for and hasn't begun; `since` is the moment at which the wait for it began."""
 
-    Attributes
-    ----------
-    age : int
-        Milliseconds since it was asked for.
-    """
-
-    age: int
+    since: int
 
 
-class Failure(_Shape, frozen=True, kw_only=True):
-    """Why the last turn gave no answer.
-
-    Attributes
-    ----------
-    title, advice : str
-        What went wrong, and what to do.
-    about, detail : str
-        As in `Countdown`.
-    """
+class FailureCard(_Shape, frozen=True, kw_only=True):
+    """Why the last turn gave no answer: what went wrong, what to do, and the rest as in `Countdown`."""
 
     title: str
     advice: str
@@ -95,14 +82,7 @@ class Failure(_Shape, frozen=True, kw_only=True):
 
 
 class ContextUse(_Shape, frozen=True, kw_only=True):
-    """How much of the model's context window the chat takes up.
-
-    Attributes
-    ----------
-    percent : int
-    words : str
-        "12,300 of 200,000 tokens"
-    """
+    """How much of the model's context window the chat takes up, in words too: "12,300 of 200,000 tokens"."""
 
     percent: int
     words: str
@@ -122,27 +102,28 @@ class Facts(_Shape, frozen=True, kw_only=True, omit_defaults=False):
     Attributes
     ----------
     label : str
-        The model's label, or the name of what is retried.
+        The model's label, or the name of the function that is retried.
     doing : str
         What is going on: "writing…".
     news : str
-        What a screen reader says, once.
+        What a screen reader announces, once.
     over : bool
         Nothing runs.
     retry, waiting, error
-        The wait that lasts; the answer that hasn't begun; why there was none.
+        The wait before another attempt; the wait for an answer's first words; why there was no answer.
     title : str
-        The chat's.
+        The chat's title.
     status : str
-        In a word or two: "ready", "answering".
+        The chat's status in words: "ready", "answering".
     context : ContextUse or None
-        None where nobody knows.
+        None where it isn't known.
     queue : tuple of QueuedMessage
-    offers : tuple of str
+    commands : tuple of str
+        The commands that the view offers.
     blocked : str
-        Why nothing can be sent just now; empty where it can.
+        Why nothing can be sent now; empty where it can.
     last : str or None
-        The text of the person's last message.
+        The text of the last prompt.
     """
 
     label: str = ""
@@ -151,12 +132,12 @@ class Facts(_Shape, frozen=True, kw_only=True, omit_defaults=False):
     over: bool = False
     retry: Countdown | None = None
     waiting: Waiting | None = None
-    error: Failure | None = None
+    error: FailureCard | None = None
     title: str = ""
     status: str = ""
     context: ContextUse | None = None
     queue: tuple[QueuedMessage, ...] = ()
-    offers: tuple[Offer, ...] = ()
+    commands: tuple[CommandName, ...] = ()
     blocked: str = ""
     last: str | None = None
 
@@ -168,10 +149,13 @@ class Snapshot(Facts, frozen=True, kw_only=True, omit_defaults=False):
     ----------
     r : int
         The number of the last message that it contains.
+    now : int
+        The kernel's clock.
     blocks : tuple of Block
     """
 
     r: int
+    now: int
     blocks: tuple[Block, ...]
 
 
@@ -182,6 +166,8 @@ class Changes(_Shape, frozen=True, kw_only=True):
     ----------
     r : int
         Its number.
+    now : int
+        The kernel's clock, where `set` has a moment.
     set : dict
         The facts that changed, as `Facts` has them.
     cut : int or None
@@ -189,12 +175,13 @@ class Changes(_Shape, frozen=True, kw_only=True):
     put : tuple of (int, Block)
         Blocks by their index.
     edit : tuple of (int, int, int, str)
-        Index of a block; where in its HTML, counted as JavaScript counts; how much goes there; what comes in its place.
+        The index of a block; a place in its HTML and a length, in JavaScript's units; what takes their place.
     done : tuple of int
         Blocks that have ceased to grow.
     """
 
     r: int
+    now: int = 0
     set: dict[str, Any] = {}
     cut: int | None = None
     put: tuple[tuple[int, Block], ...] = ()
@@ -203,22 +190,14 @@ class Changes(_Shape, frozen=True, kw_only=True):
 
 
 class Ack(_Shape, frozen=True, kw_only=True):
-    """A custom message: a command was heard.
-
-    Attributes
-    ----------
-    ack : str
-        Its ``do``.
-    refused : str
-        Why nothing came of it; empty where something did.
-    """
+    """A custom message: a command arrived. `ack` is its ``do``, `refused` says why it had no effect."""
 
     ack: str
     refused: str = ""
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
-    """What the person wants."""
+    """What a person asks of the kernel."""
 
 
 class Stop(_Command, frozen=True, kw_only=True, tag="stop"):
@@ -240,19 +219,19 @@ class Send(_Command, frozen=True, kw_only=True, tag="send"):
 
 
 class Replace(_Command, frozen=True, kw_only=True, tag="replace"):
-    """Ask this in place of the last question."""
+    """Ask this in place of the last prompt."""
 
     text: str
 
 
 class Promote(_Command, frozen=True, kw_only=True, tag="promote"):
-    """Let this queued message go first, and interrupt for it."""
+    """Let this queued message go first, and interrupt the turn for it."""
 
     id: int
 
 
 class Delete(_Command, frozen=True, kw_only=True, tag="delete"):
-    """Take this message out of the queue."""
+    """Remove this message from the queue."""
 
     id: int
 
@@ -265,11 +244,11 @@ class Edit(_Command, frozen=True, kw_only=True, tag="edit"):
 
 
 class Resync(_Command, frozen=True, kw_only=True, tag="resync"):
-    """A message was missed: tell the whole state."""
+    """A message was missed: send the whole state."""
 
 
 class Hides(_Command, frozen=True, kw_only=True, tag="hides"):
-    """This front end hides what is shown beside a living view for the times without one."""
+    """This front end hides a view's fallback output while the view is there."""
 
 
 Command = Stop | RetryNow | TryAgain | Send | Replace | Promote | Delete | Edit | Resync | Hides

@@ -1,6 +1,6 @@
-// Made from chatkit/display/wire.py by `python -m tests.typescript`.
+// Made from chatkit/display/messages.py by `python -m tests.typescript`.
 
-/** One piece of the timeline. */
+/** One block of the timeline. */
 export interface Block {
   k: "fold" | "html" | "user";
   t: string;
@@ -10,26 +10,26 @@ export interface Block {
 
 /** The wait before another attempt. */
 export interface Countdown {
-  left: number;
+  until: number;
   why: string;
   about?: string;
   detail?: string;
 }
 
-/** An answer was asked for and hasn't begun. */
+/** An answer was asked for and hasn't begun; `since` is the moment at which the wait for it began. */
 export interface Waiting {
-  age: number;
+  since: number;
 }
 
-/** Why the last turn gave no answer. */
-export interface Failure {
+/** Why the last turn gave no answer: what went wrong, what to do, and the rest as in `Countdown`. */
+export interface FailureCard {
   title: string;
   advice: string;
   about?: string;
   detail?: string;
 }
 
-/** How much of the model's context window the chat takes up. */
+/** How much of the model's context window the chat takes up, in words too: "12,300 of 200,000 tokens". */
 export interface ContextUse {
   percent: number;
   words: string;
@@ -50,12 +50,12 @@ export interface Facts {
   over: boolean;
   retry: Countdown | null;
   waiting: Waiting | null;
-  error: Failure | null;
+  error: FailureCard | null;
   title: string;
   status: string;
   context: ContextUse | null;
   queue: QueuedMessage[];
-  offers: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
+  commands: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
   blocked: string;
   last: string | null;
 }
@@ -68,21 +68,23 @@ export interface Snapshot {
   over: boolean;
   retry: Countdown | null;
   waiting: Waiting | null;
-  error: Failure | null;
+  error: FailureCard | null;
   title: string;
   status: string;
   context: ContextUse | null;
   queue: QueuedMessage[];
-  offers: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
+  commands: ("again" | "delete" | "edit" | "promote" | "queue" | "replace" | "retry" | "send" | "stop")[];
   blocked: string;
   last: string | null;
   r: number;
+  now: number;
   blocks: Block[];
 }
 
 /** A custom message: what brings a view from state ``r - 1`` to ``r``, in this order: `cut`, `put`, `edit`, `done`. */
 export interface Changes {
   r: number;
+  now?: number;
   set?: Partial<Facts>;
   cut?: number | null;
   put?: [number, Block][];
@@ -90,7 +92,7 @@ export interface Changes {
   done?: number[];
 }
 
-/** A custom message: a command was heard. */
+/** A custom message: a command arrived. `ack` is its ``do``, `refused` says why it had no effect. */
 export interface Ack {
   ack: string;
   refused?: string;
@@ -117,19 +119,19 @@ export interface Send {
   text: string;
 }
 
-/** Ask this in place of the last question. */
+/** Ask this in place of the last prompt. */
 export interface Replace {
   do: "replace";
   text: string;
 }
 
-/** Let this queued message go first, and interrupt for it. */
+/** Let this queued message go first, and interrupt the turn for it. */
 export interface Promote {
   do: "promote";
   id: number;
 }
 
-/** Take this message out of the queue. */
+/** Remove this message from the queue. */
 export interface Delete {
   do: "delete";
   id: number;
@@ -142,12 +144,12 @@ export interface Edit {
   text: string;
 }
 
-/** A message was missed: tell the whole state. */
+/** A message was missed: send the whole state. */
 export interface Resync {
   do: "resync";
 }
 
-/** This front end hides what is shown beside a living view for the times without one. */
+/** This front end hides a view's fallback output while the view is there. */
 export interface Hides {
   do: "hides";
 }

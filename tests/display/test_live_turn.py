@@ -1,4 +1,4 @@
-"""The live display, down to the messages of its comm and the outputs of its cell."""
+"""The live display of a turn and of a retry, down to the messages of its comm and the outputs of its cell."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chatkit import bridge
-from chatkit.display.beside import Keeping
-from chatkit.display.live import LiveChat, LiveRetry
-from chatkit.display.protocol import Display, TurnControls
-from chatkit.display.static_output import StaticChat, StaticRetry
+from chatkit.display.document import retry_document, turn_document
+from chatkit.display.messages import Block, CommandName, Facts
+from chatkit.display.opening import Commands, Display, StaticDisplay
+from chatkit.display.outputs import FallbackSchedule
+from chatkit.display.view import LiveRetry, LiveTurn
 from chatkit.display.widget import TurnView
-from chatkit.display.wire import Block
 from chatkit.errors import Busy
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Reasoning, Text, ToolCall
@@ -27,7 +28,9 @@ NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
 
 class Pressed:
-    """Controls that note what was pressed."""
+    """Commands that note what was pressed."""
+
+    available: tuple[CommandName, ...] = ("stop", "retry", "again")
 
     def __init__(self, refusal: str = "") -> None:
         self.log: list[str] = []
@@ -40,11 +43,17 @@ class Pressed:
     def retry_now(self) -> None:
         self.log.append("retry")
 
-    def try_again(self, show: Callable[[TurnControls], Display]) -> None:
+    def try_again(self, show: Callable[[Commands], Display] | None = None) -> None:
         if self._refusal:
             raise Busy(self._refusal)
         self.log.append("again")
-        self.shown.append(show(self))
+        if show is not None:
+            self.shown.append(show(self))
+
+    def _unavailable(self, *_: object) -> None:
+        raise AssertionError("a turn has no such command")
+
+    send = replace = promote = delete = edit = _unavailable
 
 
 def part(text: str, attempt: int = 1) -> MessagePart:
@@ -59,14 +68,14 @@ def message(text: str) -> Message:
     return Message(id=2, chat_id="c", role="assistant", parts=(Text(text=text),), created_at=NOW, stop_reason="end")
 
 
-def settle(display: LiveChat | LiveRetry) -> None:
+def settle(display: LiveTurn | LiveRetry) -> None:
     """Until everything that was applied is out."""
-    bridge.spawn(display._pump.drain()).result(5)
+    bridge.spawn(display.settled()).result(5)
 
 
-def live(model: str = "demo") -> tuple[LiveChat, Pressed]:
+def live(model: str = "demo") -> tuple[LiveTurn, Pressed]:
     pressed = Pressed()
-    return LiveChat(pressed, model=model, question="Why?"), pressed
+    return LiveTurn(pressed, model=model, prompt="Why?"), pressed
 
 
 def text_of(wires: list[Wire]) -> str:
@@ -74,7 +83,7 @@ def text_of(wires: list[Wire]) -> str:
     return re.sub(r"<[^>]*>", "", "".join(block["t"] for block in view_of(wires).front_end.state["blocks"])).strip()
 
 
-def feed(display: LiveChat | LiveRetry | StaticChat | StaticRetry, *events: Event) -> None:
+def feed(display: Display, *events: Event) -> None:
     for event in events:
         display.apply(event)
 
@@ -193,7 +202,7 @@ def test_static_output_is_byte_for_byte_what_the_live_display_freezes(
     wires: list[Wire], outputs: list[dict[str, Any]], events: list[Event]
 ) -> None:
     display, _ = live()
-    static = StaticChat(model="demo", question="Why?")
+    static = StaticDisplay(partial(turn_document, model="demo", prompt="Why?"))
     feed(display, *events)
     feed(static, *events)
     display.close()
@@ -228,13 +237,13 @@ def test_a_page_that_was_loaded_again_keeps_the_view_with_the_end_in_it(wires: l
     assert view.front_end.state["over"] is True
     assert text_of(wires) == "Hello\nRetried once, after 1 s: anthropic is overloaded"
     assert view.sent[-1][0] == "comm_msg"
-    display._view.close()
+    display.widget.close()
 
 
 def test_what_was_said_is_put_beside_the_widget_and_taken_away_when_it_is_withdrawn_and_when_all_is_over(
     wires: list[Wire], outputs: list[dict[str, Any]]
 ) -> None:
-    display = LiveChat(Pressed(), model="demo", question="Why?", keeping=Keeping(soon=0, pause=0))
+    display = LiveTurn(Pressed(), model="demo", prompt="Why?", schedule=FallbackSchedule(first=0, pause=0))
     feed(display, part("not yet: no front end said that it hides it"))
     settle(display)
     view_of(wires).click("hides")
@@ -272,7 +281,7 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
     assert (emptied["data"], emptied["transient"]) == ({}, offer["transient"])
     assert (set(shown["data"]) > {WIDGET}, shown["transient"]) == (True, failed["transient"])
     (second,) = pressed.shown
-    assert isinstance(second, LiveChat)
+    assert isinstance(second, LiveTurn)
     feed(second, part("Now it works."), message("Now it works."))
     second.close()
     assert outputs[-1]["data"]["text/plain"] == "[demo]\n\nNow it works."
@@ -280,7 +289,7 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
 
 
 def test_a_try_again_that_is_refused_says_why_and_stays(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
-    display = LiveChat(Pressed("a turn is running"), model="demo", question="Why?")
+    display = LiveTurn(Pressed("a turn is running"), model="demo", prompt="Why?")
     feed(display, ErrorEvent(message="demo is down", kind="server_error"))
     display.close()
     view_of(wires).click("again")
@@ -296,6 +305,7 @@ def test_retry_shows_nothing_before_the_first_wait_and_one_line_after_the_last(w
     display = LiveRetry(pressed, name="load")
     feed(display, retry(30, 1))
     settle(display)
+    assert outputs[0]["data"]["text/plain"] == "load: Retrying in 30 seconds (attempt 1 failed: anthropic is overloaded)"
     state = view_of(wires).front_end.state
     assert state["label"] == "load"
     assert 29_000 < state["retry"]["left"] <= 30_000
@@ -303,11 +313,11 @@ def test_retry_shows_nothing_before_the_first_wait_and_one_line_after_the_last(w
     assert pressed.log == ["retry"]
     display.close()
     assert outputs[-1]["data"]["text/plain"] == "load: Retried once, after 30 s: anthropic is overloaded"
-    static = StaticRetry(name="load")
+    static = StaticDisplay(partial(retry_document, name="load"))
     feed(static, retry(30, 1))
     static.close()
     assert outputs[-1]["data"] == outputs[-2]["data"]
-    StaticRetry(name="load").close()
+    StaticDisplay(partial(retry_document, name="load")).close()
     assert len(outputs) == 3
 
 
@@ -337,10 +347,10 @@ def test_the_state_is_told_in_words(wires: list[Wire], outputs: list[dict[str, A
 
 
 def test_a_state_that_is_asked_for_while_text_goes_out_fits_what_follows(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
-    view = TurnView(lambda command: None, {})
+    view = TurnView(lambda command: None, Facts())
     texts = ["word " * n for n in range(400)]
     with ThreadPoolExecutor(1) as other:
-        told = other.submit(lambda: [view.show([Block(k="html", t=text, o=True)], {}) for text in texts])
+        told = other.submit(lambda: [view.show([Block(k="html", t=text, o=True)], Facts()) for text in texts])
         while not told.done():
             view.send_state("snap")
     assert view_of(wires).front_end.state["blocks"][0]["t"] == texts[-1]

@@ -1,4 +1,4 @@
-"""What stays of a turn when it is over."""
+"""What stays of a turn, a chat or a retry, in all three forms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
-from chatkit.display.account import Account
-from chatkit.display.frozen import Finished, frozen_bundle, retry_bundle, transcript_bundle, unfinished_bundle
-from chatkit.display.wording import Wait, about, advice, cause, retries_line, status_words
+from chatkit.display.document import chat_document, retry_document, turn_document
+from chatkit.display.words import about, advice, cause, retries_line, status_words
+from chatkit.display.writers import bundle
 from chatkit.errors import KINDS
-from chatkit.events import ErrorEvent, MessagePart, Retry, Status, StatusWord
+from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status, StatusWord, TitleEvent
+from chatkit.fold import Transcript
 from chatkit.parts import File, Message, Part, Reasoning, Role, Source, StopReason, Text, ToolCall, ToolResult
 from tests.display.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, assert_visible, every_part, large
 from tests.display.markdown.test_parse import assert_markdown_is_harmless
@@ -32,17 +33,29 @@ def message(text: str, stop_reason: StopReason | None = "end") -> Message:
     return Message(id=2, chat_id="c", role="assistant", parts=(Text(text=text),), created_at=NOW, stop_reason=stop_reason)
 
 
-def finished(*events: Status | ErrorEvent | MessagePart | Retry | Message) -> Finished:
-    account = Account()
-    account.apply_all(list(events))
-    return account.finished(model="demo", question="Why?")
+def turn_bundle(*events: Event, **more: Any) -> dict[str, str]:
+    return bundle(turn_document(Transcript(events), **{"model": "demo", "prompt": "Why?"} | more))
+
+
+def parts_bundle(*parts: Part, error: ErrorEvent | None = None, **more: Any) -> dict[str, str]:
+    """The bundle of a turn that said these parts, and ended well unless an error follows."""
+    return turn_bundle(said("assistant", *parts), *([error] if error else []), **more)
+
+
+def chat_bundle(messages: list[Message], *, title: str = "", error: ErrorEvent | None = None, **more: Any) -> dict[str, str]:
+    chat = Transcript([TitleEvent(chat_id="c", title=title), *([error] if error else [])])
+    chat.messages = messages
+    return bundle(chat_document(chat, **{"model": "m"} | more))
+
+
+def retry_bundle(name: str, *events: Event, **more: Any) -> dict[str, str]:
+    return bundle(retry_document(Transcript(events), name, **more))
 
 
 def test_a_turn_that_ended_well_shows_its_reply_and_one_line_about_the_retries() -> None:
-    turn = finished(
+    bundle = turn_bundle(
         part("Hel"), retry(1, 1), part("He", attempt=2), retry(2, 2, "the stream was cut off"), part("Hello *you*"), message("Hello *you*")
     )
-    bundle = frozen_bundle(turn)
     assert set(bundle) == {"text/html", "text/markdown", "text/plain"}
     assert "<p>Hello <em>you</em></p>" in bundle["text/html"]
     assert "Hello *you*" in bundle["text/markdown"]
@@ -53,13 +66,13 @@ def test_a_turn_that_ended_well_shows_its_reply_and_one_line_about_the_retries()
 
 
 def test_nothing_that_is_frozen_differs_from_run_to_run() -> None:
-    bundles = [frozen_bundle(finished(retry(1, 1), part("x"), message("x"))) for _ in range(2)]
+    bundles = [turn_bundle(retry(1, 1), part("x"), message("x")) for _ in range(2)]
     assert bundles[0] == bundles[1]
     assert not re.search(r"\d\d:\d\d|2026|0x[0-9a-f]{6}", str(bundles[0]))
 
 
 def test_only_inline_styles_are_used() -> None:
-    html = frozen_bundle(finished(part("| a |\n|---|\n| `b` |"), message("| a |\n|---|\n| `b` |")))["text/html"]
+    html = turn_bundle(part("| a |\n|---|\n| `b` |"), message("| a |\n|---|\n| `b` |"))["text/html"]
     assert "<style" not in html
     assert "style=" in html
 
@@ -79,8 +92,8 @@ def test_only_inline_styles_are_used() -> None:
         ([], ""),
     ],
 )
-def test_the_retries_are_told_in_one_line(waits: list[Wait], line: str) -> None:
-    assert retries_line(waits) == line
+def test_the_retries_are_told_in_one_line(waits: list[tuple[float, str]], line: str) -> None:
+    assert retries_line([retry(n, *wait) for n, wait in enumerate(waits, 1)]) == line
 
 
 @pytest.mark.parametrize(
@@ -88,43 +101,47 @@ def test_the_retries_are_told_in_one_line(waits: list[Wait], line: str) -> None:
     [("length", "limit on output tokens"), ("content_filter", "content filter"), ("refusal", "declined"), ("pause", "paused")],
 )
 def test_a_stop_that_the_reader_should_know_of_is_said(reason: StopReason, words: str) -> None:
-    for text in frozen_bundle(finished(part("half"), message("half", reason))).values():
+    for text in turn_bundle(part("half"), message("half", reason)).values():
         assert "half" in text
         assert words in text
 
 
 @pytest.mark.parametrize("reason", ["end", "tool_calls"])
 def test_a_usual_end_is_not_worth_a_word(reason: StopReason) -> None:
-    assert frozen_bundle(finished(part("x"), message("x", reason)))["text/plain"] == "[demo]\n\nx"
+    assert turn_bundle(part("x"), message("x", reason))["text/plain"] == "[demo]\n\nx"
 
 
 def test_a_stop_by_the_person_is_said_and_keeps_the_text() -> None:
-    assert "half\n\nStopped: this is what was said until then." in frozen_bundle(finished(part("half")))["text/plain"]
-    assert "Stopped: this is" in frozen_bundle(finished(part("half"), message("half", None)))["text/plain"]
-    assert "Stopped before anything was said." in frozen_bundle(finished())["text/plain"]
+    assert "half\n\nStopped: the reply is incomplete." in turn_bundle(part("half"))["text/plain"]
+    assert "Stopped: the reply is" in turn_bundle(part("half"), message("half", None))["text/plain"]
+    assert "Stopped before the reply began." in turn_bundle()["text/plain"]
 
 
 def test_a_stop_in_a_wait_says_in_which() -> None:
-    turn = finished(retry(1, 1), part("x"), retry(2, 4, "anthropic is overloaded"), Status(chat_id="c", status="waiting"))
-    plain = frozen_bundle(turn)["text/plain"]
-    assert "Stopped in the wait of 4 s before another attempt: anthropic is overloaded" in plain
+    plain = turn_bundle(retry(1, 1), part("x"), retry(2, 4, "anthropic is overloaded"), Status(chat_id="c", status="waiting"))["text/plain"]
+    assert "Stopped while waiting 4 s for the next attempt: anthropic is overloaded" in plain
     assert "Retried once, after 1 s: demo is overloaded" in plain
     assert "You asked: Why?" in plain
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_shows_the_question_the_sentence_and_what_to_do(kind: str) -> None:
+def test_a_cancellation_is_shown_as_a_stop() -> None:
+    plain = turn_bundle(ErrorEvent(message="stopped", kind="canceled"))["text/plain"]
+    assert plain == "[demo]\n\nYou asked: Why?\n\nStopped before the reply began."
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "canceled"])
+def test_an_error_shows_the_prompt_the_sentence_and_what_to_do(kind: str) -> None:
     error = ErrorEvent(message="openai refused it", kind=kind, status_code=400, detail="Bad <b>")  # type: ignore[arg-type]
-    bundle = frozen_bundle(Finished(model="demo", question="Why?", error=error))
+    bundle = turn_bundle(error)
     for text in bundle.values():
         assert "Why?" in text
         assert "openai refused it (HTTP 400)" in text
-        assert re.search(r"(?:Run|Wait|Check|Send|Change|Say|Mend) [^.]+\.", text)
+        assert re.search(r"(?:Run|Wait|Check|Send|Change|Rephrase|The error is) [^.]+\.", text)
     assert "Bad &lt;b&gt;" in bundle["text/html"]
 
 
 def test_an_error_withdraws_the_text_of_its_attempt_and_keeps_the_waits() -> None:
-    plain = frozen_bundle(finished(retry(1, 1), part("half"), ErrorEvent(message="demo is gone", kind="network")))["text/plain"]
+    plain = turn_bundle(retry(1, 1), part("half"), ErrorEvent(message="demo is gone", kind="network"))["text/plain"]
     assert "half" not in plain
     assert "Retried once, after 1 s" in plain
 
@@ -143,7 +160,7 @@ def test_reasoning_and_tools_are_folded_and_sources_and_files_are_lines() -> Non
         Source(url="https://example.org/a", title="Docs"),
         Source(url="javascript:alert(1)", title="Trap"),
     )
-    bundle = frozen_bundle(Finished(parts=parts, stop_reason="end"))
+    bundle = parts_bundle(*parts)
     html = bundle["text/html"]
     assert re.search(r"<details[^>]*><summary[^>]*>Plan</summary>\s*<p>Let me <em>think</em>.</p>", html)
     assert "<p>Clients wait.</p>" in html
@@ -169,41 +186,43 @@ def test_reasoning_and_tools_are_folded_and_sources_and_files_are_lines() -> Non
 
 def test_a_picture_is_in_the_html_where_it_is_small_and_a_line_elsewhere() -> None:
     small, large = (File(media_type="image/png", title="plot", data=PIXEL + b"\0" * more) for more in (0, 1_000_000))
-    bundle = frozen_bundle(Finished(parts=(small,)))
+    bundle = parts_bundle(small)
     assert '<img src="data:image/png;base64,' in bundle["text/html"]
     assert "File: plot" in bundle["text/markdown"]
-    assert "<img" not in frozen_bundle(Finished(parts=(large,)))["text/html"]
+    assert "<img" not in parts_bundle(large)["text/html"]
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_words_in_any_place_are_harmless(text: str) -> None:
     error = ErrorEvent(message=text, detail=text, provider=text)
-    turn = Finished(parts=every_part(text), model=text, question=text, waits=((1.0, text),), error=error)
-    messages = [said("user", *every_part(text)), said("assistant", *every_part(text))]
-    for bundle in (
-        frozen_bundle(turn),
-        unfinished_bundle(turn),
-        retry_bundle(text, [(1.0, text)], text),
-        transcript_bundle(messages, title=text, model=text, error=error, note=text),
+    wait = retry(1, 1, text)
+    messages = [said("user", *every_part(text)), said("assistant", *every_part(text), id=2)]
+    for written in (
+        turn_bundle(wait, said("assistant", *every_part(text)), error, model=text, prompt=text),
+        turn_bundle(said("assistant", *every_part(text)), model=text, prompt=text, running=True),
+        turn_bundle(wait, Status(chat_id="c", status="waiting"), model=text, prompt=text),
+        retry_bundle(text, wait, error),
+        retry_bundle(text, wait, running=True),
+        chat_bundle(messages, title=text, model=text, error=error, note=text),
     ):
-        assert_harmless_html(bundle["text/html"])
-        assert_markdown_is_harmless(bundle["text/markdown"])
-        assert_visible(bundle["text/plain"])
+        assert_harmless_html(written["text/html"])
+        assert_markdown_is_harmless(written["text/markdown"])
+        assert_visible(written["text/plain"])
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in large()])
 def test_no_size_makes_the_output_unbounded(text: str) -> None:
     parts = (Text(text=text), Reasoning(text="", title=text), ToolCall(tool_call_id=text, tool_name=text, args={"a": text}))
-    for bundle in (
-        frozen_bundle(Finished(parts=parts, model=text, question=text, error=ErrorEvent(message=text, detail=text))),
-        transcript_bundle([said("user", *parts), said("assistant", *parts)], title=text, model=text, note=text),
+    for written in (
+        parts_bundle(*parts, model=text, prompt=text, error=ErrorEvent(message=text, detail=text)),
+        chat_bundle([said("user", *parts), said("assistant", *parts)], title=text, model=text, note=text),
     ):
-        assert sum(map(len, bundle.values())) < 60_000_000
-        assert_harmless_html(bundle["text/html"])
+        assert sum(map(len, written.values())) < 60_000_000
+        assert_harmless_html(written["text/html"])
 
 
 def said(role: Role, *parts: Part, stop_reason: StopReason | None = "end", **more: Any) -> Message:
-    return Message(id=1, chat_id="c", role=role, parts=parts, created_at=NOW, stop_reason=stop_reason, **more)
+    return Message(**{"id": 1, "chat_id": "c"} | more, role=role, parts=parts, created_at=NOW, stop_reason=stop_reason)
 
 
 def test_a_chat_is_shown_whole_with_its_questions_set_off() -> None:
@@ -220,7 +239,7 @@ def test_a_chat_is_shown_whole_with_its_questions_set_off() -> None:
         said("assistant", Text(text="half"), stop_reason=None),
     ]
     error = ErrorEvent(message="demo is overloaded", kind="overloaded", detail="Overloaded")
-    bundle = transcript_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
+    bundle = chat_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
     texts = {"html": "".join(Seen(bundle["text/html"]).text), "markdown": bundle["text/markdown"], "plain": bundle["text/plain"]}
     for text in texts.values():
         for words in (
@@ -243,24 +262,24 @@ def test_a_chat_is_shown_whole_with_its_questions_set_off() -> None:
     assert "<em>look</em>" in bundle["text/html"]
     assert "<em>talked</em>" in bundle["text/html"]
     assert '<img src="data:image/png' in bundle["text/html"]
-    assert texts["plain"].index("Stopped: this is what was said until then.") > texts["plain"].index("half")
-    assert bundle == transcript_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
+    assert texts["plain"].index("Stopped: the reply is incomplete.") > texts["plain"].index("half")
+    assert bundle == chat_bundle(messages, title="A *title*", model="demo", error=error, note="Saved in between.")
 
 
 def test_a_chat_without_messages_says_so() -> None:
-    for text in transcript_bundle([], title="", model="demo").values():
+    for text in chat_bundle([], title="", model="demo").values():
         assert "No messages yet." in text
         assert "New Chat" in text
 
 
 def test_of_a_long_chat_the_last_messages_are_shown_and_the_others_are_counted() -> None:
     messages = [said("user" if n % 2 == 0 else "assistant", Text(text=f"number {n}.")) for n in range(300)]
-    for text in transcript_bundle(messages, title="t", model="m").values():
+    for text in chat_bundle(messages, title="t", model="m").values():
         assert "100 earlier messages are not shown." in text
         assert "number 99." not in text
         assert "number 100." in text
     heavy = [said("user", Text(text="x" * 600_000)), said("assistant", Text(text="y" * 600_000))]
-    assert "1 earlier message is not shown." in transcript_bundle(heavy, title="t", model="m")["text/plain"]
+    assert "1 earlier message is not shown." in chat_bundle(heavy, title="t", model="m")["text/plain"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -274,7 +293,7 @@ def test_every_kind_has_its_cause_in_words_and_advice_for_a_button(kind: Any) ->
 
 def test_what_is_not_known_of_a_failure_is_not_said() -> None:
     assert about(ErrorEvent(message="x", kind="network")) == "The connection failed"
-    assert about(retry(1, 1)) == "Something failed, and nothing says why"
+    assert about(retry(1, 1)) == "Unknown cause"
 
 
 def test_every_status_has_its_words() -> None:
@@ -282,17 +301,23 @@ def test_every_status_has_its_words() -> None:
 
 
 def test_what_is_saved_in_the_middle_says_that_it_is_not_the_end() -> None:
-    for text in unfinished_bundle(Finished(parts=(Text(text="so far"),), model="demo", question="Why?")).values():
+    for text in parts_bundle(Text(text="so far"), running=True).values():
         assert "so far" in text
         assert "The reply was still being written when this was saved." in text
 
 
 def test_a_retry_that_waited_leaves_one_line_and_says_how_it_ended() -> None:
-    account = Account()
-    account.apply_all([retry(1, 1), retry(2, 2)])
-    assert account.retried("load")["text/plain"] == "load: Retried twice, after 1 s and 2 s: demo is overloaded"
-    account.apply(ErrorEvent(message="demo refused the key", kind="auth"))
-    assert account.retried("load")["text/plain"].endswith("demo is overloaded. Gave up: demo refused the key")
-    stopped = Account()
-    stopped.apply_all([retry(1, 1), ErrorEvent(message="stopped", kind="canceled")])
-    assert stopped.retried("load")["text/plain"] == "load: Stopped in the wait of 1 s before another attempt: demo is overloaded"
+    waits = [retry(1, 1), retry(2, 2)]
+    assert retry_bundle("load", *waits)["text/plain"] == "load: Retried twice, after 1 s and 2 s: demo is overloaded"
+    refused = retry_bundle("load", *waits, ErrorEvent(message="demo refused the key", kind="auth"))
+    assert refused["text/plain"].endswith("demo is overloaded. Gave up: demo refused the key")
+    stopped = retry_bundle("load", retry(1, 1), ErrorEvent(message="stopped", kind="canceled"))
+    assert stopped["text/plain"] == "load: Stopped while waiting 1 s for the next attempt: demo is overloaded"
+    assert retry_document(Transcript(), "load") == []
+
+
+def test_a_retry_that_waits_says_for_how_long() -> None:
+    assert (
+        retry_bundle("load", retry(1, 30), running=True)["text/plain"]
+        == "load: Retrying in 30 seconds (attempt 1 failed: demo is overloaded)"
+    )

@@ -10,9 +10,9 @@ import pytest
 
 from chatkit import Chat, bridge
 from chatkit.chattest import FakeClock, FakeProvider, anthropic_error_response, anthropic_overloaded_response, reply
-from chatkit.display.beside import Keeping
-from chatkit.display.whole_chat import ChatDisplay
-from chatkit.display.wire import Offer
+from chatkit.display.messages import CommandName
+from chatkit.display.outputs import FallbackSchedule
+from chatkit.display.view import LiveChat
 from chatkit.events import ErrorEvent, Event, MessagePart, Queued, QueueUpdate, Reset, Retry, Status, TitleEvent
 from chatkit.parts import Message, Part, Role, Text, ToolCall, ToolResult, Usage
 from tests.comms import WIDGET, Wire, view_of, wait_for
@@ -23,10 +23,10 @@ RUNNING = Status(chat_id="c", status="running")
 WAITING = Status(chat_id="c", status="waiting")
 
 
-class Wishes:
-    """Controls that note what was wished for."""
+class Noted:
+    """Commands that note what was asked for."""
 
-    offers: tuple[Offer, ...] = ("stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit")
+    available: tuple[CommandName, ...] = ("stop", "retry", "again", "send", "replace", "queue", "promote", "delete", "edit")
 
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
@@ -37,7 +37,7 @@ class Wishes:
     def retry_now(self) -> None:
         self.log.append(("retry",))
 
-    def try_again(self) -> None:
+    def try_again(self, show: object = None) -> None:
         self.log.append(("again",))
 
     def send(self, text: str) -> None:
@@ -66,15 +66,15 @@ def piece(part: Part, index: int = 0, seq: int = 1) -> MessagePart:
     return MessagePart(chat_id="c", role="assistant", part=part, step=1, attempt=1, index=index, seq=seq)
 
 
-def shown(*events: Event, keeping: Keeping | None = None) -> tuple[ChatDisplay, Wishes]:
-    wishes = Wishes()
-    display = ChatDisplay(wishes, model="demo", closed=lambda: None, keeping=keeping)
+def shown(*events: Event, schedule: FallbackSchedule | None = None) -> tuple[LiveChat, Noted]:
+    commands = Noted()
+    display = LiveChat(commands, model="demo", closed=lambda: None, schedule=schedule)
     feed(display, *events)
     display.open()
-    return display, wishes
+    return display, commands
 
 
-def feed(display: ChatDisplay, *events: Event) -> None:
+def feed(display: LiveChat, *events: Event) -> None:
     for event in events:
         display.apply(event)
     bridge.spawn(display.settled()).result(5)
@@ -191,7 +191,7 @@ def test_the_queue_is_told_whole(wires: list[Wire], outputs: list[dict[str, Any]
 
 
 def test_commands_reach_the_chat_and_what_is_not_one_is_left_alone(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
-    _, wishes = shown()
+    _, commands = shown()
     view = view_of(wires)
     for command in (
         {"do": "stop"},
@@ -207,7 +207,7 @@ def test_commands_reach_the_chat_and_what_is_not_one_is_left_alone(wires: list[W
         {"do": "rm -rf"},
     ):
         view.click(**{"what" if k == "do" else k: v for k, v in command.items()})
-    assert wishes.log == [
+    assert commands.log == [
         ("stop",),
         ("retry",),
         ("again",),
@@ -222,7 +222,7 @@ def test_commands_reach_the_chat_and_what_is_not_one_is_left_alone(wires: list[W
 def test_a_cell_holds_the_widget_and_beside_it_what_is_readable_without_one(
     wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
+    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
     display, _ = shown(*STORY[:12])
     assert display.widget is not None
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_a_cell_holds_the_widget_and_beside_it_what_is_readable_without_one(
 def test_where_a_front_end_does_not_hide_it_the_same_output_holds_both(
     wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
+    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
     display, _ = shown()
     assert display.widget is not None
     display.widget._ipython_display_()
@@ -259,7 +259,7 @@ def test_where_there_is_no_widget_the_transcript_is_shown(
     assert display.widget is not None
     display.widget._ipython_display_()  # no kernel here: a terminal
     assert "So do I." in capsys.readouterr().out
-    monkeypatch.setattr("chatkit.display.whole_chat.in_notebook", lambda: True)
+    monkeypatch.setattr("chatkit.display.view.in_notebook", lambda: True)
     display.widget._ipython_display_()
     assert set(outputs[0]["data"]) == {"text/html", "text/markdown", "text/plain"}
 
@@ -296,7 +296,7 @@ def test_what_can_not_be_sent_is_refused_with_the_reason_and_loses_nothing(wires
     assert "closed" in refusals[-1]
     assert [m.text for m in chat.messages] == ["First?", "One."]
     assert wire.front_end.state["blocked"] == "This chat is closed."
-    assert not wire.front_end.state["offers"]
+    assert not wire.front_end.state["commands"]
 
 
 def test_try_again_asks_what_got_no_answer(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
@@ -354,7 +354,7 @@ def test_a_view_that_opens_late_on_a_long_text_renders_all_of_it_without_another
 def test_what_was_kept_before_a_front_end_hid_it_is_not_kept_twice(
     wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
+    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
     display, _ = shown()
     assert display.widget is not None
     display.widget._ipython_display_()
@@ -369,8 +369,8 @@ def test_what_was_kept_before_a_front_end_hid_it_is_not_kept_twice(
 def test_a_view_that_was_closed_is_shown_as_its_transcript(
     wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.display.whole_chat.display_mode", lambda: "live")
-    monkeypatch.setattr("chatkit.display.whole_chat.in_notebook", lambda: True)
+    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
+    monkeypatch.setattr("chatkit.display.view.in_notebook", lambda: True)
     display, _ = shown(*STORY[:12])
     assert display.widget is not None
     display.widget.close()

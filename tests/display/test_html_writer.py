@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chatkit.display.blocks import ToolUse, blocks_of, turns_of
-from chatkit.display.cards import image, sources, summary_card, tool_card
-from chatkit.display.wording import context_line, tool_line
+from chatkit.display.document import Sources, ToolUse, answer, turns
+from chatkit.display.html_writer import MAX_LIVE_IMAGE, html_of
+from chatkit.display.words import context_line, tool_line
 from chatkit.parts import File, Message, Reasoning, Source, Text, ToolCall, ToolResult
 from tests.display.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, every_part, large
 
@@ -28,26 +28,25 @@ def summarized(result: Any = None, *, is_error: bool = False) -> ToolUse:
 def test_a_result_stands_where_its_call_does() -> None:
     other = ToolCall(tool_call_id="2", tool_name="execute", args={})
     result, second = ToolResult(tool_call_id="1", result="one"), ToolResult(tool_call_id="2", result="two")
-    blocks, _ = blocks_of([Text(text="a"), CALL, other, Text(text="b"), second, result])
+    blocks = answer([Text(text="a"), CALL, other, Text(text="b"), second, result])
     assert blocks == [Text(text="a"), ToolUse(CALL, result), ToolUse(other, second), Text(text="b")]
 
 
 def test_a_result_without_a_call_stands_alone_and_so_does_a_second_one() -> None:
     result = ToolResult(tool_call_id="1", tool_name="read_file", result="one")
-    assert blocks_of([result])[0] == [ToolUse(None, result)]
-    assert blocks_of([CALL, result, result])[0] == [ToolUse(CALL, result), ToolUse(None, result)]
+    assert answer([result]) == [ToolUse(None, result)]
+    assert answer([CALL, result, result]) == [ToolUse(CALL, result), ToolUse(None, result)]
 
 
 def test_an_id_that_comes_again_pairs_the_newest_call() -> None:
     result = ToolResult(tool_call_id="1", result="late")
-    assert blocks_of([CALL, CALL, result])[0] == [ToolUse(CALL), ToolUse(CALL, result)]
+    assert answer([CALL, CALL, result]) == [ToolUse(CALL), ToolUse(CALL, result)]
 
 
 def test_texts_on_both_sides_of_a_source_belong_together_and_those_around_a_result_do_not() -> None:
-    blocks, cited = blocks_of([Text(text="a "), Source(url="https://example.org"), Text(text="b"), Reasoning(text=""), Text(text="c")])
-    assert blocks == [Text(text="a bc")]
-    assert [s.url for s in cited] == ["https://example.org"]
-    blocks, _ = blocks_of([CALL, Text(text="a"), ToolResult(tool_call_id="1", result=1), Text(text="b")])
+    blocks = answer([Text(text="a "), Source(url="https://example.org"), Text(text="b"), Reasoning(text=""), Text(text="c")])
+    assert blocks == [Text(text="a bc"), Sources((Source(url="https://example.org"),))]
+    blocks = answer([CALL, Text(text="a"), ToolResult(tool_call_id="1", result=1), Text(text="b")])
     assert [b.text for b in blocks if isinstance(b, Text)] == ["a", "b"]
 
 
@@ -56,7 +55,7 @@ def test_messages_are_told_apart_by_their_questions() -> None:
         return Message(id=1, chat_id="c", role=role, parts=(Text(text=text),), created_at=datetime(2026, 11, 20, tzinfo=UTC))
 
     first, question, reply, tool = message("assistant", "hi"), message("user", "?"), message("assistant", "!"), message("tool", "3")
-    assert turns_of([first, question, reply, tool, question]) == [(None, [first]), (question, [reply, tool]), (question, [])]
+    assert turns([first, question, reply, tool, question]) == [(None, [first]), (question, [reply, tool]), (question, [])]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_messages_are_told_apart_by_their_questions() -> None:
     ],
 )
 def test_every_state_of_a_call_is_said_in_words_and_has_a_sign(result: ToolResult | None, running: bool, state: str) -> None:
-    html = tool_card(ToolUse(CALL, result), running=running)
+    html = html_of(ToolUse(CALL, result), running=running)
     assert_harmless_html(html)
     assert f'read_file(path="a.py", limit=3) · {state}' in words(html)
     assert ("chatkit-spinner" in html) == (state == "running")
@@ -78,7 +77,7 @@ def test_every_state_of_a_call_is_said_in_words_and_has_a_sign(result: ToolResul
 
 
 def test_arguments_and_result_are_folded_as_indented_json() -> None:
-    html = tool_card(ToolUse(CALL, ToolResult(tool_call_id="1", result={"lines": ["a", "b"]})), running=False)
+    html = html_of(ToolUse(CALL, ToolResult(tool_call_id="1", result={"lines": ["a", "b"]})), running=False)
     assert html.startswith('<details class="chatkit-card"')
     assert "open" not in html.split(">")[0]
     text = "".join(Seen(html).text)
@@ -88,59 +87,59 @@ def test_arguments_and_result_are_folded_as_indented_json() -> None:
 
 def test_a_result_in_text_stands_as_it_is_and_json_in_text_is_indented() -> None:
     assert "line 1\n  line 2" in "".join(
-        Seen(tool_card(ToolUse(None, ToolResult(tool_call_id="1", result="line 1\n  line 2")), running=False)).text
+        Seen(html_of(ToolUse(None, ToolResult(tool_call_id="1", result="line 1\n  line 2")), running=False)).text
     )
-    assert '{\n  "a": 1\n}' in "".join(Seen(tool_card(ToolUse(None, ToolResult(tool_call_id="1", result='{"a":1}')), running=False)).text)
-    assert "{not json" in words(tool_card(ToolUse(None, ToolResult(tool_call_id="1", result="{not json")), running=False))
+    assert '{\n  "a": 1\n}' in "".join(Seen(html_of(ToolUse(None, ToolResult(tool_call_id="1", result='{"a":1}')), running=False)).text)
+    assert "{not json" in words(html_of(ToolUse(None, ToolResult(tool_call_id="1", result="{not json")), running=False))
 
 
 def test_arguments_that_still_stream_are_shown_as_they_are() -> None:
-    html = tool_card(ToolUse(ToolCall(tool_call_id="1", tool_name="write_file", args_delta='{"path": "b.p')), running=True)
+    html = html_of(ToolUse(ToolCall(tool_call_id="1", tool_name="write_file", args_delta='{"path": "b.p')), running=True)
     assert words(html).count('{"path": "b.p') == 2
 
 
 def test_a_long_result_is_cut_and_says_so() -> None:
-    html = tool_card(ToolUse(None, ToolResult(tool_call_id="1", result="x" * 20_005)), running=False)
+    html = html_of(ToolUse(None, ToolResult(tool_call_id="1", result="x" * 20_005)), running=False)
     assert "… (5 more characters are in the chat's messages)" in words(html)
 
 
 def test_a_call_without_arguments_or_result_has_nothing_to_unfold() -> None:
-    html = tool_card(ToolUse(ToolCall(tool_call_id="1", tool_name="list")), running=True)
+    html = html_of(ToolUse(ToolCall(tool_call_id="1", tool_name="list")), running=True)
     assert "<details" not in html
     assert "list · running" in words(html)
 
 
 def test_a_tool_of_the_provider_says_so() -> None:
     call = ToolCall(tool_call_id="1", tool_name="web_search", args={"query": "x"}, provider_executed=True)
-    assert "· running, run by the provider" in words(tool_card(ToolUse(call), running=True))
+    assert "· running, run by the provider" in words(html_of(ToolUse(call), running=True))
 
 
 @pytest.mark.parametrize("value", [None, 1.5, float("nan"), [1, {"a": {2}}], object, b"\xff", "half \ud83d", {"half": "\ud83d"}])
 def test_any_value_can_be_a_result(value: object) -> None:
-    assert_harmless_html(tool_card(ToolUse(CALL, ToolResult(tool_call_id="1", result=value)), running=False))
-    assert "read_file" in tool_line(ToolUse(CALL, ToolResult(tool_call_id="1", result=value)))
+    assert_harmless_html(html_of(ToolUse(CALL, ToolResult(tool_call_id="1", result=value)), running=False))
+    assert "read_file" in tool_line(CALL, ToolResult(tool_call_id="1", result=value))
 
 
 def test_a_result_without_bottom_is_said_to_be_one() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    html = tool_card(ToolUse(CALL, ToolResult(tool_call_id="1", result=deep)), running=False)
+    html = html_of(ToolUse(CALL, ToolResult(tool_call_id="1", result=deep)), running=False)
     assert "(nested too deeply to be shown)" in words(html)
     while deep:
         deep = deep.pop()
 
 
 def test_a_compaction_that_runs_says_so_with_its_spinner() -> None:
-    html = tool_card(summarized(), running=True)
+    html = html_of(summarized(), running=True)
     assert words(html) == "Summarizing…"
     assert "chatkit-spinner" in html
-    assert words(summary_card(summarized(), running=False)).endswith("Summarizing was stopped")
+    assert words(html_of(summarized(), running=False)).endswith("Summarizing was stopped")
 
 
 def test_a_compaction_that_is_done_folds_its_summary_as_markdown_and_says_what_was_measured() -> None:
     facts = {"usage_percent": 71, "context_tokens": 142_000, "context_limit_tokens": 200_000, "threshold_percent": 70}
-    html = tool_card(summarized({"summary": "They *agreed*.", "source": "auto", **facts}), running=False)
+    html = html_of(summarized({"summary": "They *agreed*.", "source": "auto", **facts}), running=False)
     assert "<p>They <em>agreed</em>.</p>" in html
     assert "Context was 71 % full (142,000 of 200,000 tokens); limit for summarizing 70 %." in words(html)
     assert "Summarized" in words(html.split("</summary>")[0])
@@ -162,7 +161,7 @@ def test_what_was_measured_is_said_as_far_as_it_is_known(facts: dict[str, Any], 
 
 def test_a_compaction_that_failed_says_why() -> None:
     for result in ({"error": "the summary came back empty"}, "the summary came back empty"):
-        html = tool_card(summarized(result, is_error=True), running=False)
+        html = html_of(summarized(result, is_error=True), running=False)
         assert "Summarizing failed" in words(html)
         assert "the summary came back empty" in words(html)
 
@@ -177,7 +176,7 @@ def test_a_compaction_that_failed_says_why() -> None:
     ],
 )
 def test_a_picture_is_known_by_its_bytes_and_carries_its_data(data: bytes, kind: str) -> None:
-    html = image(File(media_type="text/html", data=data, title='A "plan"'))
+    html = html_of(File(media_type="text/html", data=data, title='A "plan"'))
     assert f'<img src="data:image/{kind};base64,' in html
     assert 'alt="A &quot;plan&quot;"' in html
     assert_harmless_html(html)
@@ -195,7 +194,7 @@ def test_a_picture_is_known_by_its_bytes_and_carries_its_data(data: bytes, kind:
     ],
 )
 def test_any_other_file_is_a_line_that_loads_nothing(file: File) -> None:
-    html = image(file)
+    html = html_of(file, max_image=MAX_LIVE_IMAGE)
     assert_harmless_html(html)
     assert "<img" not in html
     assert words(html) == "File: drawing"
@@ -203,22 +202,21 @@ def test_any_other_file_is_a_line_that_loads_nothing(file: File) -> None:
 
 
 def test_sources_are_links_where_their_address_is_safe() -> None:
-    html = sources([Source(url="https://example.org/a", title="Docs"), Source(url="javascript:alert(1)", title="Trap")])
+    html = html_of(Sources((Source(url="https://example.org/a", title="Docs"), Source(url="javascript:alert(1)", title="Trap"))))
     assert words(html) == "Sources: Docs, Trap"
     assert html.count("<a ") == 1
-    assert sources([]) == ""
+    assert answer([]) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_words_in_a_card_are_harmless(name: str) -> None:
-    blocks, cited = blocks_of(every_part(HOSTILE[name]))
-    assert_harmless_html(sources(cited))
+    blocks = answer(every_part(HOSTILE[name]))
     for block in blocks:
         if isinstance(block, ToolUse):
             for running in (True, False):
-                assert_harmless_html(tool_card(block, running=running))
-        elif isinstance(block, File):
-            assert_harmless_html(image(block))
+                assert_harmless_html(html_of(block, running=running))
+        elif isinstance(block, File | Sources):
+            assert_harmless_html(html_of(block, max_image=MAX_LIVE_IMAGE))
 
 
 @pytest.mark.parametrize(("name", "text"), [pytest.param(n, t, id=n) for n, t in large()])
@@ -227,6 +225,6 @@ def test_a_card_of_any_size_is_bounded(name: str, text: str) -> None:
         ToolUse(ToolCall(tool_call_id="1", tool_name=text, args={"a": text})),
         ToolUse(ToolCall(tool_call_id="1", tool_name="x", args_delta=text), ToolResult(tool_call_id="1", result=text)),
     ):
-        html = tool_card(use, running=True)
+        html = html_of(use, running=True)
         assert len(html) < 300_000, name
         assert_harmless_html(html)

@@ -1,34 +1,32 @@
-// A view's line to the kernel: commands go out, and what became of them comes back.
+// The commands of a view: they go to the kernel, and what became of them comes back.
+import { LABELS } from "./labels.js";
 import { tell } from "./state.js";
 
-/** @import { Ack, Command } from "./wire.js" */
+/** @import { Ack, Command } from "./messages.js" */
 /** @import { Model } from "./model.js" */
 
-export const GONE = "The kernel is gone. What was said stays here; run the cell again to go on.";
-const BUSY = "the kernel is busy: interrupt it (■) to stop";
-const LATER = "the kernel is busy: it hears this when its cell is done";
 
 /**
  * @param {Model} model
  * @param {() => void} redraw
  * @param {(ack: Ack, command: Command) => void} [heard]
  */
-export function openLine(model, redraw, heard) {
+export function openCommands(model, redraw, heard) {
   const ui = model.get("ui");
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let patience;
-  const line = {
-    /** What the person should know of the last command. */
+  const commands = {
+    /** What a person should know of the last command. */
     hint: "",
     /** @param {Command} command */
-    ask(command) {
+    send(command) {
       if (ui.gone) return;
-      line.hint = "";
+      commands.hint = "";
       if (tell(model, command)) ui.asked[command.do] = command;
       wait();
       redraw();
     },
-    close() {
+    remove() {
       clearTimeout(patience);
       model.off("msg:custom", hear);
       model.off("comm_live_update", lose);
@@ -40,7 +38,7 @@ export function openLine(model, redraw, heard) {
     const open = Object.keys(ui.asked);
     if (!open.length) return;
     patience = setTimeout(() => {
-      line.hint = open.some((what) => what === "stop" || what === "retry") ? BUSY : LATER;
+      commands.hint = open.some((what) => what === "stop" || what === "retry") ? LABELS.kernel_busy : LABELS.kernel_later;
       redraw();
     }, 1000);
   }
@@ -49,15 +47,15 @@ export function openLine(model, redraw, heard) {
   function hear(m) {
     const command = ui.answered;
     if (!command) return;
-    line.hint = m.refused ?? "";
-    if (line.hint && m.ack === "retry") ui.hurried = undefined;
+    commands.hint = m.refused ?? "";
+    if (commands.hint && m.ack === "retry") ui.hurried = undefined;
     wait();
     heard?.(m, command);
     redraw();
   }
 
   function lose() {
-    line.hint = "";
+    commands.hint = "";
     clearTimeout(patience);
     redraw();
   }
@@ -65,5 +63,5 @@ export function openLine(model, redraw, heard) {
   model.on("msg:custom", hear);
   model.on("comm_live_update", lose);
   wait();
-  return line;
+  return commands;
 }

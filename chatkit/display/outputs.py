@@ -1,0 +1,125 @@
+"""The outputs of a cell: published to from any thread, also when the cell has ended long ago."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import copy
+import logging
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from chatkit import bridge
+from chatkit.parts import Part, Reasoning, Text
+
+PATIENCE = 2.0
+"""Seconds that a caller waits for the last output at most."""
+_logger = logging.getLogger("chatkit")
+
+
+class CellOutput:
+    """One output of the running cell.
+
+    It keeps the cell's own context and publisher: what another thread publishes would land in the cell that ran last.
+    """
+
+    def __init__(self) -> None:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        self._publisher = InteractiveShell.instance().display_pub
+        if "parent_header" in self._publisher.trait_names():  # ipykernel 6: one header for all threads, the last cell's
+            self._publisher = copy.copy(self._publisher)
+        self._context = contextvars.copy_context()
+        self._display_id = uuid.uuid4().hex
+        self.shown = False
+
+    def show(self, bundle: Mapping[str, Any]) -> None:
+        """Show a MIME bundle, in place of the one before."""
+        update, self.shown = self.shown, True
+        # a context can be entered only once at a time, so each call has a copy
+        self._context.copy().run(
+            self._publisher.publish, data=dict(bundle), metadata={}, transient={"display_id": self._display_id}, update=update
+        )
+
+
+class FallbackOutput:
+    """What a cell shows where its living view can't be: in a notebook that is opened when its kernel is gone.
+
+    It is a second output of the cell, which the views' style sheet hides while the view lives. It is shown only in a front
+    end that says that it hides it. A trusted notebook shows an error in place of a widget whose kernel is gone, whatever
+    else the widget's own output holds.
+    """
+
+    def __init__(self) -> None:
+        self._output = CellOutput()
+        self._empty = True
+
+    def show(self, bundle: Mapping[str, object]) -> None:
+        """Show this, in place of what was shown before."""
+        self._empty = False
+        self._output.show(bundle)
+
+    def clear(self) -> None:
+        """Show nothing any more."""
+        if not self._empty:
+            self._empty = True
+            self._output.show({})
+
+
+def hidden_while_live(html: str) -> str:
+    """HTML that the views' style sheet hides while a view lives in the same cell."""
+    return f'<div class="chatkit-beside">{html}</div>'
+
+
+class FallbackSchedule:
+    """When to renew a fallback output: now and then while the text grows, and at once where it was withdrawn.
+
+    `first` is in seconds after the first words: most replies are over by then, and leave one output. `pause` is in
+    seconds between two renewals at least.
+    """
+
+    def __init__(self, *, first: float = 2.0, pause: float = 3.0) -> None:
+        self.size = 0
+        self._first = first
+        self._pause = pause
+        self._began: float | None = None
+        self._last = float("-inf")
+
+    def due(self, parts: Sequence[Part]) -> bool:
+        """Whether it is time; if so, this counts as a renewal."""
+        size = sum(len(p.text) for p in parts if isinstance(p, Text | Reasoning))
+        now = time.monotonic()
+        if not size:
+            self._began = None
+        elif self._began is None:
+            self._began = now
+        ripe = self._began is not None and now - self._began >= self._first and now - self._last >= self._pause
+        grown = ripe and size > 1.5 * self.size
+        if not (grown or size < self.size):
+            return False
+        self.size, self._last = size, now
+        return True
+
+
+def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, show: Callable[[], None]) -> concurrent.futures.Future[None]:
+    """End a display: await `drain` on the bridge's loop, then call `show` on a thread, since a long reply takes a while.
+
+    It returns when that is done, or at once on the loop's own thread, which must not wait. The future is done when all is
+    shown.
+    """
+
+    async def work() -> None:
+        try:
+            if drain is not None:
+                await drain()
+            await asyncio.to_thread(show)
+        except Exception:
+            _logger.warning("the display failed, and the output of this turn may be incomplete", exc_info=True)
+
+    future = bridge.spawn(work())
+    if not bridge.on_loop():
+        concurrent.futures.wait([future], PATIENCE)
+    return future
