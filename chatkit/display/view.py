@@ -19,6 +19,7 @@ from chatkit.display.messages import (
     Delete,
     Edit,
     Facts,
+    FailureCard,
     Hides,
     Promote,
     Replace,
@@ -29,7 +30,6 @@ from chatkit.display.messages import (
 )
 from chatkit.display.opening import Commands, RunningCommands
 from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule, finish, hidden_while_live
-from chatkit.display.plain_text import single_line
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import kernel_ms
 from chatkit.display.widget import ChatView, RetryView, TurnView
@@ -169,8 +169,8 @@ class LiveTurn(_Live):
                 if error is None or error.kind == "canceled":
                     self._fallback.clear()
                 else:
-                    facts = Facts(label=single_line(self._model, 200), over=True, commands=("again",))
-                    self._offer = TurnView(self._command, facts)
+                    try_again = Facts(over=True, commands=("again",), error=FailureCard(title="", advice=""))
+                    self._offer = TurnView(self._command, try_again)  # the static output has the words
                     self._fallback.show(self._offer.bundle())
         finally:
             self.widget.take_down()

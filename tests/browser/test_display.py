@@ -73,7 +73,7 @@ def test_a_stop_while_the_text_streams_says_so_at_once_and_keeps_what_was_said(n
 
 def test_where_a_click_does_not_get_through_the_view_says_how_to_stop(notebook: Callable[..., Any]) -> None:
     # without chatkit's routing ipykernel 7.4 keeps a click waiting for the cell, as 6.x and VS Code do
-    nb = notebook(SCRIPT, "t = Script(); del t.display._view.comm._reply_subshell_for; t.say('busy'); t.pressed.stopped.wait(4); t.end()")
+    nb = notebook(SCRIPT, "t = Script(); del t.display.widget.comm._reply_subshell_for; t.say('busy'); t.pressed.stopped.wait(4); t.end()")
     nb.run(0)
     nb.run(1, wait=False)
     nb.output(1).get_by_text("busy").wait_for()
@@ -197,7 +197,7 @@ def test_a_view_that_mounts_late_shows_what_an_early_one_shows(notebook: Callabl
         SCRIPT,
         "t = Script(); t.part(Reasoning(text='Let me think.', title='Thinking'), 0); t.part(Text(text='naïve 🙂 wo'), 1)\n"
         "t.part(Text(text='rds 🙂'), 1); t.part(Source(url='https://example.org/docs', title='Docs'), 2)",
-        "display(t.display._view)",
+        "display(t.display.widget)",
     )
     nb.run(0)
     nb.run(1)

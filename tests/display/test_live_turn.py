@@ -274,6 +274,9 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
     assert set(offer["data"]) == {WIDGET}
     again = view_of(wires)
     assert offer["data"][WIDGET]["model_id"] == again.comm_id
+    state = again.front_end.state
+    assert (state["commands"], state["label"], state["blocks"]) == (["again"], "", [])
+    assert state["error"] is not None  # it has the button, and no words: the static output has them
     again.click("again")
     assert pressed.log == ["again"]
     assert again.sent[-1][0] == "comm_close"

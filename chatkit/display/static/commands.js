@@ -5,7 +5,6 @@ import { tell } from "./state.js";
 /** @import { Ack, Command } from "./messages.js" */
 /** @import { Model } from "./model.js" */
 
-
 /**
  * @param {Model} model
  * @param {() => void} redraw

@@ -49,7 +49,7 @@ export function chatView(style, parts) {
       const state = model.get("snap");
       const withdrawn = timeline.loses(state.blocks) || (state.retry && seen && !seen.retry);
       const before = withdrawn ? content.getBoundingClientRect().height : 0;
-      if (state.over) content.style.minHeight = "";
+      if (state.over && parts) content.style.minHeight = ""; // static output takes the place of a turn
       timeline.draw(state.blocks);
       header?.draw(state, model.get("ui").gone);
       composer?.draw(state);
