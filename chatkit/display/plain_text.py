@@ -1,4 +1,4 @@
-"""Untrusted text, made fit to be shown: no control characters, no direction overrides, nothing invisible."""
+"""Untrusted text made fit to be shown: without control characters, direction overrides and other invisible characters."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ _INVISIBLE = re.compile(
     "]"
 )
 _JOINERS = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]++|(?<![\u200c\u200d])[\u200c\u200d]++(?=[\x00-\x7f])")
-"""Joiners that join nothing: emoji, Persian and the scripts of India need the others."""
+"""Joiners next to ASCII, which they can't join; in emoji, Persian and the scripts of India they are part of a word."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ASCII_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def shown(text: str) -> str:
-    r"""`text` without what can't be seen: controls, direction overrides, zero-width characters, lone surrogates.
+    r"""`text` without controls, direction overrides, zero-width characters and lone surrogates.
 
-    Line feeds and tabs stay; other line ends become line feeds. Joiners stay within emoji and non-Latin words.
+    Line feeds and tabs stay, and other line ends become line feeds. Joiners stay within emoji and non-Latin words.
 
-    Examples
-    --------
     >>> shown("pay\u200bpal \u202egpj.exe")
     'paypal gpj.exe'
     >>> shown("\x1b[31mred\x1b[0m\r\n")
@@ -38,19 +37,16 @@ def shown(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """All of `shown` but the joiners."""
-    if text.isascii():
-        return _INVISIBLE.sub("", _NEWLINES.sub("\n", text)) if _CONTROL_ASCII.search(text) else text
-    if _SURROGATE.search(text):  # halves of a pair that came apart are joined again
+    """`shown` except for the joiners."""
+    if text.isascii() and not _ASCII_CONTROL.search(text):
+        return text
+    if _SURROGATE.search(text):  # the two halves of a pair are joined, and others replaced
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _INVISIBLE.sub("", _NEWLINES.sub("\n", text))
 
 
-_CONTROL_ASCII = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
-
-
 class ShownInPieces:
-    r"""`shown` for text that comes in pieces: wherever it is cut, the same comes out.
+    r"""`shown` for text that arrives in pieces: the result doesn't depend on where it was cut.
 
     >>> pieces = ShownInPieces()
     >>> [pieces.feed("one\r"), pieces.feed("\ntwo\u200d"), pieces.feed("three", final=True)]
@@ -61,15 +57,7 @@ class ShownInPieces:
         self._raw = self._joiners = self._before = ""
 
     def feed(self, piece: str, *, final: bool = False) -> str:
-        """What `piece` adds, without the characters that only the next one gives a meaning: they wait for it.
-
-        Parameters
-        ----------
-        piece : str
-            What follows the last one.
-        final : bool
-            Nothing comes after it.
-        """
+        """What `piece` adds; characters whose meaning depends on the next one wait for it, unless the piece is the `final` one."""
         raw = self._raw + piece
         end = len(raw) - (not final and (raw[-1:] == "\r" or "\ud800" <= raw[-1:] < "\udc00"))
         self._raw = raw[end:]
@@ -81,20 +69,18 @@ class ShownInPieces:
         return clean
 
 
-def single_line(text: str, limit: int | None = None) -> str:
-    """`text` shown on one line: white space folded, cut at `limit` characters.
+def single_line(text: str, limit: int) -> str:
+    """`text` cleaned and on one line, with its white space folded, cut at `limit` characters.
 
     >>> single_line("a\\n  b", 10), single_line("abcdefgh", 4)
     ('a b', 'abc…')
     """
-    if limit is not None:
-        text = text[: 4 * limit + 1000]
-    line = " ".join(shown(text).split())
-    return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    line = " ".join(shown(text[: 4 * limit + 1000]).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes in a terminal.
+    """The number of columns that `text` takes in a terminal.
 
     >>> width("déjà"), width("e\u0301"), width("日本")
     (4, 1, 4)
@@ -122,28 +108,22 @@ def cut_to_width(text: str, columns: int) -> str:
 
 
 def as_json(value: Any, *, indent: int = 0) -> str:
-    """Any value as JSON, whatever is in it: what has no place there stands as its `repr`.
+    """A tool's arguments or result as JSON; on one line unless `indent` gives the columns per level.
 
-    Parameters
-    ----------
-    value : object
-        A tool's arguments or result.
-    indent : int
-        Columns of a level; on one line unless given.
+    An object that JSON can't express is written as its `repr`, and a value that can't be written at all is named.
 
-    Examples
-    --------
     >>> as_json({"path": "a.py", "lines": [1, 2]}), as_json({1, 2}), as_json("half \\ud83d")
     ('{"path":"a.py","lines":[1,2]}', '[1,2]', '"half \\\\ud83d"')
     """
     import msgspec
 
     try:
-        encoded = msgspec.json.encode(value, enc_hook=repr)
+        try:
+            encoded = msgspec.json.encode(value, enc_hook=repr)
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return json.dumps(value, indent=indent or None, default=repr, skipkeys=True)
         return (msgspec.json.format(encoded, indent=indent) if indent else encoded).decode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps(value, indent=indent or None, default=repr, skipkeys=True)
     except RecursionError:
         return "(nested too deeply to be shown)"
-    except Exception as failure:  # a value of somebody's class, whose own `repr` fails
-        return f"({type(value).__name__}: {type(failure).__name__} when it was to be shown)"
+    except Exception as error:  # raised by the `repr` of somebody's class
+        return f"({type(value).__name__} cannot be shown: {type(error).__name__})"

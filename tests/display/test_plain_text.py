@@ -91,8 +91,9 @@ class Unspeakable:
         ({1: (2, 3)}, '{"1":[2,3]}'),
         (len, '"<built-in function len>"'),
         ({(1, 2): 3}, '{"(1, 2)":3}'),
-        (Unspeakable(), "(Unspeakable: ArithmeticError when it was to be shown)"),
+        (Unspeakable(), "(Unspeakable cannot be shown: ArithmeticError)"),
         ({"a": "\ud83d", (1, 2): 3}, '{"a": "\\ud83d"}'),
+        (["\ud83d", Unspeakable()], "(list cannot be shown: ArithmeticError)"),
     ],
 )
 def test_any_value_stands_as_json(value: object, text: str) -> None:

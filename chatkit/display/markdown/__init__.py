@@ -1,1 +1,1 @@
-"""Markdown of a model, which nobody trusts, as safe HTML and safe Markdown, whole or as it streams."""
+"""Markdown from a model, which is untrusted, as safe HTML and as safe Markdown; complete or while it streams."""

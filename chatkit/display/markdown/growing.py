@@ -1,65 +1,68 @@
-"""Markdown that is still being written, closed as it will probably be closed: only for the eye, and only until more comes."""
+"""The end of Markdown that is still being written, completed for display until more of it arrives."""
 
 from __future__ import annotations
 
 import re
 
-_SEEN = 4_000
-"""Characters at the end that are looked at."""
-_MARKERS = re.compile(r"[ \t>]*(?:[-=*+#`~_|:\s]*|(?:[-*+][ \t]+)?\d{1,9}[.)]?|\$\$?|\\[\[(]?)")
-"""A last line that is nothing yet, but could make a heading or a table of the line before it."""
+_MAX_COMPLETED = 4_000
+"""Characters at the end of the text that are searched for what is open."""
+_MAX_CLOSED = 4
+"""Open emphases that are closed, innermost first."""
+_POSSIBLE_MARKER = re.compile(r"[ \t>]*(?:[-=*+#`~_|:\s]*|(?:[-*+][ \t]+)?\d{1,9}[.)]?|\$\$?|\\[\[(]?)")
+"""A last line that says nothing yet, but that could turn the line before it into a heading or a table."""
 _TICKS = re.compile(r"(?<!\\)(?<!`)(`+)(?!`)")
 _HALF_LINK = re.compile(r"!?\[((?:[^\[\]\\]|\\.)*)\]\([^()\s]*(?:[ \t]+[\"'(][^\n]*|[ \t]*)$")
 _HALF_ADDRESS = re.compile(r"<https?:[^\s<>]*$")
-_DELIMITER = re.compile(r"(?<![\\*])\*{1,3}(?!\*)|(?<!~)~~(?!~)|(?<![\w\\_])_{1,2}(?=\w)|(?<=\S)_{1,2}(?!\w)")
+_EMPHASIS = re.compile(r"(?<![\\*])\*{1,3}(?!\*)|(?<!~)~~(?!~)|(?<![\w\\_])_{1,2}(?=\w)|(?<=\S)_{1,2}(?!\w)")
 
 
 def as_if_closed(text: str) -> str:
-    """`text` without the half of a link's address, and with its emphasis and code closed.
+    """`text` with its emphasis and code closed, and without an address or a marker that is half written.
 
-    Parameters
-    ----------
-    text : str
-        Markdown that ends anywhere.
-
-    Examples
-    --------
     >>> as_if_closed("a **bold"), as_if_closed("run `pip ins"), as_if_closed("see [the docs](https://exam")
     ('a **bold**', 'run `pip ins`', 'see the docs')
     >>> as_if_closed("Title\\n--"), as_if_closed("a **"), as_if_closed("2 * 3")
     ('Title\\n', 'a ', '2 * 3')
     """
-    start = text.rfind("\n") + 1
-    if _MARKERS.fullmatch(text, start):
-        text = text[:start]
-    paragraph = max(text.rfind("\n\n") + 2 if "\n\n" in text else 0, len(text) - _SEEN)
+    last_line = text.rfind("\n") + 1
+    if _POSSIBLE_MARKER.fullmatch(text, last_line):
+        text = text[:last_line]
+    blank = text.rfind("\n\n")
+    paragraph = max(blank + 2 if blank >= 0 else 0, len(text) - _MAX_COMPLETED)
     return text[:paragraph] + _closed(text[paragraph:])
 
 
 def _closed(text: str) -> str:
+    """The same for one paragraph."""
     plain, opened = _without_code(text)
     if opened is not None:
-        at, ticks = opened
-        return text + ticks if text[at:].strip("`") else text[:at].rstrip("`")
-    text, plain = (_HALF_LINK.sub(lambda m: m[1], t) if _HALF_LINK.search(plain) else t for t in (text, plain))
+        start, ticks = opened
+        return text + ticks if text[start:].strip("`") else text[:start].rstrip("`")
+    if _HALF_LINK.search(plain):
+        text, plain = _HALF_LINK.sub(r"\1", text), _HALF_LINK.sub(r"\1", plain)
     if address := _HALF_ADDRESS.search(plain):
         text, plain = text[: address.start()], plain[: address.start()]
-    waiting: list[tuple[int, str]] = []
-    for found in _DELIMITER.finditer(plain):
-        before, after = plain[max(0, found.start() - 1) : found.start()], plain[found.end() : found.end() + 1]
-        if before.strip() and waiting and waiting[-1][1] == found[0]:
+    waiting = _open_emphases(plain)
+    if waiting and waiting[-1].end() == len(plain):
+        text = text[: waiting.pop().start()]  # it holds nothing yet, or it is the first half of a closing one
+    written = text.rstrip()
+    return written + "".join(mark[0] for mark in reversed(waiting[-_MAX_CLOSED:])) + text[len(written) :]
+
+
+def _open_emphases(plain: str) -> list[re.Match[str]]:
+    """The marks of emphasis that no later one closes."""
+    waiting: list[re.Match[str]] = []
+    for mark in _EMPHASIS.finditer(plain):
+        before, after = plain[max(0, mark.start() - 1) : mark.start()], plain[mark.end() : mark.end() + 1]
+        if before.strip() and waiting and waiting[-1][0] == mark[0]:
             waiting.pop()
         elif not after or (after.strip() and not before.isalnum()):
-            waiting.append((found.start(), found[0]))
-    if waiting and waiting[-1][0] + len(waiting[-1][1]) == len(plain):
-        text = text[: waiting.pop()[0]]  # nothing is in it yet, or it is half of a closing one
-    spaces = len(text) - len(text.rstrip())
-    closing = "".join(mark for _, mark in reversed(waiting[-4:]))
-    return text[: len(text) - spaces] + closing + text[len(text) - spaces :]
+            waiting.append(mark)
+    return waiting
 
 
 def _without_code(text: str) -> tuple[str, tuple[int, str] | None]:
-    """`text` with spans of code blanked, and where one is open: its place and its ticks."""
+    """`text` with ``x`` for each character of a code span, and the start and the ticks of a span that is open."""
     pieces, at = [], 0
     runs = list(_TICKS.finditer(text))
     while runs:

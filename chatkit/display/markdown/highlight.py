@@ -1,7 +1,9 @@
-"""Code as HTML: coloured where its language is known, in pieces where it is long, as it stands otherwise.
+"""Code as HTML: in colour where its language is known, and in several elements where it is long.
 
-The colours are those of JupyterLab's editors, so that they follow its theme. Taken are the variables that every theme of
-it sets, or that lead on to one which it does, and that have contrast enough (AA) on the background of code.
+The colours are the ones that JupyterLab's editor uses for keywords, strings, operators and properties: the CSS variables
+``--jp-mirror-editor-keyword-color``, ``-string-color``, ``-operator-color`` and ``-property-color``. All of JupyterLab's themes
+set them, so code follows the theme, and each has enough contrast (WCAG AA) with the background of the code. A theme may
+define ``-property-color`` by a palette that the page lacks; then ``-header-color`` is used. Outside JupyterLab, fixed colours are.
 """
 
 from __future__ import annotations
@@ -17,18 +19,19 @@ if TYPE_CHECKING:
     from pygments.lexer import Lexer
     from pygments.token import _TokenType
 
-HIGHLIGHTED = 20_000
-"""Characters of code beyond which it isn't coloured, but stands in pieces: 20 ms of work, and 2,000 elements."""
-PIECE = 4_000
-"""Characters of one piece: what a browser lays out at once, when it is scrolled to."""
-_SLOW = re.compile(r"[^\n]{2001}|\s{301}")
-"""A line that is data, and a run of spaces that is nothing: what slows a lexer down."""
-_TIME = 0.25
-"""Seconds of work after which a lexer is given up: usual code takes a tenth of that."""
-_FILL = "#8888881f"
-_ALONE = "margin:0 0 1em 0;border-radius:4px"
-_JOINED = "margin:0"
-_LAZY = "content-visibility:auto;contain-intrinsic-size:auto 400px"
+MAX_HIGHLIGHTED = 20_000
+"""Characters of a block of code that is coloured, which takes 20 ms and makes 2,000 elements; longer code is in pieces."""
+MAX_PIECE = 4_000
+"""Characters of a piece of long code, which a browser lays out at once when it is scrolled into view."""
+_MAX_LEXING = 0.25
+"""Seconds of CPU time that a lexer gets, which is ten times what usual code takes."""
+_SLOW_TO_LEX = re.compile(r"[^\n]{2001}|\s{301}")
+"""Long lines, which are data rather than code, and long runs of white space."""
+
+LAZY_LAYOUT = "content-visibility:auto;contain-intrinsic-size:auto 400px"
+_FRAME = "background-color:#8888881f;padding:8px 12px;overflow-x:auto"
+_LAST = "margin:0 0 1em 0;border-radius:4px"
+_NOT_LAST = "margin:0"
 _IN_PRE = "background:none;padding:0"
 _GREEN = "color:var(--jp-mirror-editor-keyword-color,#070)"
 _RED = "color:var(--jp-mirror-editor-string-color,#a31515)"
@@ -56,100 +59,88 @@ _STYLES = {
     "Generic.Prompt": "opacity:0.75",
     "Generic.Subheading": _VIOLET,
 }
-_WORD = re.compile(r"[\w+#.-]{1,32}")
+_LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
 
 
-def code_html(code: str, word: str = "", *, growing: bool = False) -> str:
-    """A block of code.
+def code_html(code: str, info: str = "", *, growing: bool = False) -> str:
+    """A block of code that `shown` has cleaned; `info` follows its fence, and while the code is `growing` it isn't coloured.
 
-    Parameters
-    ----------
-    code : str
-        Its text, which `chatkit.display.plain_text.shown` has cleaned.
-    word : str
-        What stands behind the fence: its first word names the language.
-    growing : bool
-        More of it may come: it isn't coloured yet.
-
-    Returns
-    -------
-    str
-        One ``pre``, or several in a row for long code.
-
-    Examples
-    --------
     >>> print(code_html("1 < 2"), end="")  # doctest: +ELLIPSIS
     <pre style="..."><code style="background:none;padding:0">1 &lt; 2</code></pre>
     """
-    if len(code) <= HIGHLIGHTED:
-        return _pre((None if growing else highlighted(code, word)) or escape(code), _ALONE)
+    if len(code) > MAX_HIGHLIGHTED:
+        return long_code_html(code)
+    return _pre((None if growing else highlighted(code, info)) or escape(code), _LAST)
+
+
+def long_code_html(code: str) -> str:
+    """A block of code, or the rest of one, in pieces."""
     *pieces, last = in_pieces(code)
-    return "".join([*map(code_piece, pieces), code_piece(last, last=True)])
+    return "".join([*map(code_piece, pieces), _pre(escape(last), f"{_LAST};{LAZY_LAYOUT}")])
 
 
-def code_piece(code: str, *, last: bool = False) -> str:
-    """One of the ``pre`` that long code stands in.
-
-    Parameters
-    ----------
-    code : str
-        At most `PIECE` characters.
-    last : bool
-        No other follows it.
-    """
-    return _pre(escape(code), f"{_ALONE if last else _JOINED};{_LAZY}")
+def code_piece(code: str) -> str:
+    """A piece of long code that another one follows."""
+    return _pre(escape(code), f"{_NOT_LAST};{LAZY_LAYOUT}")
 
 
 def _pre(inner: str, style: str) -> str:
-    return f'<pre style="background-color:{_FILL};padding:8px 12px;overflow-x:auto;{style}"><code style="{_IN_PRE}">{inner}</code></pre>\n'
+    return f'<pre style="{_FRAME};{style}"><code style="{_IN_PRE}">{inner}</code></pre>\n'
 
 
 def in_pieces(text: str) -> Iterator[str]:
-    """`text` in pieces of at most `PIECE` characters, which end with a line, or else a word, where they can.
+    """`text` in pieces of at most `MAX_PIECE` characters, each cut at the end of a line or else of a word where possible.
 
     >>> [len(piece) for piece in in_pieces("x" * 3_000 + "\\n" + "y" * 5_000)]
     [3001, 4000, 1000]
     """
     at = 0
-    while len(text) - at > PIECE:
-        end = text.rfind("\n", at, at + PIECE) + 1 or text.rfind(" ", at + PIECE // 2, at + PIECE) + 1 or at + PIECE
+    while len(text) - at > MAX_PIECE:
+        limit = at + MAX_PIECE
+        end = text.rfind("\n", at, limit) + 1 or text.rfind(" ", at + MAX_PIECE // 2, limit) + 1 or limit
         yield text[at:end]
         at = end
     yield text[at:]
 
 
-def highlighted(code: str, word: str) -> str | None:
-    """Coloured HTML for what stands within ``code``; None where the language isn't known or the code is too long.
+def language(info: str) -> str:
+    """The language that the words behind a fence begin with, or an empty string."""
+    name = _LANGUAGE.match(info)
+    return name[0] if name else ""
+
+
+def highlighted(code: str, info: str) -> str | None:
+    """Coloured HTML for the inside of ``code``; None where the language isn't known, or lexing could take long.
 
     >>> print(highlighted("if x: pass", "python"))  # doctest: +ELLIPSIS
     <span style="color:...">if </span>x: <span style="color:...">pass</span>
     >>> highlighted("whatever", "klingon") is None
     True
     """
-    name = _WORD.match(word)
-    if name is None or len(code) > HIGHLIGHTED or _SLOW.search(code):
+    name = language(info)
+    if not name or len(code) > MAX_HIGHLIGHTED or _SLOW_TO_LEX.search(code):
         return None
     try:
-        lexer = _lexer(name[0].lower())
+        lexer = _lexer(name.lower())
         return None if lexer is None else _coloured(lexer, code)
-    except Exception:  # five hundred languages, written by many people: none of them may cost a reply
+    except Exception:  # an error in one of Pygments' 500 lexers must not cost the reply
         return None
 
 
 def _coloured(lexer: Lexer, code: str) -> str | None:
     pieces: list[str] = []
-    run, style, seen = "", "", 0
-    until = time.thread_time() + _TIME
+    run, style, length = "", "", 0
+    until = time.thread_time() + _MAX_LEXING
     for _, token, text in lexer.get_tokens_unprocessed(code):
         new = style if text.isspace() and not style.startswith("font") else _style(token)
         if new != style:
             pieces.append(_span(run, style))
             run, style = "", new
         run += text
-        seen += len(text)
+        length += len(text)
         if time.thread_time() > until:
             return None
-    return "".join([*pieces, _span(run, style)]) if seen == len(code) else None
+    return "".join([*pieces, _span(run, style)]) if length == len(code) else None
 
 
 def _span(text: str, style: str) -> str:
@@ -166,16 +157,16 @@ def _style(token: _TokenType) -> str:
 
 @cache
 def _lexer(alias: str) -> Lexer | None:
-    """One of Pygments' own: what other packages register isn't looked for, which takes long and runs their code."""
+    """A lexer of Pygments itself: loading those that other packages register takes long and runs their code."""
     from pygments.lexers import find_lexer_class
 
-    name = _names().get(alias)
+    name = _lexer_names().get(alias)
     lexer = find_lexer_class(name) if name else None
     return None if lexer is None else lexer()
 
 
 @cache
-def _names() -> dict[str, str]:
+def _lexer_names() -> dict[str, str]:
     from pygments.lexers import get_all_lexers
 
     return {alias: name for name, aliases, _, _ in get_all_lexers(plugins=False) for alias in aliases}

@@ -1,8 +1,9 @@
-"""Markdown of a model, which nobody trusts, to safe HTML, and to safe Markdown.
+"""Markdown from a model, which is untrusted, as safe tokens, and these as HTML.
 
-Both renderings walk the same tokens, from which everything that could act was taken: raw HTML is text, a link leads
-to http, https, mailto or a heading, an image becomes a link (loading it would tell its host what was asked). Text that
-is too long or too deeply nested to parse in reasonable time is shown as it stands.
+The HTML and the Markdown that chatkit shows are both written from these tokens, which hold nothing that acts: raw HTML is
+text, a link leads to http, https, mailto or a heading of the page, and an image is a link, because loading it would tell its
+host what was asked. Formulas keep their source, which the page typesets. Text that is too long or too deeply nested
+for the parser is shown unformatted.
 """
 
 from __future__ import annotations
@@ -13,208 +14,238 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from chatkit.display.markdown.highlight import code_html, in_pieces
-from chatkit.display.markdown.math import math_plugin
+from chatkit.display.markdown.highlight import LAZY_LAYOUT, code_html, in_pieces
 from chatkit.display.plain_text import shown
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_core import StateCore
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-LIMIT = 1_000_000
-"""Characters of one text that are shown; the reply itself keeps them all."""
-_PARSED = 200_000
-"""Characters beyond which text isn't parsed: 0.3 s for a usual text, 1 s for one that was made to be slow."""
-_CROWD = 10_000
-"""How many of one of Markdown's own characters make the parser slow, or its output many megabytes."""
-_DEEPEST = 60
-_URL = re.compile(r"(?:https?://[^\s/]|mailto:\S|#)", re.IGNORECASE)
+MAX_SHOWN = 1_000_000
+"""Characters of one text that are shown; the reply itself keeps all of them."""
+_MAX_PARSED = 200_000
+"""Characters of one text that are parsed, which takes 0.3 s, or 1 s for a text that was made to be slow."""
+_MAX_OF_A_MARK = 10_000
+"""Occurrences of one of Markdown's own characters; more of them slow the parser down, or give megabytes of HTML."""
+_MAX_DEPTH = 60
+_MAX_FORMULA_LINES = 200
+
+_SAFE_URL = re.compile(r"(?:https?://[^\s/]|mailto:\S|#)", re.IGNORECASE)
 _LINE = "#8886"
 _FILL = "#8882"
+_CELL = f"border:1px solid {_LINE};padding:3px 9px"
 _STYLES = {
-    "th": f"border:1px solid {_LINE};padding:3px 9px;background-color:{_FILL}",
-    "td": f"border:1px solid {_LINE};padding:3px 9px",
-    "table": "border-collapse:collapse;margin:0",
-    "blockquote": f"border-left:3px solid {_LINE};margin-left:0;padding-left:12px",
+    "th_open": f"{_CELL};background-color:{_FILL}",
+    "td_open": _CELL,
+    "blockquote_open": f"border-left:3px solid {_LINE};margin-left:0;padding-left:12px",
 }
-_PLAIN = "white-space:pre-wrap;overflow-wrap:break-word"
-_LAZY = "margin:0;content-visibility:auto;contain-intrinsic-size:auto 400px"
-_CODE = f"background-color:{_FILL};padding:1px 4px;border-radius:3px"
+_UNFORMATTED = "white-space:pre-wrap;overflow-wrap:break-word"
+_CODE_SPAN = f"background-color:{_FILL};padding:1px 4px;border-radius:3px"
+_SCROLLING = "overflow-x:auto;margin:0 0 1em 0"
+_TABLE = "border-collapse:collapse;margin:0"
+
+_INLINE_FORMULA = re.compile(
+    r"""
+    \$\$ [^$]{1,2000} \$\$
+    | \$ (?![\s$]) [^$\n]{0,499} (?<![\s\\]) \$ (?!\d)     # "$5 and $10" holds no formula
+    | \\\( .{1,500}? \\\)
+    | \\\[ .{1,500}? \\\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CLOSING = {"$$": "$$", "\\[": "\\]"}
+_NOT_IN_FORMULAS = re.compile(
+    r"""
+    ` | \]\(   # a reader of Markdown without formulas would see code or a link
+    | \^\^ | \\begin (?!\s*\{[A-Za-z]+\*?\})   # other ways to write the commands below
+    # with these, TeX reads files and runs programs when the notebook is exported (nbconvert --to pdf)
+    | \\ (?: begin\s*\{\s* )? (?:
+        input | include | includegraphics | InputIfFileExists | IfFileExists | (?:verbatim|lst)input\w* | filecontents
+        | openin | openout | closeout | read | readline | write | immediate | special | directlua | scantokens
+        | csname | UseName | catcode | usepackage | RequirePackage
+    ) (?![A-Za-z])
+    """,
+    re.VERBOSE,
+)
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether a link may lead there: http, https, mailto, or a place on the same page.
+    """Whether a link may lead to `url`: http, https, mailto, or a heading of the same page.
 
     >>> [is_safe_url(u) for u in ("https://example.org/a", "#top", "javascript:alert(1)", "data:text/html,x", "//host/x")]
     [True, True, False, False, False]
     """
-    return _URL.match(url) is not None and "\\" not in url[:12]
+    return _SAFE_URL.match(url) is not None and "\\" not in url[:12]
 
 
 def shorten(text: str) -> str:
-    """`text`, cut at `LIMIT` characters, and then saying so."""
-    return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n{left_out(text)}"
+    """`text`, cut at `MAX_SHOWN` characters and followed by a line that says how many are missing."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n{left_out(text)}"
 
 
 def left_out(text: str) -> str:
-    """How much of `text` lies beyond `LIMIT`."""
-    return f"… ({len(text) - LIMIT:,} more characters are in the reply's text)"
-
-
-def preformatted(text: str) -> str:
-    """`text` as it stands, in HTML; a long one in several elements, of which a browser lays out those that are seen."""
-    first, *rest = in_pieces(shown(shorten(text)))
-    if not rest:
-        return f'<pre style="{_PLAIN}">{escape(first, quote=False)}</pre>\n'
-    return "".join(f'<pre style="{_PLAIN};{_LAZY}">{escape(piece, quote=False)}</pre>\n' for piece in (first, *rest))
+    """The sentence that says how much of `text` lies beyond `MAX_SHOWN`."""
+    return f"… ({len(text) - MAX_SHOWN:,} more characters are in the reply's text)"
 
 
 def render_html(text: str) -> str:
-    """Safe HTML for Markdown, styled inline: JupyterLab strips style sheets from a notebook that isn't trusted.
+    """Safe HTML for Markdown of any length, styled inline: JupyterLab strips style sheets from a notebook that isn't trusted.
 
-    Parameters
-    ----------
-    text : str
-        Markdown, of any length and intent.
-
-    Returns
-    -------
-    str
-        HTML that executes nothing and loads nothing.
-
-    Examples
-    --------
     >>> print(render_html("*Hi* <img src=x onerror=alert(1)> [a](javascript:alert(1))"), end="")
     <p><em>Hi</em> &lt;img src=x onerror=alert(1)&gt; a</p>
     """
-    tokens = parse(text)
+    tokens = parse(shown(shorten(text)))
     return preformatted(text) if tokens is None else render_tokens(tokens)
 
 
-def render_tokens(tokens: Sequence[Token], *, growing: bool = False) -> str:
-    """HTML for what `parse` gave.
+def preformatted(text: str) -> str:
+    """HTML that shows any text unformatted; long text is in several elements, of which a browser lays out those in view."""
+    first, *rest = in_pieces(shown(shorten(text)))
+    style = f"{_UNFORMATTED};margin:0;{LAZY_LAYOUT}" if rest else _UNFORMATTED
+    return "".join(f'<pre style="{style}">{escape(piece, quote=False)}</pre>\n' for piece in (first, *rest))
 
-    Parameters
-    ----------
-    tokens : sequence of Token
-        Whole blocks.
-    growing : bool
-        More of the last one may come: code isn't coloured yet.
-    """
+
+def render_tokens(tokens: Sequence[Token], *, growing: bool = False) -> str:
+    """HTML for tokens of `parse`; the code of a text that is still `growing` isn't coloured yet."""
     md = _markdown()
     return str(md.renderer.render(tokens, md.options, {"growing": growing}))
 
 
-def parse(text: str, *, references: bool = True) -> list[Token] | None:
-    """Tokens with nothing in them that could act; None for text that had better be shown as it stands.
+def parse(clean: str, *, references: bool = True) -> list[Token] | None:
+    """Safe tokens for text that `shown` has cleaned; None for text that has to be shown unformatted.
 
-    Parameters
-    ----------
-    text : str
-        Markdown.
-    references : bool
-        Whether ``[name]: address`` gives links elsewhere in the text their address. A text that is parsed in pieces has
-        none: what a piece shows must not depend on where it was cut.
+    Without `references`, a line ``[name]: address`` defines no link. A text that is parsed in pieces has none, since what a
+    piece shows mustn't depend on where the text was cut.
     """
-    if len(text) > _PARSED or max(map(text.count, "[|*_~$\\")) > _CROWD:
+    if len(clean) > _MAX_PARSED or max(map(clean.count, "[|*_~$\\")) > _MAX_OF_A_MARK:
         return None
-    text = shown(text)
-    try:
-        tokens = _markdown(references).parse(text)
-    except RecursionError:
-        return None
-    if any(t.level >= _DEEPEST - 2 or any(c.level >= _DEEPEST - 2 for c in t.children or ()) for t in tokens):
-        return None  # the parser leaves out what lies deeper
-    return tokens
+    tokens = _markdown(references).parse(clean)
+    nested = (t.level for token in tokens for t in (token, *(token.children or ())))
+    return tokens if max(nested, default=0) < _MAX_DEPTH - 2 else None  # the parser drops what is deeper
 
 
 @cache
 def _markdown(references: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    md = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(["table", "strikethrough"]).use(math_plugin)
-    md.validateLink = lambda url: True  # type: ignore[method-assign] # unsafe links are taken out below, their labels stay
-    md.core.ruler.push("disarm", _disarm_all)
-    for name, rule in _RULES.items():
-        md.add_render_rule(name, rule)
+    md = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_DEPTH}).enable(["table", "strikethrough"])
+    md.inline.ruler.before("escape", "math_inline", _math_inline)
+    md.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "blockquote", "list"]})
+    md.validateLink = lambda url: True  # type: ignore[method-assign] # `_without_unsafe_links` takes them out and keeps their labels
+    md.core.ruler.push("make_safe", _make_safe)
+    for name, html in _HTML.items():
+        md.add_render_rule(name, lambda _, tokens, index, __, env, html=html: html(tokens[index], env))
     return md if references else md.disable("reference")
 
 
-def _disarm_all(state: Any) -> None:
+# formulas: their backslashes and underscores are not Markdown
+
+
+def _math_inline(state: StateInline, silent: bool) -> bool:
+    if state.src[state.pos] not in "$\\":
+        return False
+    match = _INLINE_FORMULA.match(state.src, state.pos)
+    if match is None or _NOT_IN_FORMULAS.search(match[0]):
+        return False
+    if not silent:
+        state.push("math_inline", "", 0).content = match[0]
+    state.pos = match.end()
+    return True
+
+
+def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    first = _line(state, start)
+    opening = first[:2]
+    closing = _CLOSING.get(opening)
+    if closing is None or state.is_code_block(start):
+        return False
+    lines = [first]
+    while not (lines[-1].endswith(closing) and (len(lines) > 1 or len(first) > 3)):
+        line = start + len(lines)
+        if line >= end or len(lines) > _MAX_FORMULA_LINES or state.isEmpty(line) or state.sCount[line] < state.blkIndent:
+            return False
+        lines.append(_line(state, line))
+    content = "\n".join(lines)
+    if _NOT_IN_FORMULAS.search(content) or content.count(opening) > (2 if opening == closing else 1):
+        return False
+    if not silent:
+        token = state.push("math_block", "", 0)
+        token.content = content
+        token.map = [start, start + len(lines)]
+        state.line = start + len(lines)
+    return True
+
+
+def _line(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]].rstrip()
+
+
+# what could act is taken out of the tokens
+
+
+def _make_safe(state: StateCore) -> None:
     for token in state.tokens:
         if token.children:
-            token.children = list(_disarm(token.children))
+            token.children = list(_without_unsafe_links(token.children))
             for child in token.children if "&" in token.content else ():
-                child.content = shown(child.content)  # an entity can name what `shown` took away
-        elif token.type in _STYLED:
-            aligned = str(token.attrGet("style") or "text-align:left") if token.tag in ("th", "td") else ""
-            token.attrSet("style", ";".join(filter(None, (_STYLES[token.tag], aligned))))
+                child.content = shown(child.content)  # an entity can name a character that `shown` removes
+        elif token.type in _STYLES:
+            aligned = f";{token.attrGet('style') or 'text-align:left'}" if token.tag in ("th", "td") else ""
+            token.attrSet("style", _STYLES[token.type] + aligned)
 
 
-_STYLED = {f"{name}_open" for name in _STYLES}
-
-
-def _disarm(tokens: Sequence[Token], *, within_link: bool = False) -> Iterator[Token]:
-    """Without unsafe links, and with links in the place of images."""
+def _without_unsafe_links(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The tokens of one paragraph, where images are links, and where unsafe links and links within links are their labels."""
     from markdown_it.token import Token
 
-    links: list[bool] = []  # of the links that are open: whether they stay
+    kept: list[bool] = []  # for each link that is open: whether it stays
     for token in tokens:
-        inside = within_link or any(links)
-        if token.type == "link_open":
-            links.append(is_safe_url(str(token.attrGet("href"))) and not inside)
-            if links[-1]:
-                token.attrs = {"href": str(token.attrGet("href")), "rel": "noopener noreferrer"}
+        match token.type:
+            case "link_open":
+                url = str(token.attrGet("href"))
+                kept.append(is_safe_url(url) and not any(kept))
+                if kept[-1]:
+                    token.attrs = _link_attributes(url)
+                    yield token
+            case "link_close":
+                if kept.pop():
+                    yield token
+            case "image":
+                url = str(token.attrGet("src"))
+                label = "".join(c.content for c in token.children or () if c.type in ("text", "code_inline", "text_special")).strip()
+                text = Token("text", "", 0, content=label or "image", level=token.level + 1)
+                if is_safe_url(url) and not any(kept):
+                    yield Token("link_open", "a", 1, attrs=_link_attributes(url), level=token.level)
+                    yield text
+                    yield Token("link_close", "a", -1, level=token.level)
+                else:
+                    yield text
+            case _:
                 yield token
-        elif token.type == "link_close":
-            if links.pop():
-                yield token
-        elif token.type == "image":
-            url = str(token.attrGet("src"))
-            label = "".join(c.content for c in token.children or () if c.type in ("text", "code_inline", "text_special")).strip()
-            content = Token("text", "", 0, content=label or "image", level=token.level + 1)
-            if is_safe_url(url) and not inside:
-                yield Token("link_open", "a", 1, attrs={"href": url, "rel": "noopener noreferrer"}, level=token.level)
-                yield content
-                yield Token("link_close", "a", -1, level=token.level)
-            else:
-                yield content
-        else:
-            yield token
 
 
-def _text(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    # a dollar sign alone in its element: the notebook would take two of them for the ends of a formula
-    return escape(tokens[index].content).replace("$", "<span>$</span>")
+def _link_attributes(url: str) -> dict[str, str | int | float]:
+    return {"href": url, "rel": "noopener noreferrer"}
 
 
-def _math(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    return escape(tokens[index].content)
+# the HTML of tokens for which markdown-it's own isn't used
 
 
-def _math_block(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    return f"<p>{escape(tokens[index].content)}</p>\n"
+def _code(token: Token, env: dict[str, Any]) -> str:
+    return code_html(token.content, token.info, growing=env["growing"])
 
 
-def _code(_: Any, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    return f'<code style="{_CODE}">{escape(tokens[index].content)}</code>'
-
-
-def _block_of_code(_: Any, tokens: Sequence[Token], index: int, __: Any, env: Any) -> str:
-    return code_html(tokens[index].content, tokens[index].info, growing=env["growing"])
-
-
-def _table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, _: Any) -> str:
-    return '<div style="overflow-x:auto;margin:0 0 1em 0">' + str(renderer.renderToken(tokens, index, options, {}))
-
-
-_RULES: dict[str, Callable[..., str]] = {
-    "text": _text,
-    "math_inline": _math,
-    "math_block": _math_block,
-    "code_inline": _code,
-    "code_block": _block_of_code,
-    "fence": _block_of_code,
-    "table_open": _table_open,
+_HTML: dict[str, Callable[[Token, dict[str, Any]], str]] = {
+    # each dollar sign in an element of its own: JupyterLab would take the text between two of them for a formula
+    "text": lambda token, _: escape(token.content).replace("$", "<span>$</span>"),
+    "math_inline": lambda token, _: escape(token.content),
+    "math_block": lambda token, _: f"<p>{escape(token.content)}</p>\n",
+    "code_inline": lambda token, _: f'<code style="{_CODE_SPAN}">{escape(token.content)}</code>',
+    "code_block": _code,
+    "fence": _code,
+    "table_open": lambda *_: f'<div style="{_SCROLLING}"><table style="{_TABLE}">\n',
     "table_close": lambda *_: "</table></div>\n",
 }

@@ -1,8 +1,8 @@
-"""Markdown of a model, which nobody trusts, to Markdown that every reader of it reads in the same, harmless way.
+"""Markdown from a model, which is untrusted, as Markdown that every reader renders in the same, harmless way.
 
-The saved notebook's ``text/markdown`` is what GitHub and nbconvert show. Cleaning the text with patterns would have to
-guess what each of their parsers takes for code; instead the tokens of `chatkit.display.markdown.parse` are written out again
-in one plain form, in which raw HTML can't occur outside code.
+The ``text/markdown`` of a saved notebook is rendered by GitHub and nbconvert. To clean the source with patterns would mean to
+guess what each of their parsers takes for code; instead, the safe tokens of `chatkit.display.markdown.parse` are written
+out in one plain form, in which raw HTML can't occur outside code.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from chatkit.display.markdown.highlight import language
 from chatkit.display.markdown.parse import parse, shorten
 from chatkit.display.plain_text import shown
 
@@ -19,59 +20,49 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"[\\*\[\]~$]|(?<![^\W_])_|_(?![^\W_])")
 _ENTITY = re.compile(r"&(?=#|\w{1,40};)")
-_LINE_START = re.compile(r"(?m)^[ \t]*(?:([#>+=|:-])|(\d{1,9})([.)])(?=\s|$))")
-_RUNS = re.compile("`+")
-_WORD = re.compile(r"[\w+#.-]{1,32}")
-_ALIGN = {"center": ":-:", "right": "--:"}
+_BLOCK_START = re.compile(r"(?m)^[ \t]*(?:([#>+=|:-])|(\d{1,9})([.)])(?=\s|$))")
+_ALIGNMENTS = {"center": ":-:", "right": "--:"}
 
 
 def escape_markdown(text: str) -> str:
-    """Plain text as Markdown that shows it as it stands.
+    """Markdown that shows any text character for character.
 
     >>> print(escape_markdown("2 * 3 <b> `x` some_name"))
     2 \\* 3 &lt;b&gt; &#96;x&#96; some_name
     """
-    text = _SPECIAL.sub(r"\\\g<0>", _ENTITY.sub("&amp;", shown(text)))
-    return text.replace("<", "&lt;").replace(">", "&gt;").replace("`", "&#96;")
+    return _escaped(shown(text))
 
 
 def render_markdown(text: str) -> str:
-    """The same Markdown in a plain and safe form.
+    """Markdown of any length in a plain and safe form: raw HTML is text, links are safe, and images are links.
 
-    Parameters
-    ----------
-    text : str
-        Markdown, of any length and intent.
-
-    Returns
-    -------
-    str
-        Markdown in which raw HTML outside code is text, links lead to http, https or mailto alone, and images are links.
-
-    Examples
-    --------
     >>> print(render_markdown("*Hi* <img src=x onerror=alert(1)>, `<b>` ![pixel](https://example.org/p.png)"))
     *Hi* &lt;img src=x onerror=alert(1)&gt;, `<b>` [pixel](https://example.org/p.png)
     """
-    tokens = parse(text)
+    clean = shown(shorten(text))
+    tokens = parse(clean)
     if tokens is None:
-        return _fenced(shown(shorten(text)), "")
+        return _fenced(clean)
     from markdown_it.tree import SyntaxTreeNode
 
     return "\n".join(_blocks(SyntaxTreeNode(tokens).children)).strip("\n")
 
 
+def _escaped(text: str) -> str:
+    text = _SPECIAL.sub(r"\\\g<0>", _ENTITY.sub("&amp;", text))
+    return text.replace("<", "&lt;").replace(">", "&gt;").replace("`", "&#96;")
+
+
 def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool = False) -> list[str]:
-    """Lines of blocks, with an empty line between them."""
+    """The lines of blocks, with an empty line between two of them, but not between the parts of an item of a `tight` list."""
     lines: list[str] = []
-    before = None
+    before, alternate = None, False
     for node in nodes:
-        other_marker = before is not None and before.type == node.type and before.type.endswith("_list") and not before.meta.get("other")
-        if node.type.endswith("_list"):
-            node.meta["other"] = other_marker  # or two lists in a row would be read as one
-        if before is not None and not (tight and (before.type == "paragraph" or node.type.endswith("_list"))):
+        is_list = node.type.endswith("_list")
+        alternate = is_list and before is not None and before.type == node.type and not alternate
+        if before is not None and not (tight and (before.type == "paragraph" or is_list)):
             lines.append("")
-        lines += _block(node)
+        lines += _list(node, alternate=alternate) if is_list else _block(node)
         before = node
     return lines
 
@@ -79,59 +70,56 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool = False) -> list[str
 def _block(node: SyntaxTreeNode) -> list[str]:
     match node.type:
         case "paragraph":
-            return _line_starts(_inline(node.children)).split("\n")
+            return _without_block_starts(_inline(node.children)).split("\n")
         case "heading":
             title = _inline(node.children).replace("\n", " ")
             return [f"{'#' * int(node.tag[1:])} {re.sub('#(?=#*$)', '&#35;', title)}"]
-        case "bullet_list" | "ordered_list":
-            return _list(node)
         case "blockquote":
             return [f"> {line}".rstrip() for line in _blocks(node.children)]
-        case "fence" | "code_block":
-            word = _WORD.match(node.info) if node.type == "fence" else None
-            return _fenced(node.content, word[0] if word else "").split("\n")
+        case "fence":
+            return _fenced(node.content, language(node.info)).split("\n")
+        case "code_block":
+            return _fenced(node.content).split("\n")
         case "table":
             return _table(node)
+        case "math_block":
+            return _formula(node.content).split("\n")
         case "hr":
             return ["***"]
-        case "math_block":
-            return _math(node.content).split("\n")
-        case "inline":
-            return _line_starts(_inline(node.children)).split("\n")
-        case _:  # no rule that is switched on makes another
-            return [escape_markdown(node.content)]
+        case _:  # no rule for another type is enabled
+            return [_escaped(node.content)]
 
 
-def _fenced(content: str, word: str) -> str:
-    fence = "`" * max(3, 1 + max((len(run) for run in _RUNS.findall(content)), default=0))
-    return f"{fence}{word}\n{content.removesuffix(chr(10))}\n{fence}"
+def _fenced(code: str, word: str = "") -> str:
+    fence = "`" * max(3, 1 + _longest_run_of_ticks(code))
+    return "\n".join([fence + word, code.removesuffix("\n"), fence])
 
 
-def _list(node: SyntaxTreeNode) -> list[str]:
-    number = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
+def _longest_run_of_ticks(code: str) -> int:
+    return max(map(len, re.findall("`+", code)), default=0)
+
+
+def _list(node: SyntaxTreeNode, *, alternate: bool) -> list[str]:
+    """The lines of a list; `alternate` markers keep it apart from the list before it."""
     tight = not any(child.type == "paragraph" and not child.hidden for item in node.children for child in item.children)
+    bullet, stop = ("* ", ") ") if alternate else ("- ", ". ")
     lines: list[str] = []
-    for item in node.children:
-        if number is None:
-            marker = "* " if node.meta.get("other") else "- "
-        else:
-            marker = f"{number}) " if node.meta.get("other") else f"{number}. "
-            number += 1
+    for number, item in enumerate(node.children, int(node.attrs.get("start", 1))):
+        marker = bullet if node.type == "bullet_list" else f"{number}{stop}"
         if lines and not tight:
             lines.append("")
-        body = _blocks(item.children, tight=tight) or [""]
-        lines.append((marker + body[0]).rstrip())
-        lines += [(" " * len(marker) + line).rstrip() for line in body[1:]]
+        first, *rest = _blocks(item.children, tight=tight) or [""]
+        lines.append((marker + first).rstrip())
+        lines += [(" " * len(marker) + line).rstrip() for line in rest]
     return lines
 
 
 def _table(node: SyntaxTreeNode) -> list[str]:
-    rows = [row for section in node.children for row in section.children]
-    head = rows[0].children
-    lines = [_row(_inline(cell.children) for cell in head)]
-    lines.append(_row(next((a for word, a in _ALIGN.items() if word in str(cell.attrs.get("style", ""))), "---") for cell in head))
-    lines += [_row(_inline(cell.children) for cell in row.children) for row in rows[1:]]
-    return lines
+    head, *rows = [row.children for section in node.children for row in section.children]
+    styles = [str(cell.attrs.get("style", "")) for cell in head]
+    rule = _row(next((mark for word, mark in _ALIGNMENTS.items() if word in style), "---") for style in styles)
+    first, *rest = [_row(_inline(cell.children) for cell in row) for row in (head, *rows)]
+    return [first, rule, *rest]
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -142,9 +130,9 @@ def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
     text = ""
     for node in nodes:
         if node.type == "link" and text.endswith("!"):
-            text = text[:-1] + "\\!"  # together they would be an image
+            text = text[:-1] + "\\!"  # "!" and a link would be an image
         span = _span(node)
-        text += f"\\{span}" if span.startswith("{") and text.endswith("`") else span  # to pandoc `code`{=latex} is LaTeX
+        text += f"\\{span}" if span.startswith("{") and text.endswith("`") else span  # pandoc takes `code`{=latex} for LaTeX
     return text
 
 
@@ -157,9 +145,9 @@ def _span(node: SyntaxTreeNode) -> str:
         case "hardbreak":
             return "\\\n"
         case "code_inline":
-            return _code(node.content)
+            return _code_span(node.content)
         case "math_inline":
-            return _math(node.content)
+            return _formula(node.content)
         case "em":
             return f"*{_inline(node.children)}*"
         case "strong":
@@ -170,19 +158,19 @@ def _span(node: SyntaxTreeNode) -> str:
             url = re.sub(r"[()<>\s`\\]", lambda c: f"%{ord(c[0]):02X}", str(node.attrs["href"]))
             return f"[{_inline(node.children)}]({url})"
         case _:
-            return escape_markdown(node.content)
+            return _escaped(node.content)
 
 
-def _code(content: str) -> str:
-    ticks = "`" * (1 + max((len(run) for run in _RUNS.findall(content)), default=0))
-    pad = " " if content.startswith("`") or content.endswith("`") or (content.strip() and content[0] == content[-1] == " ") else ""
-    return f"{ticks}{pad}{content}{pad}{ticks}"
+def _code_span(code: str) -> str:
+    ticks = "`" * (1 + _longest_run_of_ticks(code))
+    pad = " " if code.startswith("`") or code.endswith("`") or (code.strip() and code[0] == code[-1] == " ") else ""
+    return f"{ticks}{pad}{code}{pad}{ticks}"
 
 
-def _math(content: str) -> str:
-    return content.replace("<", "\\lt ")  # a reader that knows no formulas would see HTML
+def _formula(source: str) -> str:
+    return source.replace("<", "\\lt ")  # a reader of Markdown without formulas would see HTML
 
 
-def _line_starts(text: str) -> str:
-    """Escape what would start a block of another kind."""
-    return _LINE_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", text)
+def _without_block_starts(text: str) -> str:
+    """The lines of a paragraph, with an escape where one of them would start a block of another kind."""
+    return _BLOCK_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", text)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chatkit.display.markdown.highlight import HIGHLIGHTED, code_html, highlighted
+from chatkit.display.markdown.highlight import MAX_HIGHLIGHTED, code_html, highlighted
 from chatkit.display.markdown.parse import is_safe_url, parse, render_html
 from chatkit.display.markdown.source import escape_markdown, render_markdown
 from tests.display.hostile import HOSTILE, Seen, assert_harmless_html, assert_visible, large
@@ -184,7 +184,7 @@ def test_colouring_changes_no_character(word: str, code: str) -> None:
 
 def test_code_that_is_long_or_on_a_long_line_is_not_coloured() -> None:
     assert highlighted("x = 1\n" * 100, "python") is not None
-    assert highlighted("x = 1\n" * (HIGHLIGHTED // 6 + 1), "python") is None
+    assert highlighted("x = 1\n" * (MAX_HIGHLIGHTED // 6 + 1), "python") is None
     assert highlighted("x = [" + "1, " * 1_000 + "]", "python") is None
     assert highlighted("x = 1" + "\n" * 1_000, "matlab") is None
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatkit.display.markdown.growing import as_if_closed
-from chatkit.display.markdown.parse import LIMIT, render_html
+from chatkit.display.markdown.parse import MAX_SHOWN, render_html
 from chatkit.display.markdown.stream import MarkdownStream
 from tests.display.hostile import HOSTILE, Seen, assert_harmless_html, large
 from tests.display.markdown.test_parse import RICH
@@ -224,10 +224,10 @@ def test_what_lies_beyond_the_limit_is_left_out_and_said_to_be(text: str) -> Non
     stream.advance(text)
     while stream.behind:
         stream.advance(text)
-    assert stream.open == f"<p>… ({len(text) - LIMIT:,} more characters are in the reply&#x27;s text)</p>\n"
+    assert stream.open == f"<p>… ({len(text) - MAX_SHOWN:,} more characters are in the reply&#x27;s text)</p>\n"
     stream.advance(text, final=True)
     assert "more characters" in stream.done[-1]
-    assert sum(html.count("x") + html.count("w") for html in stream.done) <= LIMIT + 10
+    assert sum(html.count("x") + html.count("w") for html in stream.done) <= MAX_SHOWN + 10
 
 
 def test_the_work_for_a_text_is_in_proportion_to_its_length() -> None:
