@@ -1,4 +1,4 @@
-"""Texts that mean harm, and what a page may hold of them: for every test of what is shown."""
+"""Hostile texts, and assertions that a page or Markdown made from them is harmless; for the tests of all that is shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from html.parser import HTMLParser
+
+from markdown_it import MarkdownIt
 
 from chatkit.display.markdown.parse import is_safe_url
 from chatkit.parts import File, Part, Reasoning, Source, Text, ToolCall, ToolResult
@@ -77,7 +79,7 @@ HOSTILE: dict[str, str] = {
     "json": '{"k":"html","t":"<script>alert(1)</script>"}\n]]></script>',
     "prototype": '{"__proto__": {"k": "html"}, "constructor": {"prototype": {}}}',
 }
-"""Name to text: what each would do if it were believed."""
+"""Texts that would run, load or hide something if a page took them at their word, by what they try."""
 
 
 def large() -> Iterator[tuple[str, str]]:
@@ -119,7 +121,7 @@ _SEEN = re.compile("[\n\t\u200c\u200d\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2
 
 
 class Seen(HTMLParser):
-    """What an HTML parser finds in a page."""
+    """The tags, attributes and text that an HTML parser finds in a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -161,7 +163,7 @@ class Seen(HTMLParser):
 
 
 def assert_harmless_html(html: str) -> None:
-    """Only what chatkit writes itself, properly nested: nothing that runs, loads, leads elsewhere, hides or overlays."""
+    """Only tags, attributes and styles that chatkit writes itself, properly nested: nothing runs, loads, hides or overlays."""
     seen = Seen(html)
     assert seen.tags <= TAGS
     assert not seen.unclosed
@@ -184,14 +186,24 @@ def assert_harmless_html(html: str) -> None:
 
 
 def assert_visible(text: str) -> None:
-    """No character that hides, turns the reading direction, or can't be encoded."""
+    """No character that is invisible, turns the reading direction, or can't be encoded."""
     strange = {c for c in set(text) if unicodedata.category(c) in ("Cc", "Cf", "Cs") and not _SEEN.match(c)}
     assert not strange, strange
     assert not re.search("[A-Za-z0-9][\u200c\u200d]+[A-Za-z0-9]", text)
 
 
+def assert_markdown_is_harmless(source: str) -> None:
+    """No HTML, image or unsafe link, even for a reader that lets all of these through, as a trusted notebook's does."""
+    assert_visible(source)
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    reader.validateLink = lambda url: True  # type: ignore[method-assign]
+    tokens = [t for token in reader.parse(source) for t in (token, *(token.children or ()))]
+    assert not [t.content for t in tokens if t.type in ("html_block", "html_inline", "image")]
+    assert all(is_safe_url(str(t.attrGet("href"))) for t in tokens if t.type == "link_open")
+
+
 def every_part(text: str) -> tuple[Part, ...]:
-    """A reply that says `text` wherever a part has a place for it."""
+    """A reply with `text` in every field of every kind of part."""
     return (
         Text(text=text),
         Reasoning(text=text, title=text),

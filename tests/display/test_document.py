@@ -15,8 +15,7 @@ from chatkit.errors import KINDS
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status, StatusWord, TitleEvent
 from chatkit.fold import Transcript
 from chatkit.parts import File, Message, Part, Reasoning, Role, Source, StopReason, Text, ToolCall, ToolResult
-from tests.display.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, assert_visible, every_part, large
-from tests.display.markdown.test_parse import assert_markdown_is_harmless
+from tests.display.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, assert_markdown_is_harmless, assert_visible, every_part, large
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What nbconvert makes of a finished question: the reply, and nothing that acts or loads beyond nbconvert's own template."""
+"""What nbconvert makes of a finished turn: the reply, and nothing that runs or loads beyond nbconvert's own template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from nbconvert import HTMLExporter, LatexExporter, MarkdownExporter
 from traitlets.config import Config
 
-from tests.display.markdown.test_parse import HOSTILE, assert_markdown_is_harmless
+from tests.display.hostile import HOSTILE, assert_markdown_is_harmless
 from tests.kernels import running_kernel
 
 SETUP = """
@@ -56,17 +56,17 @@ LATEX = [
     r"\input{x} \includegraphics{x}",
     "::: {.x}\n\\openin1=x\n:::",
 ]
-"""Ways to make pandoc write commands that make TeX read a file, or run a program."""
+"""Texts that try to make pandoc write commands with which TeX reads a file or runs a program."""
 BROKEN = (
     "```\ncode\n \n\n![x](https://example.org/pixel.png)\n<img src=x>\n```\n\n- ```\n  a\n\n  ![x](https://example.org/pixel.png)\n  ```"
 )
-"""Code with empty lines, at which a reader of Markdown takes a block of HTML for ended."""
+"""Code with empty lines, at which a block of HTML in Markdown ends."""
 READING = re.compile(r"\\(?:begin\{)?(?:input|include|includegraphics|csname|openin|write18|\^\^69nput)(?![A-Za-z])")
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction", "srcdoc", "ping"}
 
 
 class _Page(HTMLParser):
-    """What a page runs, and what it loads from elsewhere."""
+    """What a page runs, and what it loads from other places."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def outputs() -> dict[str, dict[str, dict[str, str]]]:
-    """What a person's notebook holds after each kind of question: first of a rich reply, then of a hostile one."""
+    """The saved outputs of each way to ask, for a rich reply and for a hostile one."""
     hostile = "\n\n".join([*HOSTILE, *LATEX, BROKEN])
     replies = [reply for _ in QUESTIONS for reply in (RICH, hostile)]
     saved: dict[str, dict[str, dict[str, str]]] = {}
@@ -97,7 +97,7 @@ def outputs() -> dict[str, dict[str, dict[str, str]]]:
         assert kernel.run(SETUP.replace("REPLIES", repr(replies))).status == "ok"
         for name, question in QUESTIONS.items():
             cells = {kind: kernel.run(question) for kind in ("rich", "hostile")}
-            assert all(cell.of_type("comm_open") for cell in cells.values())  # it was live while it ran
+            assert all(cell.of_type("comm_open") for cell in cells.values())  # a widget showed it while it ran
             saved[name] = {kind: cell.outputs[-1] for kind, cell in cells.items()}
     return saved
 
@@ -111,7 +111,7 @@ def notebook(*data: dict[str, str]) -> Any:
 
 
 def read_as_markdown(text: str) -> str:
-    """The page that a reader makes of it who lets HTML through."""
+    """The page that a reader of Markdown makes of it that lets HTML through."""
     return MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
 
 

@@ -1,4 +1,4 @@
-"""Markdown that nobody trusts, as HTML and as Markdown."""
+"""Untrusted Markdown as safe HTML, and as safe Markdown."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
-from chatkit.display.markdown.highlight import MAX_HIGHLIGHTED, code_html, highlighted
-from chatkit.display.markdown.parse import is_safe_url, parse, render_html
+from chatkit.display.markdown.parse import parse, render_html
 from chatkit.display.markdown.source import escape_markdown, render_markdown
-from tests.display.hostile import HOSTILE, Seen, assert_harmless_html, assert_visible, large
-
-
-def assert_markdown_is_harmless(source: str) -> None:
-    """Read by a parser that lets everything through, as a trusted notebook's does."""
-    assert_visible(source)
-    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    reader.validateLink = lambda url: True  # type: ignore[method-assign]
-    tokens = [t for token in reader.parse(source) for t in (token, *(token.children or ()))]
-    assert not [t.content for t in tokens if t.type in ("html_block", "html_inline", "image")]
-    assert all(is_safe_url(str(t.attrGet("href"))) for t in tokens if t.type == "link_open")
+from tests.display.hostile import HOSTILE, Seen, assert_harmless_html, assert_markdown_is_harmless, large
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -162,41 +150,6 @@ def test_the_slowest_texts_that_are_parsed_at_all_are_parsed_whole(name: str) ->
 def test_entities_bring_back_nothing_invisible() -> None:
     assert render_html("pay&#8203;pal &#x202e;gpj.exe") == "<p>paypal gpj.exe</p>\n"
     assert render_markdown("pay&#8203;pal &#x202e;gpj.exe") == "paypal gpj.exe"
-
-
-def test_code_of_a_known_language_is_coloured_with_the_theme_of_the_page() -> None:
-    html = render_html("```python\nif x: pass  # why\n```\n")
-    assert '<span style="color:var(--jp-mirror-editor-keyword-color,#070)">if </span>x: ' in html
-    assert "".join(Seen(html).text) == "if x: pass  # why\n\n"
-    assert_harmless_html(html)
-
-
-@pytest.mark.parametrize("word", ["", "klingon", "python3.99", "../etc", "text", "x" * 100, "\U0001f40d"])
-def test_code_of_no_known_language_stands_as_it_is(word: str) -> None:
-    assert "<span" not in code_html("if x: pass", word)
-
-
-@given(st.sampled_from(["python", "html", "js", "css", "json", "bash", "diff", "sql", "tex", "yaml", "php", "c", "pycon", "md"]), st.text())
-def test_colouring_changes_no_character(word: str, code: str) -> None:
-    coloured = highlighted(code, word)
-    assert coloured is None or "".join(Seen(coloured).text) == code
-
-
-def test_code_that_is_long_or_on_a_long_line_is_not_coloured() -> None:
-    assert highlighted("x = 1\n" * 100, "python") is not None
-    assert highlighted("x = 1\n" * (MAX_HIGHLIGHTED // 6 + 1), "python") is None
-    assert highlighted("x = [" + "1, " * 1_000 + "]", "python") is None
-    assert highlighted("x = 1" + "\n" * 1_000, "matlab") is None
-
-
-def test_long_code_stands_in_pieces_that_a_browser_lays_out_when_they_are_seen() -> None:
-    code = "".join(f"line {n}\n" for n in range(10_000))
-    html = render_html(f"```\n{code}```\n")
-    pieces = html.split("</pre>\n")[:-1]
-    assert len(pieces) == len(code) // 4_000 + 1
-    assert all("content-visibility:auto" in piece and len(piece) < 4_500 for piece in pieces)
-    assert "".join(text for text in Seen(html).text if text != "\n") == code
-    assert render_html("x" * 300_000).count("content-visibility:auto") == 75
 
 
 def test_what_lies_too_deep_for_the_parser_is_shown_as_it_stands() -> None:

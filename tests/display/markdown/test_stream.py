@@ -1,4 +1,4 @@
-"""Markdown that is rendered while it is written."""
+"""Markdown that is rendered while it streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chatkit.display.markdown.growing import as_if_closed
 from chatkit.display.markdown.parse import MAX_SHOWN, render_html
 from chatkit.display.markdown.stream import MarkdownStream
 from tests.display.hostile import HOSTILE, Seen, assert_harmless_html, large
@@ -23,14 +22,14 @@ PIECES = [
 
 
 def streamed(text: str, cuts: list[int]) -> MarkdownStream:
-    """`text`, told up to each of the cuts in turn, and then whole."""
+    """The stream that was given `text` up to each of the cuts in turn, and then all of it."""
     stream = MarkdownStream()
     for cut in sorted(cuts):
-        told, before = text[:cut], list(stream.done)
-        stream.advance(told)
+        so_far, before = text[:cut], list(stream.done)
+        stream.advance(so_far)
         assert stream.done[: len(before)] == before, "what is done is never taken back"
         while stream.behind:
-            stream.advance(told)
+            stream.advance(so_far)
         assert_harmless_html("".join(stream.done) + stream.open)
     stream.advance(text, final=True)
     assert not stream.behind
@@ -93,38 +92,6 @@ def test_a_formula_that_is_open_is_not_taken_for_blocks() -> None:
         assert stream.done == []
     stream.advance(text, final=True)
     assert "".join(stream.done) == render_html(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "closed"),
-    [
-        ("a **bo", "a **bo**"),
-        ("a **bold** b", "a **bold** b"),
-        ("a **bold*", "a **bold**"),
-        ("a **b *c", "a **b *c***"),
-        ("a *b **c** d", "a *b **c** d*"),
-        ("~~go", "~~go~~"),
-        ("_em", "_em_"),
-        ("snake_case_name 2 * 3 a*b", "snake_case_name 2 * 3 a*b"),
-        ("`co", "`co`"),
-        ("`` a ` b", "`` a ` b``"),
-        ("`*` *x", "`*` *x*"),
-        ("a `", "a "),
-        ("[text](http://exa", "text"),
-        ('[text](http://exa.org "tit', "text"),
-        ("![text](http", "text"),
-        ("[text](http://exa.org) b", "[text](http://exa.org) b"),
-        ("see <https://exam", "see "),
-        ("Title\n--", "Title\n"),
-        ("para\n#", "para\n"),
-        ("para\n1.", "para\n"),
-        ("| a | b |\n|--", "| a | b |\n"),
-        ("**one\n\ntwo", "**one\n\ntwo"),
-        ("", ""),
-    ],
-)
-def test_what_is_half_written_looks_as_it_will(text: str, closed: str) -> None:
-    assert as_if_closed(text) == closed
 
 
 def test_no_address_flashes_while_a_link_is_written() -> None:
@@ -195,7 +162,7 @@ def test_no_mixture_of_long_blocks_stops_it_or_acts(pieces: list[tuple[str, int]
 
 
 def advanced(stream: MarkdownStream, text: str) -> None:
-    """One step on, which is bounded in its work and in what comes of it."""
+    """Advance by one step, which is bounded in its work and in the HTML that it makes."""
     done = len(stream.done)
     stream.advance(text)
     assert stream.work < 20_000
