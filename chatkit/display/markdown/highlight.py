@@ -3,7 +3,8 @@
 The colours are the ones that JupyterLab's editor uses for keywords, strings, operators and properties: the CSS variables
 ``--jp-mirror-editor-keyword-color``, ``-string-color``, ``-operator-color`` and ``-property-color``. All of JupyterLab's themes
 set them, so code follows the theme, and each has enough contrast (WCAG AA) with the background of the code. A theme may
-define ``-property-color`` by a palette that the page lacks; then ``-header-color`` is used. Outside JupyterLab, fixed colours are.
+define ``-property-color`` by a palette that the page lacks, and then ``-header-color`` is used. Where none of the variables is
+set, as outside JupyterLab, fixed colours are used.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
 
 
 def code_html(code: str, info: str = "", *, growing: bool = False) -> str:
-    """A block of code that `shown` has cleaned; `info` follows its fence, and while the code is `growing` it isn't coloured.
+    """A block of code that `shown` has cleaned; `info` is the text behind its fence, and `growing` code isn't coloured yet.
 
     >>> print(code_html("1 < 2"), end="")  # doctest: +ELLIPSIS
     <pre style="..."><code style="background:none;padding:0">1 &lt; 2</code></pre>
