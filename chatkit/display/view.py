@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from chatkit import bridge
 from chatkit.display.batcher import Batcher
 from chatkit.display.document import chat_document, retry_document, turn_document
-from chatkit.display.environment import display_mode, in_notebook
+from chatkit.display.environment import Mode, display_mode, in_notebook
 from chatkit.display.facts import facts_of, retry_facts
 from chatkit.display.markdown.parse import parse
 from chatkit.display.messages import (
@@ -238,13 +238,25 @@ class LiveRetry(_Live):
 
 
 class LiveChat(_Live):
-    """A whole chat as one widget, in as many cells as a person likes. `closed` is called when the widget is closed."""
+    """A whole chat as one widget, in as many cells as a person likes.
 
-    def __init__(self, commands: Commands, *, model: str, closed: Callable[[], object], schedule: FallbackSchedule | None = None) -> None:
+    `closed` is called when the widget is closed; `mode` says how to show things in the running cell.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        *,
+        model: str,
+        closed: Callable[[], object],
+        schedule: FallbackSchedule | None = None,
+        mode: Callable[[], Mode] = display_mode,
+    ) -> None:
         super().__init__()
         self._commands = commands
         self._model = model
         self._on_close = closed
+        self._mode = mode
         self._timeline = Timeline(whole=True)
         self._ended = ""
         self._hides = self._due = False
@@ -326,12 +338,12 @@ class LiveChat(_Live):
 
     def _display(self) -> None:
         """Show the widget in the running cell, or the transcript where there is no front end for a widget."""
-        widget = self.widget
-        if display_mode() == "live" and widget is not None and (shown := widget.bundle()):
+        mode, widget = self._mode(), self.widget
+        if mode == "live" and widget is not None and (shown := widget.bundle()):
             cell = _Cell()
             cell.output.show(shown)
             self._cells = [*self._cells, cell][-MAX_CELLS:]
-        elif in_notebook():
+        elif mode in ("live", "static") or in_notebook():
             CellOutput().show(self._static())
         else:
             print(self._static()["text/plain"])

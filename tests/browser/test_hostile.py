@@ -35,7 +35,9 @@ def show(*events, model="demo"):
     shown = LiveChat(NoCommands(ALL), model=model, closed=lambda: None)
     tell(*events)
     return shown.open()
+told = []
 def tell(*events):
+    told.extend(events)
     for event in events: shown.apply(event)
     bridge.Waiter().wait(bridge.spawn(shown.settled()))
 """
@@ -51,7 +53,8 @@ def test_every_hostile_text_in_every_part_of_a_chat_is_text(notebook: Callable[.
         SETUP,
         "show(*[m for n, text in enumerate(HOSTILE.values()) for m in (message(2 * n + 1, 'user', (ck.Text(text=text),)), "
         "message(2 * n + 2, 'assistant', every_part(text)))])",
-        "chat = ck.Chat('demo', title=None); chat._hub.transcript.messages.extend(shown._fold.messages); chat",
+        "from chatkit.display.document import chat_document; from chatkit.display.writers import bundle; from chatkit.fold import Transcript\n"
+        "display(bundle(chat_document(Transcript(told), model='demo')), raw=True)",
     )
     nb.run(0)
     nb.run(1)
@@ -103,7 +106,7 @@ def test_hostile_text_that_streams_piece_by_piece_never_acts(notebook: Callable[
                      ".observe(document.querySelector('.chatkit'), { childList: true, subtree: true, attributes: true }); }")  # fmt: skip
     nb.execute(
         "text = '\\n\\n'.join(HOSTILE.values())\nfor at in range(0, len(text), 7):\n    t.say(text[at:at + 7])\n"
-        "    if at % 210 == 0: bridge.Waiter().wait(bridge.spawn(t.display._pump.drain()))\nt.say('\\n\\nthe end of it')"
+        "    if at % 210 == 0: bridge.Waiter().wait(bridge.spawn(t.display.settled()))\nt.say('\\n\\nthe end of it')"
     )
     nb.output(1).get_by_text("the end of it").wait_for()
     assert nb.page.evaluate("() => window.acted") == []

@@ -10,6 +10,7 @@ import pytest
 
 from chatkit import Chat, bridge
 from chatkit.chattest import FakeClock, FakeProvider, anthropic_error_response, anthropic_overloaded_response, reply
+from chatkit.display.environment import Mode, display_mode
 from chatkit.display.messages import CommandName
 from chatkit.display.outputs import FallbackSchedule
 from chatkit.display.view import LiveChat
@@ -66,9 +67,9 @@ def piece(part: Part, index: int = 0, seq: int = 1) -> MessagePart:
     return MessagePart(chat_id="c", role="assistant", part=part, step=1, attempt=1, index=index, seq=seq)
 
 
-def shown(*events: Event, schedule: FallbackSchedule | None = None) -> tuple[LiveChat, Noted]:
+def shown(*events: Event, schedule: FallbackSchedule | None = None, mode: Mode | None = None) -> tuple[LiveChat, Noted]:
     commands = Noted()
-    display = LiveChat(commands, model="demo", closed=lambda: None, schedule=schedule)
+    display = LiveChat(commands, model="demo", closed=lambda: None, schedule=schedule, mode=display_mode if mode is None else lambda: mode)
     feed(display, *events)
     display.open()
     return display, commands
@@ -136,7 +137,7 @@ def test_a_view_opened_late_shows_exactly_what_an_early_one_shows(wires: list[Wi
     assert seen(before) == seen(late)
 
 
-def test_the_timeline_has_questions_answers_and_tools_in_their_order(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+def test_the_timeline_has_prompts_answers_and_tools_in_their_order(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
     shown(*STORY)
     text = words(wires)
     order = ["Why *do* they?", "Because", "read_file", "servers need rest .", "So do I.", "And you?", "half a"]
@@ -219,11 +220,8 @@ def test_commands_reach_the_chat_and_what_is_not_one_is_left_alone(wires: list[W
     ]
 
 
-def test_a_cell_holds_the_widget_and_beside_it_what_is_readable_without_one(
-    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
-    display, _ = shown(*STORY[:12])
+def test_a_cell_holds_the_widget_and_a_fallback_that_is_readable_without_one(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display, _ = shown(*STORY[:12], mode="live")
     assert display.widget is not None
     for _ in range(2):
         display.widget._ipython_display_()
@@ -239,11 +237,8 @@ def test_a_cell_holds_the_widget_and_beside_it_what_is_readable_without_one(
     assert outputs[-1]["update"] is True
 
 
-def test_where_a_front_end_does_not_hide_it_the_same_output_holds_both(
-    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
-    display, _ = shown()
+def test_where_a_front_end_does_not_hide_it_the_same_output_holds_both(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display, _ = shown(mode="live")
     assert display.widget is not None
     display.widget._ipython_display_()
     feed(display, said(1, "user", Text(text="Hi")))
@@ -253,13 +248,14 @@ def test_where_a_front_end_does_not_hide_it_the_same_output_holds_both(
 
 
 def test_where_there_is_no_widget_the_transcript_is_shown(
-    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wires: list[Wire], outputs: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     display, _ = shown(*STORY[:12])
     assert display.widget is not None
     display.widget._ipython_display_()  # no kernel here: a terminal
     assert "So do I." in capsys.readouterr().out
-    monkeypatch.setattr("chatkit.display.view.in_notebook", lambda: True)
+    display, _ = shown(*STORY[:12], mode="static")
+    assert display.widget is not None
     display.widget._ipython_display_()
     assert set(outputs[0]["data"]) == {"text/html", "text/markdown", "text/plain"}
 
@@ -335,11 +331,8 @@ def test_a_view_that_was_closed_makes_room_for_another(wires: list[Wire], output
         assert second is not first
         chat.ask("Hi?", show=False)
         assert state_of(wires)["title"] == "Given"
-        assert chat._viewer is not None
-        display = chat._viewer._display
-        assert display is not None
-        bridge.spawn(display.settled()).result(5)
-        assert "One." in words(wires)
+        while "One." not in words(wires):
+            bridge.call_soon(lambda: None).result(5)
 
 
 def test_a_view_that_opens_late_on_a_long_text_renders_all_of_it_without_another_event(
@@ -351,11 +344,8 @@ def test_a_view_that_opens_late_on_a_long_text_renders_all_of_it_without_another
         bridge.spawn(display.settled()).result(5)
 
 
-def test_what_was_kept_before_a_front_end_hid_it_is_not_kept_twice(
-    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
-    display, _ = shown()
+def test_a_fallback_from_before_a_front_end_hid_it_is_not_kept_twice(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display, _ = shown(mode="live")
     assert display.widget is not None
     display.widget._ipython_display_()
     feed(display, said(1, "user", Text(text="Hi")))
@@ -366,12 +356,8 @@ def test_what_was_kept_before_a_front_end_hid_it_is_not_kept_twice(
     assert list(held.values()) == [{WIDGET}, {"text/html", "text/markdown", "text/plain"}]
 
 
-def test_a_view_that_was_closed_is_shown_as_its_transcript(
-    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chatkit.display.view.display_mode", lambda: "live")
-    monkeypatch.setattr("chatkit.display.view.in_notebook", lambda: True)
-    display, _ = shown(*STORY[:12])
+def test_a_view_that_was_closed_is_shown_as_its_transcript(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display, _ = shown(*STORY[:12], mode="live")
     assert display.widget is not None
     display.widget.close()
     display.widget._ipython_display_()

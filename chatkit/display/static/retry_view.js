@@ -1,8 +1,9 @@
 // The countdown of chatkit.retry.
 import { mountBar } from "./bar.js";
 import { openCommands } from "./commands.js";
+import { make } from "./dom.js";
 import { mountFocus } from "./focus.js";
-import { live, makeRoot } from "./mounting.js";
+import { live } from "./mounting.js";
 import { follow } from "./state.js";
 import { STYLE } from "./style.js";
 
@@ -11,7 +12,7 @@ import { STYLE } from "./style.js";
 /** @param {Place} place */
 function render(place) {
   const { model, el } = place;
-  const root = makeRoot(el, "chatkit", STYLE);
+  const root = el.appendChild(make("div", "chatkit"));
   const commands = openCommands(model, draw);
   const bar = mountBar(model, root, commands);
   const focus = mountFocus(model, root);
@@ -20,7 +21,7 @@ function render(place) {
     bar.draw(model.get("snap"), /** @type {HTMLElement | null} */ (el.closest("[tabindex]")));
   }
 
-  return live(place, root, draw, focus.restore, [focus, bar, commands]);
+  return live(place, root, STYLE, draw, focus.restore, [focus, bar, commands]);
 }
 
 export default { initialize: (/** @type {Place} */ { model }) => follow(model), render };

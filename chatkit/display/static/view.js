@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { mountFailure } from "./failure.js";
 import { mountFocus } from "./focus.js";
 import { LABELS } from "./labels.js";
-import { live, makeRoot } from "./mounting.js";
+import { live } from "./mounting.js";
 import { follow } from "./state.js";
 import { mountTimeline } from "./timeline.js";
 
@@ -23,7 +23,7 @@ export function chatView(style, parts) {
   /** @param {Place} place */
   function render(place) {
     const { model, el } = place;
-    const root = makeRoot(el, parts ? "chatkit ck-chat" : "chatkit ck-turn", style);
+    const root = el.appendChild(make("div", parts ? "chatkit ck-chat" : "chatkit ck-turn"));
     const commands = openCommands(model, draw, (ack, command) => composer?.heard(ack, command));
     const header = parts?.mountHeader(root);
     const scroller = parts ? root.appendChild(make("div", "ck-scroller")) : root;
@@ -71,7 +71,7 @@ export function chatView(style, parts) {
       focus.restore();
     }
 
-    return live(place, root, draw, restore, [focus, composer, scroll, timeline, bar, commands]);
+    return live(place, root, style, draw, restore, [focus, composer, scroll, timeline, bar, commands]);
   }
 
   return { initialize: (/** @type {Place} */ { model }) => follow(model), render };

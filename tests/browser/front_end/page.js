@@ -2,7 +2,7 @@
 import { mock } from "node:test";
 import { Window } from "happy-dom";
 
-const NAMES = ["document", "Element", "CharacterData", "Event", "KeyboardEvent", "MouseEvent"];
+const NAMES = ["document", "CSSStyleSheet", "ShadowRoot", "Element", "CharacterData", "Event", "KeyboardEvent", "MouseEvent"];
 
 /** The kernel's clock, in milliseconds: it never moves here. */
 const KERNEL = 5_000_000;
