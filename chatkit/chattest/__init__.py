@@ -1,4 +1,4 @@
-"""Scripted model providers on this machine, and a clock for tests: say what a provider answers, and how it fails.
+"""Fake model providers on this machine, which reply and fail according to a script, and a clock for tests.
 
 ::
 
@@ -11,7 +11,8 @@
             assert chat.ask("How is it?", show=False).text == "All is well."
             fake.assert_used_up()
 
-With pytest, the fixtures `fake_provider` (a factory, closed for you) and `fake_clock` are there without any import.
+With pytest, the fixtures `fake_provider` (a function that starts a provider, which is closed after the test) and
+`fake_clock` are available without an import.
 """
 
 from __future__ import annotations

@@ -1,17 +1,15 @@
-"""Builders of the error responses that the vendors send, with their bodies and headers.
+"""Functions that build the vendors' error responses, with their bodies and headers.
 
-Shapes and words: the vendors' error references, and bodies that people reported. `error_response` takes the shape of the
-format that was asked; the others have their vendor's, wherever they are sent.
+The shapes and texts come from the vendors' error references and from reported bodies. `error_response` has the shape of
+the requested format; the others have the shape of their vendor on every path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from chatkit.chattest.response import Failure, Response, merged
-
-Vendor = Literal["anthropic", "openai"]
+from chatkit.chattest.response import ErrorBody, Response, Vendor, merged
 
 _ANTHROPIC: dict[int, tuple[str, str]] = {
     400: ("invalid_request_error", "messages: at least one message is required"),
@@ -37,32 +35,21 @@ _OPENAI: dict[int, tuple[str, str | None, str]] = {
 _OVERLOADED = 529
 
 
-def error_body(failure: Failure, vendor: Vendor, status: int, request_id: str) -> dict[str, Any]:
-    """The JSON of an error, what was left open filled in as the vendor would for that status."""
-    if (failure.vendor or vendor) == "anthropic":
-        kind, message = _ANTHROPIC.get(status, ("api_error" if status >= 500 else "invalid_request_error", f"Error {status}"))
-        error = {"type": failure.type or kind, "message": failure.message or message}
-        return {"type": "error", "error": error, "request_id": request_id}
+def error_body(error: ErrorBody, vendor: Vendor, status: int, request_id: str) -> dict[str, Any]:
+    """The JSON of an error; what the test left out is filled in as the vendor does for that status."""
+    if (error.vendor or vendor) == "anthropic":
+        type, message = _ANTHROPIC.get(status, ("api_error" if status >= 500 else "invalid_request_error", f"Error {status}"))
+        details = {"type": error.type or type, "message": error.message or message}
+        return {"type": "error", "error": details, "request_id": request_id}
     default = _OPENAI.get(503 if status == _OVERLOADED else status)
-    kind, code, message = default or ("server_error" if status >= 500 else "invalid_request_error", None, f"Error {status}")
-    code = failure.code if failure.code is not None or failure.type is not None else code
-    return {"error": {"message": failure.message or message, "type": failure.type or kind, "param": failure.param, "code": code}}
+    type, code, message = default or ("server_error" if status >= 500 else "invalid_request_error", None, f"Error {status}")
+    code = code if error.code is None and error.type is None else error.code
+    return {"error": {"message": error.message or message, "type": error.type or type, "param": error.param, "code": code}}
 
 
-def _failed(
-    vendor: Vendor | None,
-    status: int,
-    message: str | None,
-    *,
-    type: str | None = None,
-    code: str | None = None,
-    param: str | None = None,
-    retry_after: float | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
+def _error(error: ErrorBody, status: int, retry_after: float | None, headers: Mapping[str, str] | None) -> Response:
     hint = {} if retry_after is None else {"retry-after": _seconds(retry_after)}
-    failure = Failure(vendor=vendor, type=type, message=message, code=code, param=param)
-    return Response(content=failure, status=status, headers=merged(merged((), hint), headers))
+    return Response(content=error, status=status, headers=merged(merged((), hint), headers))
 
 
 def _seconds(number: float) -> str:
@@ -78,18 +65,18 @@ def error_response(
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error of any status, in the shape of the format that the request's path asks for.
+    """An error of any status, in the shape of the format that the request's path belongs to.
 
     Parameters
     ----------
     status : int, default 500
-        HTTP status; what isn't given follows from it.
+        HTTP status, from which the default message, type and code follow.
     message, type, code : str, optional
-        The provider's words; `code` is sent in OpenAI's formats alone.
+        The fields of the provider's error; only OpenAI's formats send `code`.
     retry_after : float, optional
-        Seconds, as a ``retry-after`` header.
+        Seconds, sent as a ``retry-after`` header.
     headers : mapping, optional
-        Further headers.
+        More headers.
 
     Returns
     -------
@@ -100,7 +87,7 @@ def error_response(
     >>> error_response(429, retry_after=2).headers
     (('retry-after', '2'),)
     """
-    return _failed(None, status, message, type=type, code=code, retry_after=retry_after, headers=headers)
+    return _error(ErrorBody(type=type, message=message, code=code), status, retry_after, headers)
 
 
 def anthropic_error_response(
@@ -116,7 +103,7 @@ def anthropic_error_response(
     >>> anthropic_error_response(401).status
     401
     """
-    return _failed("anthropic", status, message, type=type, retry_after=retry_after, headers=headers)
+    return _error(ErrorBody(vendor="anthropic", type=type, message=message), status, retry_after, headers)
 
 
 def anthropic_overloaded_response(
@@ -127,7 +114,7 @@ def anthropic_overloaded_response(
     >>> anthropic_overloaded_response().status
     529
     """
-    return _failed("anthropic", _OVERLOADED, message, retry_after=retry_after, headers=headers)
+    return anthropic_error_response(_OVERLOADED, message, retry_after=retry_after, headers=headers)
 
 
 def anthropic_rate_limit_response(
@@ -138,7 +125,7 @@ def anthropic_rate_limit_response(
     >>> anthropic_rate_limit_response(retry_after=1_000_000).headers, anthropic_rate_limit_response(retry_after=0.25).headers
     ((('retry-after', '1000000'),), (('retry-after', '0.25'),))
     """
-    return _failed("anthropic", 429, message, retry_after=retry_after, headers=headers)
+    return anthropic_error_response(429, message, retry_after=retry_after, headers=headers)
 
 
 def openai_error_response(
@@ -156,28 +143,28 @@ def openai_error_response(
     >>> openai_error_response(429, "You exceeded your current quota.", type="insufficient_quota", code="insufficient_quota").status
     429
     """
-    return _failed("openai", status, message, type=type, code=code, param=param, retry_after=retry_after, headers=headers)
+    return _error(ErrorBody(vendor="openai", type=type, message=message, code=code, param=param), status, retry_after, headers)
 
 
 def openai_rate_limit_response(
     message: str | None = None, *, retry_after: float | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """OpenAI's 429, ``rate_limit_exceeded``; with `retry_after` its text says "Please try again in 20s." as well.
+    """OpenAI's 429, ``rate_limit_exceeded``. With `retry_after`, its message ends with "Please try again in 20s."
 
     >>> openai_rate_limit_response(retry_after=20).headers
     (('retry-after', '20'),)
     """
     if message is None and retry_after is not None:
         message = f"{_OPENAI[429][2]} Please try again in {_seconds(retry_after)}s."
-    return _failed("openai", 429, message, retry_after=retry_after, headers=headers)
+    return openai_error_response(429, message, retry_after=retry_after, headers=headers)
 
 
 def openai_server_error_response(
     status: int = 500, message: str | None = None, *, retry_after: float | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """OpenAI's 500, ``server_error``, or its 503 for an overloaded server.
+    """OpenAI's ``server_error``: 500, or 503 for an overloaded server.
 
     >>> openai_server_error_response(503).status
     503
     """
-    return _failed("openai", status, message, retry_after=retry_after, headers=headers)
+    return openai_error_response(status, message, retry_after=retry_after, headers=headers)

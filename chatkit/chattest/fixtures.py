@@ -1,6 +1,6 @@
-"""The pytest plugin, which comes with chatkit: the fixtures `fake_provider` and `fake_clock`.
+"""The pytest plugin of chatkit: the fixtures `fake_provider` and `fake_clock`.
 
-pytest loads it in every run, so nothing is imported here before a test asks for it.
+pytest loads it in every run, so chatkit itself is imported only when a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from chatkit.chattest.server import FakeProvider
 
 _PATIENCE = 1.0
-"""Seconds that a client which just left is given to be seen leaving."""
+"""Seconds in which the server must notice that a client has left."""
 
 
 @pytest.fixture
 def fake_provider() -> Iterator[Callable[..., FakeProvider]]:
-    """A factory of running `FakeProvider`, closed when the test ends.
+    """A function that starts a `FakeProvider`, with the same arguments, and closes it when the test ends.
 
-    It takes what `FakeProvider` takes. The test fails where a response was still being sent when it ended: then the code
-    under test left a request behind.
+    The test fails if a response was still being sent when it ended: then the code under test left a request open.
     """
     from chatkit.chattest.server import FakeProvider
 
@@ -44,7 +43,7 @@ def fake_provider() -> Iterator[Callable[..., FakeProvider]]:
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """A `FakeClock`: retry waits pass by themselves, guards fire only by `advance`."""
+    """A `FakeClock`: retry waits return at once, and timers fire only in `advance`."""
     from chatkit.chattest.clock import FakeClock
 
     return FakeClock()

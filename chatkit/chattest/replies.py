@@ -1,4 +1,4 @@
-"""Builders of responses: a model's reply in whatever format is asked for, any HTTP response, a page where an API should be."""
+"""Functions that build responses: a model's reply in any wire format, any HTTP response, and HTML pages that an API shouldn't send."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from chatkit.chattest.response import Call, Raw, Response, Said, merged
+from chatkit.chattest.response import ModelOutput, RawBody, Response, ScriptedToolCall, merged
 from chatkit.errors import UsageError
 from chatkit.parts import StopReason, ToolCall, Usage
 
 _WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\A\s+\Z")
-_ARGUMENTS = 8
-"""Characters in a piece of a call's arguments."""
+_ARGUMENT_CHARACTERS = 8
+"""Characters per piece of the arguments of a tool call."""
 
 
 def reply(
@@ -28,31 +28,32 @@ def reply(
     delay: float = 0.0,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """What a model says, as a whole and valid stream in the format that the request's path asks for.
+    """A model's reply, as a complete and valid stream in the format that the request's path belongs to.
 
-    A request without ``"stream": true`` gets the same as one JSON object.
+    A request without ``"stream": true`` gets the same reply as one JSON object.
 
     Parameters
     ----------
     text : str
-        The visible text. Nothing at all is an empty reply.
+        The visible text. Without any content, the reply is empty.
     chunks : int or sequence of str, optional
-        How the text streams: in words unless given, in pieces of so many characters, or in just these pieces (`text` may
-        then be left out).
+        How the text is divided into pieces: the number of characters per piece, or the pieces themselves (`text` can then
+        be left out). The default is one piece per word.
     reasoning : str or sequence of str, optional
-        Thinking that comes before the text, in words or in just these pieces.
+        The reasoning before the text. A string is divided into words; a sequence is the pieces.
     tool_calls : iterable of ToolCall or (name, args), optional
-        Calls that come after the text; the arguments stream in pieces of 8 characters.
+        Tool calls after the text. Their arguments are streamed in pieces of 8 characters.
     usage : Usage, optional
-        Tokens as chatkit counts them, mapped to the provider's way of counting. Unless given, 12 go in and each piece
-        costs one.
+        Tokens as chatkit counts them, which are converted to the provider's way of counting. The default is 12 input
+        tokens and one output token per piece.
     stop_reason : str, optional
-        ``end``, ``tool_calls``, ``length``, ``content_filter``, ``refusal`` or ``pause``, mapped to the provider's word.
-        Unless given, ``tool_calls`` where there are any, else ``end``. With ``refusal`` the text is the model's refusal.
+        ``end``, ``tool_calls``, ``length``, ``content_filter``, ``refusal`` or ``pause``, which is converted to the
+        provider's word. The default is ``tool_calls`` if there are tool calls, else ``end``. With ``refusal``, the text is
+        sent as the model's refusal.
     delay : float, default 0.0
         Real seconds between two pieces.
     headers : mapping, optional
-        Headers beside the format's own.
+        Headers in addition to the format's own.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def reply(
     Raises
     ------
     UsageError
-        `chunks` and `text` disagree, or a tool call can't be used.
+        `chunks` and `text` differ, or a tool call has the wrong type.
 
     Examples
     --------
@@ -74,15 +75,15 @@ def reply(
     """
     pieces = _text_pieces(text, chunks)
     thoughts = tuple(_WORD.findall(reasoning)) if isinstance(reasoning, str) else tuple(reasoning)
-    calls = tuple(_call(given) for given in tool_calls)
-    said = Said(
+    calls = tuple(_tool_call(given) for given in tool_calls)
+    output = ModelOutput(
         reasoning=thoughts,
         text=pieces,
-        calls=calls,
+        tool_calls=calls,
         stop_reason=stop_reason or ("tool_calls" if calls else "end"),
         usage=usage or Usage(input_tokens=12, output_tokens=len(thoughts) + len(pieces) + sum(len(c.pieces) for c in calls)),
     )
-    return Response(content=said, headers=merged((), headers), delay=delay)
+    return Response(content=output, headers=merged((), headers), delay=delay)
 
 
 def _text_pieces(text: str, chunks: int | Sequence[str] | None) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def _text_pieces(text: str, chunks: int | Sequence[str] | None) -> tuple[str, ..
     return tuple(chunks)
 
 
-def _call(given: ToolCall | tuple[str, Mapping[str, Any]]) -> Call:
+def _tool_call(given: ToolCall | tuple[str, Mapping[str, Any]]) -> ScriptedToolCall:
     match given:
         case ToolCall(tool_call_id=id, tool_name=name, args=args, args_delta=delta):
             text = delta if args is None else msgspec.json.encode(args).decode()
@@ -107,7 +108,8 @@ def _call(given: ToolCall | tuple[str, Mapping[str, Any]]) -> Call:
             id, text = "", msgspec.json.encode(args).decode()
         case _:
             raise UsageError(f"a tool call is a ToolCall or a pair of name and arguments, not {given!r}")
-    return Call(id=id, name=name, pieces=tuple(text[i : i + _ARGUMENTS] for i in range(0, len(text), _ARGUMENTS)) or ("",))
+    size = _ARGUMENT_CHARACTERS
+    return ScriptedToolCall(id=id, name=name, pieces=tuple(text[i : i + size] for i in range(0, len(text), size)) or ("",))
 
 
 def http_response(
@@ -118,25 +120,26 @@ def http_response(
     headers: Mapping[str, str] | None = None,
     delay: float = 0.0,
 ) -> Response:
-    """Any HTTP response: the body is sent as it is given.
+    """Any HTTP response, whose body is sent unchanged.
 
     Parameters
     ----------
     status : int, default 200
-        Any status.
+        HTTP status.
     body : str, bytes, mapping or a sequence of str or bytes
-        One body with its length, a mapping as JSON, or chunks of a chunked body: a recorded stream, for example.
+        One body with its content length, a mapping that is sent as JSON, or the chunks of a chunked body, such as a
+        recorded stream.
     content_type : str, optional
-        Unless given: JSON for a mapping, ``text/event-stream`` for chunks, else plain text.
+        The default is JSON for a mapping, ``text/event-stream`` for chunks, else plain text.
     headers : mapping, optional
-        Further headers.
+        More headers.
     delay : float, default 0.0
         Real seconds between two chunks.
 
     Returns
     -------
     Response
-        Its pieces are the chunks.
+        Each chunk is one piece.
 
     Examples
     --------
@@ -155,7 +158,7 @@ def http_response(
             given, kind, chunked = list(body), "text/event-stream; charset=utf-8", True
     chunks = tuple(c.encode() if isinstance(c, str) else c for c in given)
     with_type = {"content-type": content_type or kind} | {n.lower(): v for n, v in (headers or {}).items()}
-    return Response(content=Raw(chunks=chunks, chunked=chunked), status=status, headers=merged((), with_type), delay=delay)
+    return Response(content=RawBody(chunks=chunks, chunked=chunked), status=status, headers=merged((), with_type), delay=delay)
 
 
 _GATEWAY = """<html>
@@ -176,7 +179,7 @@ _REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unav
 
 
 def html_response(status: int = 502, *, headers: Mapping[str, str] | None = None) -> Response:
-    """A page where an API should be: a gateway's error page, or a network's sign-in page under 200.
+    """An HTML page in place of an API's response: a gateway's error page or, with status 200, a network's sign-in page.
 
     >>> html_response(200).headers
     (('content-type', 'text/html; charset=utf-8'),)

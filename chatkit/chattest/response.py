@@ -1,4 +1,8 @@
-"""What a scripted provider answers with: a frozen value, and methods that make a copy of it that goes wrong."""
+"""A scripted response: what a fake provider answers, as a frozen value, and the faults that can be added to it.
+
+The `after` of a fault counts the pieces of the reply that are sent before it. 0 is after the headers and before the first
+piece; None, where it is allowed, is before the headers.
+"""
 
 from __future__ import annotations
 
@@ -8,71 +12,137 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from chatkit.chattest.faults import BrokenJson, Cut, Drip, ErrorFrame, Fault, HalfClose, Reset, ShortBody, Stall, ends
 from chatkit.errors import UsageError
 from chatkit.parts import StopReason, Usage
 
+Vendor = Literal["anthropic", "openai"]
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool call: its arguments as JSON text in pieces. An empty id is replaced by one of the format's own kind."""
+
+class Cut(msgspec.Struct, frozen=True):
+    """The body ends cleanly, without the terminal event."""
+
+    after: int
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The connection is reset (TCP RST)."""
+
+    after: int | None
+
+
+class HalfClose(msgspec.Struct, frozen=True):
+    """The server closes its side of the connection (TCP FIN) in the middle of the body."""
+
+    after: int | None
+
+
+class ErrorFrame(msgspec.Struct, frozen=True):
+    """The stream carries an error event in the shape of its format, and ends."""
+
+    after: int
+    type: str | None = None
+    message: str | None = None
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """Nothing is sent until the response is released or the client leaves."""
+
+    after: int | None
+
+
+class Drip(msgspec.Struct, frozen=True):
+    """Only pings are sent, `interval` seconds apart, until the response is released or the client leaves."""
+
+    after: int
+    interval: float
+
+
+class BrokenJson(msgspec.Struct, frozen=True):
+    """The JSON of the next piece is cut in half; the stream goes on."""
+
+    after: int
+
+
+class ShortBody(msgspec.Struct, frozen=True):
+    """The content length exceeds the body by `missing` bytes; then the connection is closed."""
+
+    missing: int
+
+
+TimedFault = Cut | Reset | HalfClose | ErrorFrame | Stall | Drip
+"""A fault at which the server does something else than send the next bytes."""
+Fault = TimedFault | BrokenJson | ShortBody
+_ENDING_FAULTS = (Cut, Reset, HalfClose, ErrorFrame, ShortBody)
+
+
+class ScriptedToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call: its arguments as JSON text in pieces. The format replaces an empty id."""
 
     id: str
     name: str
     pieces: tuple[str, ...]
 
+    @property
+    def arguments(self) -> str:
+        return "".join(self.pieces)
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model says, before any wire format: pieces of reasoning, then of text, then tool calls."""
+
+class ModelOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model generates, in any wire format: pieces of reasoning, then of text, then tool calls."""
 
     reasoning: tuple[str, ...]
     text: tuple[str, ...]
-    calls: tuple[Call, ...]
+    tool_calls: tuple[ScriptedToolCall, ...]
     stop_reason: StopReason
     usage: Usage
 
     @property
     def pieces(self) -> int:
-        """How many pieces it has, whatever the format."""
-        return len(self.reasoning) + len(self.text) + sum(len(call.pieces) for call in self.calls)
+        """The number of pieces, which is the same in every format."""
+        return len(self.reasoning) + len(self.text) + sum(len(call.pieces) for call in self.tool_calls)
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """An error body, in the shape of `vendor`, or in that of the request's format where it is None."""
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """An error body in the shape of `vendor`, or in that of the request's format where `vendor` is None."""
 
-    vendor: Literal["anthropic", "openai"] | None
-    type: str | None
-    message: str | None
-    code: str | None
-    param: str | None
+    vendor: Vendor | None = None
+    type: str | None = None
+    message: str | None = None
+    code: str | None = None
+    param: str | None = None
 
 
-class Raw(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes as they are: one body, or chunks of a chunked one."""
+class RawBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that are sent unchanged: one body, or the chunks of a chunked one."""
 
     chunks: tuple[bytes, ...]
     chunked: bool
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """One scripted response. Build it with `reply`, `http_response`, `error_response` …, and let its methods spoil it.
+    """One scripted response. Build it with `reply`, `http_response`, `error_response` …, and add faults with its methods.
 
-    Each method returns a copy, so that a good reply can be kept and spoiled in many ways. A response has at most one
-    ending fault (`cut`, `reset`, `half_close`, `error_frame`, `short_body`); the others (`stall`, `drip`,
-    `broken_json`) may come before it.
+    Each method returns a copy, so that one good reply can fail in many ways. A response has at most one fault that ends
+    it (`cut`, `reset`, `half_close`, `error_frame`, `short_body`); the others (`stall`, `drip`, `broken_json`) may come
+    before it.
 
-    `after` counts the pieces of the reply that the client gets first: words, unless `chunks` of `reply` says otherwise.
-    0 is after the headers and before anything of the reply.
+    `after` counts the pieces of the reply that the client receives before the fault: words, unless `chunks` of `reply`
+    divides the text in another way. 0 is after the headers and before the first piece.
 
     Attributes
     ----------
+    content : object
+        What the builder was given. The type is internal.
     status : int
         HTTP status.
     headers : tuple of (str, str)
-        Headers beside those that the format brings; the same name replaces the format's.
-    faults : tuple of Fault
-        In the order in which they were added.
+        Headers that are sent in addition to those of the wire format, or in place of one with the same name.
+    faults : tuple
+        The faults in the order in which they were added.
     delay : float
         Real seconds between two pieces.
+    slicing : int, "characters" or None
+        Where `split_bytes` or `split_characters` cut the body.
 
     Examples
     --------
@@ -82,7 +152,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     (9, (Reset(after=3),))
     """
 
-    content: Said | Failure | Raw
+    content: ModelOutput | ErrorBody | RawBody
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -91,99 +161,100 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pieces(self) -> int:
-        """How many pieces the body has: what `after` counts."""
+        """The number of pieces of the body, which is what `after` counts."""
         match self.content:
-            case Said():
+            case ModelOutput():
                 return self.content.pieces
-            case Raw():
+            case RawBody():
                 return len(self.content.chunks)
-            case Failure():
+            case ErrorBody():
                 return 1
 
     def cut(self, after: int = 0) -> Response:
-        """End the body cleanly after so many pieces: valid HTTP, but no terminal event."""
+        """End the body cleanly after `after` pieces: the HTTP is valid, but the terminal event is missing."""
         return self._with(Cut(after), after)
 
     def reset(self, after: int | None = None) -> Response:
-        """Reset the connection (TCP RST) after so many pieces; None is before the headers."""
+        """Reset the connection (TCP RST) after `after` pieces; None is before the headers."""
         return self._with(Reset(after), after)
 
     def half_close(self, after: int | None = None) -> Response:
-        """Close the server's side (TCP FIN) after so many pieces, the body unfinished; None is before the headers."""
+        """Close the server's side (TCP FIN) after `after` pieces, in the middle of the body; None is before the headers."""
         return self._with(HalfClose(after), after)
 
     def error_frame(self, after: int = 0, type: str | None = None, message: str | None = None) -> Response:
-        """Send an error event after so many pieces, in the shape of the request's format, and end the body.
+        """Send an error event in the shape of the request's format after `after` pieces, and end the body.
 
         Parameters
         ----------
         after : int, default 0
-            0 makes it the first event of the stream.
+            The number of pieces before it; with 0 it is the first event of the stream.
         type, message : str, optional
-            The provider's word for it and its text; an overloaded server's unless given.
+            The provider's type of error, and its text. The defaults are those of an overloaded server.
         """
         return self._with(ErrorFrame(after, type, message), after)
 
     def stall(self, after: int | None = None) -> Response:
-        """Send nothing more after so many pieces until `FakeProvider.release`, or until the client leaves.
+        """Send nothing after `after` pieces until `FakeProvider.release` is called or the client leaves.
 
-        None is before the headers. Once released, the reply goes on to its end.
+        None is before the headers. After the release, the rest of the reply is sent.
         """
         return self._with(Stall(after), after)
 
     def drip(self, after: int = 0, *, interval: float = 0.01) -> Response:
-        """Send pings and nothing else after so many pieces until `FakeProvider.release`, or until the client leaves.
+        """Send only pings after `after` pieces until `FakeProvider.release` is called or the client leaves.
 
         Parameters
         ----------
         after : int, default 0
-            Pieces that come first.
+            The number of pieces before the first ping.
         interval : float, default 0.01
             Real seconds between two pings.
         """
         return self._with(Drip(after, interval), after)
 
     def broken_json(self, after: int = 0) -> Response:
-        """Send the piece that follows so many good ones with its JSON cut in half; the rest follows as it should."""
+        """Cut the JSON of the piece that follows the first `after` pieces in half; the other pieces are not changed."""
         if after >= self.pieces:
             raise UsageError(f"broken_json(after={after}): this response has {self.pieces} pieces, so give less than that")
         return self._with(BrokenJson(after), after)
 
     def short_body(self, missing: int = 100) -> Response:
-        """Promise a content length that is so many bytes more than what comes, and close the connection."""
+        """Send a content length that is `missing` bytes larger than the body, and close the connection after the body."""
         if missing < 1:
             raise UsageError(f"short_body(missing={missing}): give 1 byte or more")
         return self._with(ShortBody(missing), None)
 
     def split_bytes(self, size: int = 1) -> Response:
-        """Send each run of so many bytes as a chunk of its own: characters, lines and JSON break anywhere."""
+        """Send chunks of `size` bytes, which end anywhere within characters, lines and JSON."""
         if size < 1:
             raise UsageError(f"split_bytes(size={size}): give 1 byte or more")
         return replace(self, slicing=size)
 
     def split_characters(self) -> Response:
-        """Let chunks end inside characters: each character of several UTF-8 bytes is split at every one of them."""
+        """Let chunks end inside characters: every UTF-8 character of several bytes is split between all of its bytes."""
         return replace(self, slicing="characters")
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
-        """Send these headers too; a name that is there already is replaced."""
+        """Send these headers too; each replaces a header of the same name."""
         return replace(self, headers=merged(self.headers, headers))
 
     def _with(self, fault: Fault, after: int | None) -> Response:
         name = type(fault).__name__
         if after is not None and not 0 <= after <= self.pieces:
             raise UsageError(f"{name}(after={after}): this response has {self.pieces} pieces, so give 0 to {self.pieces}")
-        if ends(fault) and (known := next((f for f in self.faults if ends(f)), None)):
+        known = next((f for f in self.faults if isinstance(f, _ENDING_FAULTS)), None)
+        if known is not None and isinstance(fault, _ENDING_FAULTS):
             raise UsageError(f"{name}: this response ends with {known!r} already, and it can end only once")
         return replace(self, faults=(*self.faults, fault))
 
 
 def merged(headers: tuple[tuple[str, str], ...], more: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers by lower-case name, the later one of a name; what would break the framing is refused."""
+    """Headers by lower-case name, the last one of each name. Raises `UsageError` for those that would break the HTTP message."""
     both = {name.lower(): value for name, value in headers} | {name.lower(): value for name, value in (more or {}).items()}
     for name, value in both.items():
         if name in ("content-length", "transfer-encoding"):
-            raise UsageError(f"{name} is the server's to say: short_body() promises more than comes")
+            raise UsageError(f"{name} is set by the server: short_body() makes it larger than the body")
         if any(c in name + value for c in "\r\n"):
             raise UsageError(f"a header can't hold a line break: {name!r}")
     return tuple(both.items())
