@@ -9,14 +9,13 @@ import contextlib
 import gzip
 import os
 import random
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from chatkit.clock import SystemClock
+from chatkit.chattest import FakeClock
 from chatkit.errors import Kind, ProviderError, provider_error
 from chatkit.failures.classification import classified
 from chatkit.retries.backoff import RetryPolicy
@@ -77,25 +76,6 @@ JOBS = (
 )  # fmt: skip
 
 
-class ScriptClock(SystemClock):
-    """A time of its own for one call: it passes when a wait or an attempt takes it."""
-
-    def __init__(self, begin: datetime) -> None:
-        self.moment = begin
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return (self.moment - MONDAY).total_seconds()
-
-    def pause(self, seconds: float, wake: threading.Event) -> None:
-        self.take(seconds)
-
-    def take(self, seconds: float) -> None:
-        self.moment += timedelta(milliseconds=round(seconds * 1000))
-
-
 def week() -> list[AttemptRecord]:
     """Every attempt, in the order in which they ended; the same at every run."""
     chance = random.Random(9)
@@ -112,7 +92,7 @@ def week() -> list[AttemptRecord]:
 
 def one_call(job: Job, begin: datetime, chat: str, chance: random.Random) -> list[AttemptRecord]:
     """The attempts of one call, by the real loop."""
-    clock, records = ScriptClock(begin), list[AttemptRecord]()
+    clock, records = FakeClock(begin), list[AttemptRecord]()
     call = Call(operation="chat", chat=chat, provider=job.provider, model=chance.choice(job.models), step=1)
     policy = RetryPolicy(max_elapsed=job.limit)
     loop = RetryLoop(call, policy=policy, limit=policy.elapsed_limit(attended=True), clock=clock, record=records.append)
@@ -121,10 +101,10 @@ def one_call(job: Job, begin: datetime, chat: str, chance: random.Random) -> lis
         loop.opened(f"req_{chance.getrandbits(64):016x}")
         failure = trouble(job, clock.now(), chance)
         if failure is None:
-            clock.take(chance.lognormvariate(0, 0.5) * job.seconds)
+            clock.advance(round(chance.lognormvariate(0, 0.5) * job.seconds, 3))
             return "done"
         kind, status, hint = failure
-        clock.take(30.0 if kind == "timeout" else chance.lognormvariate(0, 0.4) * 0.4)
+        clock.advance(30.0 if kind == "timeout" else round(chance.lognormvariate(0, 0.4) * 0.4, 3))
         raise provider_error(classified(kind, job.provider, status_code=status, retry_after=hint))
 
     with contextlib.suppress(ProviderError):  # the record says so
