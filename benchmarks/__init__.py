@@ -1,1 +1,1 @@
-"""The figures that chatkit promises, measured against floors and peers: ``python -m benchmarks``."""
+"""The benchmarks of the figures that chatkit promises, against floors and other libraries: ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print one table, and exit with 1 if a promise isn't kept."""
+"""Measure what chatkit promises, print one table, and exit with 1 if a promise isn't kept."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ PARTS = ("stream", "traffic", "view", "import", "start", "interrupt", "faults", 
 
 
 def main() -> int:
-    """Run what the command line names; everything unless it names something."""
+    """Run the parts that the command line names, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)}; all unless given")
-    parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
-    parser.add_argument("--peers-folder", type=Path, help="where their environments are kept; a cache folder of yours unless given")
-    parser.add_argument("--rounds", type=int, default=15, help="how often the costs are measured, 15 unless given")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"the parts to measure: {', '.join(PARTS)}; all by default")
+    parser.add_argument("--no-peers", action="store_true", help="don't measure the other libraries")
+    parser.add_argument(
+        "--peers-folder", type=Path, help="the folder of the other libraries' environments; by default in your cache folder"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="how often each cost is measured (default: %(default)s)")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
+        parser.error(f"there is no {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     parts = options.parts or PARTS
     peers = Peers(None if options.no_peers else options.peers_folder or default_folder(), _say)
     rows: list[Row] = []
@@ -41,7 +43,9 @@ def main() -> int:
 
 
 def _measure(part: str, rounds: int, peers: Peers, scratch: Path) -> Callable[[], Iterable[Row]]:
-    """What measures a part. Each is imported when its turn comes: what one loads is in nobody else's figures."""
+    """The function that measures a part. Modules are imported only when needed, so that none of them costs time or memory in another
+    part.
+    """
     env = environment(scratch)
     match part:
         case "stream":
@@ -81,18 +85,18 @@ def _measure(part: str, rounds: int, peers: Peers, scratch: Path) -> Callable[[]
 
             return data_rows
         case _:
-            from benchmarks.asking import asking_rows
+            from benchmarks.aggregating import aggregate_rows
             from benchmarks.drawing import drawing_rows
             from benchmarks.loading import loading_rows
             from benchmarks.simulating import simulating_rows
 
             return lambda: itertools.chain(
-                loading_rows(scratch, env), asking_rows(rounds), simulating_rows(rounds), drawing_rows(rounds, scratch)
+                loading_rows(scratch, env), aggregate_rows(rounds), simulating_rows(rounds), drawing_rows(rounds, scratch)
             )
 
 
 def _measured(part: str, measure: Callable[[], Iterable[Row]]) -> list[Row]:
-    """The rows of one part; one that can't be measured has failed, and the others go on."""
+    """The rows of one part. A part that can't be measured becomes a failed row, and the other parts still run."""
     rows: list[Row] = []
     try:
         rows += measure()

@@ -1,4 +1,4 @@
-"""How a chat waits while a provider is overloaded for ten minutes of virtual time."""
+"""The waits of a chat while a provider is overloaded for ten minutes of virtual time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from chatkit import Chat, RetryPolicy
 from chatkit.chattest import FakeClock, FakeProvider, RecordedRequest, Response, anthropic_overloaded_response, reply
 from chatkit.events import Retry
 
-__all__ = ["backoff_rows"]
-
-DOWN = 600.0
-"""Seconds."""
-FIRST = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
-CEILING = 60.0
+OUTAGE_SECONDS = 600.0
+FIRST_WAITS = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+MAX_WAIT = 60.0
 
 
 def backoff_rows() -> Iterator[Row]:
-    """Read the waits from the events."""
+    """Read the waits from the retry events."""
     clock = FakeClock()
-    up = clock.monotonic() + DOWN
+    up = clock.monotonic() + OUTAGE_SECONDS
 
     def answer(_: RecordedRequest) -> Response:
         return anthropic_overloaded_response() if clock.monotonic() < up else reply("Back again.")
@@ -30,10 +27,10 @@ def backoff_rows() -> Iterator[Row]:
         chat = Chat("anthropic:loopback-1", api_key="none", base_url=fake.anthropic_url, title=None, clock=clock, policy=policy)
         with chat, chat.stream("Are you there?") as events:
             waits = [event.delay_ms / 1000 for event in events if isinstance(event, Retry)]
-    expected = FIRST + [CEILING] * (len(waits) - len(FIRST))
+    expected = FIRST_WAITS + [MAX_WAIT] * (len(waits) - len(FIRST_WAITS))
     yield Row(
         "529 for ten minutes of virtual time: the waits",
-        f"{', '.join(f'{wait:g}' for wait in waits[: len(FIRST) + 2])} … s, {len(waits)} waits, then the reply",
+        f"{', '.join(f'{wait:g}' for wait in waits[: len(FIRST_WAITS) + 2])} … s, {len(waits)} waits, then the reply",
         must="1, 2, 4, 8, 16, 32, 60, 60 … s",
-        ok=waits == expected and sum(waits) >= DOWN > sum(waits[:-1]),
+        ok=waits == expected and sum(waits) >= OUTAGE_SECONDS > sum(waits[:-1]),
     )

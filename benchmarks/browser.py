@@ -1,4 +1,4 @@
-"""What is measured in the page itself: frames, long tasks, the memory of scripts."""
+"""Measurements in the page itself: frames, long tasks, and memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 
 from tests.browser.jupyterlab import Lab, Notebook, chromium, jupyterlab
 
-__all__ = ["Front", "Measured", "Task"]
-
-AFTERMATH = 2000
-"""Milliseconds after a cell's end that are still watched."""
-PATIENCE = 180_000
-"""Milliseconds for a cell to end."""
+AFTERMATH_MS = 2000
+"""How long the page is measured after the end of a cell."""
+MAX_CELL_MS = 180_000
 FRAME = """
   const output = () => document.querySelectorAll('.jp-Notebook .jp-CodeCell')[index].querySelector('.jp-OutputArea');
   const painted = (selector) => new Promise((resolve, reject) => {
@@ -26,7 +23,7 @@ FRAME = """
       requestAnimationFrame(() => {
         const { port1, port2 } = new MessageChannel();
         port1.onmessage = () => resolve(performance.now());
-        port2.postMessage(null);  // heard when the frame is done
+        port2.postMessage(null);  // received after the frame
       });
     };
     const observer = new MutationObserver(look);
@@ -51,39 +48,32 @@ CLICK = f"""async ([index, name, selector]) => {{{FRAME}
 }}"""
 TRACE = {"includedCategories": ["disabled-by-default-devtools.timeline"], "excludedCategories": ["*"]}
 TASK, MAIN = "RunTask", "CrRendererMain"
-"""What the trace calls a task, and a page's main thread."""
+"""The names of a task and of a page's main thread in the trace."""
 
 
 class Task(NamedTuple):
-    """One task of the page's main thread, in milliseconds: on the clock, and of CPU, which other work on the machine disturbs less."""
+    """One task of the page's main thread in milliseconds: on the clock, and of CPU, which other processes disturb less."""
 
     wall: float
     cpu: float
 
 
 class Measured(Notebook):
-    """A notebook whose page is watched."""
+    """A notebook whose page is measured."""
 
     def first_frame(self, index: int, selector: str) -> float:
-        """Run a cell to its end; seconds from its begin to the frame that first shows the selector in its output."""
+        """Run a cell to its end; the seconds from its start to the frame that first shows the selector in its output."""
         return float(self.page.evaluate(RUN, [index, selector])) / 1000
 
     def click(self, index: int, name: str, selector: str = "") -> tuple[float, float]:
-        """Click a button of a cell's output.
-
-        Gives when, as seconds of the epoch, and the seconds until the frame that first shows the selector there.
+        """Click a button in a cell's output; the time of the click in seconds of the epoch, and the seconds until the first frame that
+        shows the selector.
         """
         clicked = self.page.evaluate(CLICK, [index, name, selector])
         return float(clicked["at"]), float(clicked["took"] or 0) / 1000
 
     def tasks(self, index: int) -> list[Task]:
-        """Run a cell to its end, and watch on for a while: all that the page's main thread did, from the browser's own trace.
-
-        Raises
-        ------
-        RuntimeError
-            The trace says nothing of this thread.
-        """
+        """Run a cell to its end, and give all tasks of the page's main thread until `AFTERMATH_MS` later, from the browser's own trace."""
         session = self.page.context.new_cdp_session(self.page)
         events: list[dict[str, Any]] = []
         ended: list[object] = []
@@ -91,10 +81,10 @@ class Measured(Notebook):
         session.on("Tracing.tracingComplete", lambda about: ended.append(about))
         session.send("Tracing.start", {"traceConfig": TRACE})
         self.run(index)
-        self.page.wait_for_timeout(AFTERMATH)
+        self.page.wait_for_timeout(AFTERMATH_MS)
         session.send("Tracing.end")
         while not ended:
-            self.page.wait_for_timeout(10)  # hears what is collected
+            self.page.wait_for_timeout(10)  # receives the collected events
         session.detach()
         threads = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name" and e["args"]["name"] == MAIN}
         tasks = [e for e in events if e["name"] == TASK and (e["pid"], e["tid"]) in threads and "dur" in e]
@@ -103,9 +93,9 @@ class Measured(Notebook):
         return [Task(e["dur"] / 1000, e.get("tdur", 0) / 1000) for e in tasks]
 
     def heap(self) -> float:
-        """Megabytes that the page holds on to, scripts and elements, after their garbage was collected."""
+        """The page's memory after a garbage collection in megabytes: scripts and elements."""
         session = self.page.context.new_cdp_session(self.page)
-        for _ in range(3):  # what finalisers let go of is collected in the next round
+        for _ in range(3):  # objects that finalisers release are collected in the next round
             session.send("HeapProfiler.collectGarbage")
         usage: dict[str, float] = session.send("Runtime.getHeapUsage")
         session.detach()
@@ -113,13 +103,7 @@ class Measured(Notebook):
 
 
 class Front:
-    """JupyterLab and Chromium, running.
-
-    Attributes
-    ----------
-    log : Path
-        What the server says.
-    """
+    """A running JupyterLab and Chromium; `log` is the file with the output of the Jupyter server."""
 
     def __init__(self, lab: Lab, browser: Any, log: Path) -> None:
         self._lab = lab
@@ -129,15 +113,7 @@ class Front:
     @classmethod
     @contextmanager
     def started(cls, env: Mapping[str, str], scratch: Path) -> Iterator[Front]:
-        """Start both.
-
-        Parameters
-        ----------
-        env : mapping of str to str
-            The kernels' variables.
-        scratch : Path
-            A folder for their files.
-        """
+        """Start both; the kernels get `env`, and the files go to `scratch`."""
         home, root = scratch / "jupyter", scratch / "notebooks"
         home.mkdir()
         root.mkdir()
@@ -146,17 +122,11 @@ class Front:
 
     @contextmanager
     def notebook(self, *cells: str) -> Iterator[Measured]:
-        """A notebook with these cells, whose first one has been run.
-
-        Raises
-        ------
-        RuntimeError
-            Something went wrong in the page.
-        """
-        wrong: list[str] = []
-        with self._lab.opened(Measured, self._browser, self._lab.write("benchmark", *cells), wrong) as notebook:
-            notebook.page.set_default_timeout(PATIENCE)
+        """Open a notebook with these cells, and run the first one; RuntimeError if the page reported an error."""
+        errors: list[str] = []
+        with self._lab.opened(Measured, self._browser, self._lab.write("benchmark", *cells), errors) as notebook:
+            notebook.page.set_default_timeout(MAX_CELL_MS)
             notebook.run(0)
             yield notebook
-        if wrong:
-            raise RuntimeError(f"in the page: {wrong[0]}")
+        if errors:
+            raise RuntimeError(f"in the page: {errors[0]}")

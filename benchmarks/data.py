@@ -1,4 +1,4 @@
-"""Real errors and real streams: how many are understood. They lie in the folder that ``CHATKIT_DATA`` names."""
+"""The share of recorded errors and streams that chatkit understands. The recordings are in the folder that ``CHATKIT_DATA`` names."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from benchmarks.table import Row
 from chatkit import Chat, Classification, ProviderError, Reply, RetryPolicy, classify
 from chatkit.chattest import FakeProvider, http_response
 
-__all__ = ["data_rows"]
-
-KINDS = 0.9
-"""The share of kinds that must be right."""
+MIN_RIGHT_KINDS = 0.9
+"""A share of all recorded errors."""
 PROVIDERS = {"anthropic": "anthropic", "chat": "openai-compat", "responses": "openai"}
-CHUNK = 700
-"""Bytes to a chunk, at which a recording is served."""
+CHUNK_BYTES = 700
+"""The chunks in which a recording is served."""
 
 
 def data_rows() -> Iterator[Row]:
     """Classify every recorded error, and read every recorded stream over HTTP."""
     given = os.environ.get("CHATKIT_DATA")
     if not given:
-        yield Row("recorded errors and streams", "not measured: CHATKIT_DATA names no folder")
+        yield Row("recorded errors and streams", "not measured: CHATKIT_DATA is not set")
         return
     folder = Path(given)
     yield from _errors(_lines(folder / "provider-errors.jsonl"))
@@ -50,7 +48,9 @@ def _errors(rows: list[dict[str, Any]]) -> Iterator[Row]:
         must="all right",
         ok=retryable == len(rows),
     )
-    yield Row(f"{len(rows)} recorded errors: kind", f"{kinds} right", must=f"≥ {KINDS:.0%}", ok=kinds >= KINDS * len(rows))
+    yield Row(
+        f"{len(rows)} recorded errors: kind", f"{kinds} right", must=f"≥ {MIN_RIGHT_KINDS:.0%}", ok=kinds >= MIN_RIGHT_KINDS * len(rows)
+    )
 
 
 def _classified(row: dict[str, Any]) -> Classification:
@@ -61,7 +61,7 @@ def _classified(row: dict[str, Any]) -> Classification:
 
 
 def _by_status(row: dict[str, Any]) -> bool:
-    """The rule of the openai and anthropic SDKs: 408, 409, 429, 5xx, the server's own word, and failures to connect."""
+    """The rule of the openai and anthropic SDKs: 408, 409, 429, 5xx, the header x-should-retry, and failures to connect."""
     said = row["headers"].get("x-should-retry")
     if said in ("true", "false"):
         return bool(said == "true")
@@ -82,9 +82,9 @@ def _streams(folder: Path) -> Row:
 
 
 def _is_right(entry: dict[str, Any], stream: bytes) -> bool:
-    """Whether a chat makes of it what it says: text, reasoning, calls, the provider's stop word, usage; or its error."""
+    """Whether a chat reads the expected text, reasoning, tool calls, stop reason and usage from a recorded stream, or its error."""
     expect, provider = entry["expect"], PROVIDERS[entry["format"]]
-    with FakeProvider(http_response(200, [stream[i : i + CHUNK] for i in range(0, len(stream), CHUNK)])) as fake:
+    with FakeProvider(http_response(200, [stream[i : i + CHUNK_BYTES] for i in range(0, len(stream), CHUNK_BYTES)])) as fake:
         url = fake.anthropic_url if provider == "anthropic" else fake.openai_url
         once = RetryPolicy(max_attempts=1)
         with Chat(f"{provider}:m", api_key="none", base_url=url, title=None, show=False, policy=once) as chat:
@@ -111,7 +111,7 @@ def _tokens(reply: Reply) -> tuple[int | None, ...] | None:
 
 
 def _expected_tokens(usage: dict[str, Any] | None, format: str) -> tuple[int | None, ...] | None:
-    """The provider's own count, mapped by hand: input without what the cache held; only Anthropic counts so itself."""
+    """The provider's token counts in chatkit's terms: the input without cached tokens, which only Anthropic reports in this way."""
     if usage is None:
         return None
     given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}

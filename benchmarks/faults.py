@@ -1,4 +1,4 @@
-"""What becomes of a reply whose stream breaks after 10 of 40 words, in all three formats."""
+"""The result for a stream that breaks after 10 of 40 words, in all three formats."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from chatkit.chattest import FakeClock, FakeProvider, Response, reply
 from chatkit.events import Event, Retry
 from chatkit.fold import Transcript
 
-__all__ = ["fault_rows"]
-
 WORDS = " ".join(f"word{n}" for n in range(1, 41))
 AFTER = 10
 FORMATS = {"Anthropic": "anthropic", "Chat Completions": "openai-compat", "Responses": "openai"}
@@ -26,19 +24,11 @@ FAULTS: dict[str, Response] = {
     "clean end": reply(WORDS).cut(after=AFTER),
     "error frame": reply(WORDS).error_frame(after=AFTER),
 }
-PATIENCE = 60.0
+MAX_PEER_SECONDS = 60.0
 
 
 def fault_rows(peers: Mapping[str, Path], env: Mapping[str, str]) -> Iterator[Row]:
-    """Play each fault in each format, and then a good reply.
-
-    Parameters
-    ----------
-    peers : mapping of str to Path
-        Interpreters: openai and anthropic get the same, with their own retries.
-    env : mapping of str to str
-        Their processes' variables.
-    """
+    """Play each fault in each format, followed by a good reply, for chatkit and for the vendors' SDKs with their default retries."""
     for format, provider in FORMATS.items():
         for fault, broken in FAULTS.items():
             with FakeProvider([broken, WORDS]) as fake:
@@ -66,12 +56,12 @@ def _streamed(provider: str, fake: FakeProvider) -> tuple[list[Event], str]:
 
 
 def _sdk(name: str, format: str, broken: Response, peers: Mapping[str, Path], env: Mapping[str, str]) -> str:
-    """What the vendor's own client makes of it."""
+    """The result of the vendor's own client."""
     if name not in peers:
         return ""
     with FakeProvider([broken, *[WORDS] * 5]) as fake:
         command: list[str | Path] = [peers[name], "-m", "benchmarks.clients.peer_fault", format, fake.url]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=MAX_PEER_SECONDS, check=False)
         requests = len(fake.requests)
     if done.returncode:
         print(f"{name}: {done.stderr}", file=sys.stderr)

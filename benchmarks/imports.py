@@ -1,4 +1,4 @@
-"""What ``import`` costs, over an interpreter that does nothing."""
+"""The cost of ``import``, compared with an interpreter that does nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pathlib import Path
 from benchmarks.processes import PYTHON, Spent, spent
 from benchmarks.table import Row
 
-__all__ = ["import_rows"]
-
-MOST = 10.0
-"""Milliseconds."""
+MAX_MS = 10.0
 MODULES = {
     "llm": "llm",
     "openai": "openai",
@@ -25,22 +22,12 @@ PEER_ROUNDS = 5
 
 
 def import_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
-    """Measure by turns with ``pass``, each in the interpreter that has the package.
-
-    Parameters
-    ----------
-    rounds : int
-        Pairs of runs.
-    peers : mapping of str to Path
-        Interpreters.
-    env : mapping of str to str
-        The processes' variables.
-    scratch : Path
-        Their working directory: empty, so that only what is installed is found.
+    """Measure in turns with ``pass``, each in the interpreter that has the package, in an empty folder so that only installed packages
+    are found.
     """
     cpu, wall = _cost("chatkit", PYTHON, rounds, env, scratch)
     yield Row(
-        "import chatkit, over python -c pass", f"{cpu:.1f} ms of CPU, {wall:.1f} ms", must=f"≤ {MOST:g} ms", ok=max(cpu, wall) <= MOST
+        "import chatkit, over python -c pass", f"{cpu:.1f} ms of CPU, {wall:.1f} ms", must=f"≤ {MAX_MS:g} ms", ok=max(cpu, wall) <= MAX_MS
     )
     for peer, module in MODULES.items():
         if peer in peers:
@@ -49,12 +36,12 @@ def import_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str], 
 
 
 def _cost(module: str, python: Path, rounds: int, env: Mapping[str, str], scratch: Path) -> tuple[float, float]:
-    """The median difference, in milliseconds of CPU and on the clock."""
+    """The median difference to ``pass``, in milliseconds of CPU and on the clock."""
 
     def run(code: str) -> Spent:
         return spent([python, "-c", code], cwd=scratch, env=env)
 
-    run(f"import {module}")  # compiles what isn't compiled yet
+    run(f"import {module}")  # compiles the modules
     pairs = [(run("pass"), run(f"import {module}")) for _ in range(rounds)]
     return (
         statistics.median(b.cpu - a.cpu for a, b in pairs) * 1000,

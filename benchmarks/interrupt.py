@@ -1,4 +1,4 @@
-"""How long the kernel's stop button takes, during a wait and during a stream that has stalled, in plain and in awaited cells."""
+"""The time that the kernel's stop button takes, during a wait and during a stalled stream, in plain and in awaited cells."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from benchmarks.processes import PYTHON
 from benchmarks.table import Row
 from chatkit.chattest import FakeProvider, Response, anthropic_overloaded_response, openai_rate_limit_response, reply
 
-__all__ = ["interrupt_rows"]
-
-MOST = 0.3
-"""Seconds, the worst of all."""
+MAX_SECONDS = 0.3
+"""For the slowest of all interrupts."""
 TIMES = 12
-SAID = 10
-"""Words, before the stream stalls."""
-PATIENCE = 10.0
+WORDS_BEFORE_STALL = 10
+MAX_REQUEST_SECONDS = 10.0
 SETTLE = 0.15
 STEP = 0.037
-"""Seconds from the wait's begin to the interrupt: `SETTLE`, and one `STEP` more each time, so that no phase of a poll is missed."""
+"""Seconds from the start of the wait to the interrupt: `SETTLE` and one more `STEP` each time, which covers every phase of a polling
+interval.
+"""
 
 CELLS = {"plain": 'chat.ask("Count.")', "awaited": 'await chat.send("Count.")'}
 CHAT = """
@@ -40,34 +39,24 @@ RETRY_AFTER = 20
 
 
 def interrupt_rows(peers: Mapping[str, Path], env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
-    """Interrupt cells until the worst is known; one chat for all of a kind, so that each interrupt must leave it usable.
-
-    Parameters
-    ----------
-    peers : mapping of str to Path
-        Interpreters.
-    env : mapping of str to str
-        The kernels' variables.
-    scratch : Path
-        Their working directory.
-    """
+    """Interrupt `TIMES` cells of each kind in one chat, which must stay usable after each interrupt."""
     others = {"plain": _bare(env, scratch), "awaited": _agent(peers["pydantic-ai"], env, scratch) if "pydantic-ai" in peers else ""}
     waiting: Response = anthropic_overloaded_response(retry_after=RETRY_AFTER)
-    stalled = reply(" ".join(f"word{n}" for n in range(40))).stall(after=SAID)
+    stalled = reply(" ".join(f"word{n}" for n in range(40))).stall(after=WORDS_BEFORE_STALL)
     for name, response in (("a retry's wait", waiting), ("a stalled stream", stalled)):
         for kind, cell in CELLS.items():
             with FakeProvider(response) as fake, Kernel(PYTHON, cwd=scratch, env=env) as kernel:
                 kernel.run(CHAT.format(url=fake.anthropic_url))
                 took = [_interrupted(kernel, cell, fake, number, stalls=response is stalled) for number in range(1, TIMES + 1)]
                 if response is stalled:
-                    fake.wait_for(hang_ups=TIMES)  # each request was cancelled, not left to stream
+                    fake.wait_for(hang_ups=TIMES)  # each request was cancelled
             worst = max(took)
             yield Row(
                 f"interrupt during {name}, {kind} cell, worst of {TIMES}",
                 f"{worst:.2f} s ({min(took):.2f}–{worst:.2f})",
                 others[kind] if response is waiting else "",
-                must=f"≤ {MOST} s",
-                ok=worst <= MOST,
+                must=f"≤ {MAX_SECONDS} s",
+                ok=worst <= MAX_SECONDS,
             )
 
 
@@ -75,9 +64,9 @@ def _interrupted(kernel: Kernel, cell: str, fake: FakeProvider, number: int, *, 
     """Seconds from the interrupt to the cell's end."""
     begun = kernel.begin(cell)
     if stalls:
-        fake.wait_for(requests=number, pieces=SAID, stalled=1, timeout=PATIENCE)
+        fake.wait_for(requests=number, pieces=WORDS_BEFORE_STALL, stalled=1, timeout=MAX_REQUEST_SECONDS)
     else:
-        fake.wait_for(requests=number, timeout=PATIENCE)
+        fake.wait_for(requests=number, timeout=MAX_REQUEST_SECONDS)
     time.sleep(SETTLE + STEP * number)
     began = time.monotonic()
     kernel.interrupt()
@@ -88,7 +77,9 @@ def _interrupted(kernel: Kernel, cell: str, fake: FakeProvider, number: int, *, 
 
 
 def _bare(env: Mapping[str, str], scratch: Path) -> str:
-    """The floor: a cell that sleeps. What is left is the kernel's own, above all the traceback, the first one most."""
+    """The floor: a cell that sleeps. What it measures is the kernel's own work, above all the traceback, and most of that the first
+    time.
+    """
     took = []
     with Kernel(PYTHON, cwd=scratch, env=env) as kernel:
         for number in range(1, TIMES + 1):
@@ -106,7 +97,7 @@ def _agent(python: Path, env: Mapping[str, str], scratch: Path) -> str:
         with FakeProvider(openai_rate_limit_response(retry_after=RETRY_AFTER)) as fake, Kernel(python, cwd=scratch, env=env) as kernel:
             kernel.run(AGENT.format(url=fake.openai_url))
             cell = kernel.begin(AGENT_CELL)
-            fake.wait_for(requests=1, timeout=PATIENCE)
+            fake.wait_for(requests=1, timeout=MAX_REQUEST_SECONDS)
             time.sleep(SETTLE)
             began = time.monotonic()
             kernel.interrupt()

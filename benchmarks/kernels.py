@@ -1,4 +1,4 @@
-"""A kernel with a front end that counts: what it publishes, in messages and in bytes."""
+"""A kernel with a client that counts the published messages and their bytes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,15 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-__all__ = ["Execution", "Kernel"]
-
-PATIENCE = 120.0
+MAX_CELL_SECONDS = 120.0
 QUIET = 1.0
-"""Seconds without a message after which nothing more is expected of a cell that has ended."""
+"""Seconds without a message after which a cell that has ended is expected to send no more."""
 
 
 @dataclass
 class Execution:
-    """What one cell did.
-
-    Attributes
-    ----------
-    status, error : str
-        ``ok`` or ``error``, and the exception's name.
-    messages : list of dict
-        All that was published.
-    size : int
-        Bytes of these: header, parent header, metadata, content and buffers, as they were serialised.
-    ended : float
-        When the reply and the idle status were there, on `time.monotonic`'s clock.
+    """The result of one cell. `size` is the bytes of all messages as serialised (header, parent header, metadata, content and buffers);
+    `ended` is the time on `time.monotonic`'s clock at which both the reply and the idle status had arrived.
     """
 
     status: str = ""
@@ -43,7 +31,7 @@ class Execution:
     ended: float = 0.0
 
     def shown(self, mime: str) -> str:
-        """The last output of this type that the cell showed, also by an update of an earlier one."""
+        """The last output of this type that the cell displayed, or updated in the output of an earlier one."""
         given: list[str] = [
             m["content"]["data"][mime]
             for m in self.messages
@@ -52,11 +40,11 @@ class Execution:
         return given[-1] if given else ""
 
     def printed(self) -> str:
-        """What went to stdout."""
+        """The text on stdout."""
         return "".join(m["content"]["text"] for m in self.messages if m["msg_type"] == "stream" and m["content"]["name"] == "stdout")
 
 
-class _One(KernelSpecManager):
+class _InterpreterKernel(KernelSpecManager):
     """The kernel of one interpreter, whether it is registered or not."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -66,25 +54,15 @@ class _One(KernelSpecManager):
 
 
 class Kernel:
-    """A running kernel and a client that allows input, as a front end does.
-
-    Parameters
-    ----------
-    python : Path
-        The interpreter.
-    cwd : Path
-        Where it runs.
-    env : mapping of str to str
-        Its variables.
-    """
+    """A running kernel and a client that allows input, as a front end does."""
 
     def __init__(self, python: Path, *, cwd: Path, env: Mapping[str, str]) -> None:
-        self._manager = KernelManager(kernel_spec_manager=_One(), kernel_name=str(python))
+        self._manager = KernelManager(kernel_spec_manager=_InterpreterKernel(), kernel_name=str(python))
         self._manager.start_kernel(cwd=str(cwd), env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
         try:
-            self._client.wait_for_ready(timeout=PATIENCE)
+            self._client.wait_for_ready(timeout=MAX_CELL_SECONDS)
         except BaseException:
             self.__exit__()
             raise
@@ -97,42 +75,30 @@ class Kernel:
         self._manager.shutdown_kernel(now=True)
 
     def run(self, code: str) -> Execution:
-        """Execute a cell to its end, and go on listening until all is quiet.
-
-        Raises
-        ------
-        RuntimeError
-            The cell failed.
-        """
+        """Run a cell to its end, and listen until no more messages arrive; RuntimeError if the cell failed."""
         execution = self.finish(self.begin(code), quiet=QUIET)
         if execution.status != "ok":
             raise RuntimeError(f"the cell ended with {execution.status} {execution.error}: {code.strip().splitlines()[0]} …")
         return execution
 
     def begin(self, code: str) -> str:
-        """Send a cell; what `finish` needs comes back."""
+        """Send a cell; returns its id for `finish`."""
         return str(self._client.execute(code, allow_stdin=True))
 
     def interrupt(self) -> None:
-        """What the front end's stop button does."""
+        """Interrupt the kernel, as the front end's stop button does."""
         self._manager.interrupt_kernel()
 
     def finish(self, cell: str, *, quiet: float = 0.0) -> Execution:
-        """Listen until a cell has ended, and then until nothing was published for `quiet` seconds.
-
-        Raises
-        ------
-        TimeoutError
-            It doesn't end.
-        """
+        """Listen until a cell has ended, and then until no message was published for `quiet` seconds; TimeoutError if it doesn't end."""
         execution = Execution()
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + MAX_CELL_SECONDS
         while not _is_idle(self._take(execution, 0.1), cell):
             if time.monotonic() > end:
-                raise TimeoutError(f"the cell has not ended within {PATIENCE:g} s")
+                raise TimeoutError(f"the cell did not end within {MAX_CELL_SECONDS:g} s")
         reply: dict[str, Any] = {"parent_header": {"msg_id": ""}}
         while reply["parent_header"]["msg_id"] != cell:
-            reply = self._client.get_shell_msg(timeout=PATIENCE)
+            reply = self._client.get_shell_msg(timeout=MAX_CELL_SECONDS)
         execution.ended = time.monotonic()
         execution.status, execution.error = reply["content"]["status"], reply["content"].get("ename", "")
         while self._take(execution, quiet):
@@ -140,7 +106,7 @@ class Kernel:
         return execution
 
     def _take(self, execution: Execution, wait: float) -> dict[str, Any] | None:
-        """The next thing that is published within `wait` seconds."""
+        """The next message that is published within `wait` seconds."""
         session, socket = self._client.session, self._client.iopub_channel.socket
         if not socket.poll(round(wait * 1000)):
             return None

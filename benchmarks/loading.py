@@ -1,4 +1,4 @@
-"""Loading a log: time and memory beside ``pandas.read_json``, and a log that is larger than most people's memory wants to be."""
+"""The time and memory of loading a log, compared with ``pandas.read_json``, and of a log that is larger than most computers' memory."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from benchmarks.processes import PYTHON, ROOT, spent
 from benchmarks.records import write_log
 from benchmarks.table import Row, spread
 
-__all__ = ["loading_rows"]
-
-LINES, MANY = 500_000, 10_000_000
+LINES, MANY_LINES = 500_000, 10_000_000
 ROUNDS = 5
-FASTER = 3.0
-MORE = 150
-"""Megabytes above the start."""
-MOST = 3000
-"""Megabytes in all."""
-ROOM = 5e9
-"""Bytes of disk that the long log may want."""
+MIN_SPEEDUP = 3.0
+"""Compared with `pandas.read_json`."""
+MAX_MORE_MB = 150
+"""Above the memory at the start."""
+MAX_TOTAL_MB = 3000
+MIN_FREE_DISK_BYTES = 5e9
+"""For the long log."""
 
 PREPARE = """
 import contextlib, io, json, sys, time
@@ -64,7 +62,7 @@ def load(path):
 
 
 class _Load(NamedTuple):
-    """Seconds of CPU, megabytes above the start and in all, rows, and whether a bar was shown."""
+    """Seconds of CPU, megabytes above the start and in total, rows, and whether a progress bar was shown."""
 
     cpu: float
     more: float
@@ -74,15 +72,7 @@ class _Load(NamedTuple):
 
 
 def loading_rows(scratch: Path, env: dict[str, str]) -> Iterator[Row]:
-    """Measure fresh processes, by turns with their peers.
-
-    Parameters
-    ----------
-    scratch : Path
-        Where the logs are written: 165 MB, then 3.4 GB.
-    env : dict of str to str
-        The processes' variables.
-    """
+    """Measure new processes in turns. The logs, 165 MB and then 3.4 GB, are written to `scratch`."""
     log = scratch / "loading.jsonl"
     write_log(log, LINES)
     rounds = [[_load(code, log, env) for code in (OURS, THEIRS, DECODED)] for _ in range(ROUNDS)]
@@ -94,8 +84,8 @@ def loading_rows(scratch: Path, env: dict[str, str]) -> Iterator[Row]:
         spread([one.cpu for one in ours], "s", 2),
         f"read_json: {spread([one.cpu for one in theirs], 's', 2)}",
         f"{ratio:.1f} × faster",
-        f"≥ {FASTER:g} × faster",
-        ratio >= FASTER and all(one.rows == LINES for one in ours),
+        f"≥ {MIN_SPEEDUP:g} × faster",
+        ratio >= MIN_SPEEDUP and all(one.rows == LINES for one in ours),
     )
     yield Row("… its lines decoded by msgspec, and thrown away", "", spread([one.cpu for one in floor], "s", 2))
     more = [one.more for one in ours]
@@ -103,14 +93,14 @@ def loading_rows(scratch: Path, env: dict[str, str]) -> Iterator[Row]:
         f"load {LINES:,} lines, memory above the start",
         spread(more, "MB"),
         f"read_json: {spread([one.more for one in theirs], 'MB')}",
-        must=f"≤ {MORE} MB",
-        ok=statistics.median(more) <= MORE,
+        must=f"≤ {MAX_MORE_MB} MB",
+        ok=statistics.median(more) <= MAX_MORE_MB,
     )
-    figure = f"load {MANY:,} lines, memory in all"
-    if shutil.disk_usage(scratch).free < ROOM:
+    figure = f"load {MANY_LINES:,} lines, memory in all"
+    if shutil.disk_usage(scratch).free < MIN_FREE_DISK_BYTES:
         yield Row(figure, "not measured: the disk is too full for the log")
         return
-    write_log(log, MANY)
+    write_log(log, MANY_LINES)
     size = log.stat().st_size
     many = _load(OURS, log, env)
     log.unlink()
@@ -118,8 +108,8 @@ def loading_rows(scratch: Path, env: dict[str, str]) -> Iterator[Row]:
         figure,
         f"{many.peak:,.0f} MB, {many.cpu:.0f} s of CPU",
         f"the log: {size / 1e6:,.0f} MB",
-        must=f"≤ {MOST:,} MB, with a bar",
-        ok=many.peak <= MOST and many.rows == MANY and many.bar,
+        must=f"≤ {MAX_TOTAL_MB:,} MB, with a bar",
+        ok=many.peak <= MAX_TOTAL_MB and many.rows == MANY_LINES and many.bar,
     )
 
 

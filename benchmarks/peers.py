@@ -1,4 +1,4 @@
-"""The peers' environments: one for each line of ``peers.txt``, made on first use and kept."""
+"""The environments of the other libraries ("peers"): one per line of ``peers.txt``, created on first use and kept."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 from benchmarks.processes import PYTHON
 
-__all__ = ["Peers", "default_folder"]
-
 LIST = Path(__file__).with_name("peers.txt")
 NAMES = {"pydantic-ai-slim": "pydantic-ai"}
-"""Where the distribution is called otherwise than the peer."""
+"""The names of the peers that differ from those of their distributions."""
 
 
 class _Line(NamedTuple):
@@ -29,21 +27,15 @@ class _Line(NamedTuple):
 
 
 def default_folder() -> Path:
-    """Where the environments are kept unless the command says otherwise."""
+    """The folder of the environments, unless the command line names another."""
     from platformdirs import user_cache_path
 
     return user_cache_path("chatkit") / "benchmark-peers"
 
 
 class Peers(Mapping[str, Path]):
-    """The interpreter of each peer, by its name; an environment that can't be made is left out, and the reason printed.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Where the environments are; None for no peers.
-    say : callable
-        Told what goes on.
+    """The interpreter of each peer by name. A peer whose environment can't be created is left out, and `say` gets the reason; with None
+    as the folder there are no peers.
     """
 
     def __init__(self, folder: Path | None, say: Callable[[str], object] = print) -> None:
@@ -56,7 +48,7 @@ class Peers(Mapping[str, Path]):
                 self._pythons[line.name] = python = _environment(folder / line.name, line.requirements, say)
                 self.versions[line.name] = _version(python, line.distribution)
             except (OSError, subprocess.CalledProcessError) as error:
-                say(f"no {line.name}: {error}")
+                say(f"{line.name} is left out: {error}")
 
     def __getitem__(self, name: str) -> Path:
         return self._pythons[name]
@@ -78,13 +70,13 @@ def _lines() -> list[_Line]:
 
 
 def _environment(folder: Path, requirements: list[str], say: Callable[[str], object]) -> Path:
-    """The interpreter of an environment that holds these; it is made anew where the list or this Python has changed."""
+    """The interpreter of an environment with these requirements, which is created again if the list or this Python has changed."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     mark = folder / "made-from.txt"
     wanted = hashlib.sha256(json.dumps([sys.version, str(PYTHON), requirements]).encode()).hexdigest()
     if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
         return python
-    say(f"making an environment with {' '.join(requirements)} …")
+    say(f"creating an environment with {' '.join(requirements)} …")
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     subprocess.run([python, "-m", "pip", "install", "-qq", *requirements], check=True)

@@ -1,4 +1,4 @@
-"""The processes of a run: the loopback server, and the workers that are measured."""
+"""The processes of a run: the loopback server, and the measured workers."""
 
 from __future__ import annotations
 
@@ -13,36 +13,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-__all__ = ["PYTHON", "ROOT", "Cost", "Server", "Spent", "Worker", "environment", "spent"]
-
 PYTHON = Path(sys.executable)
 ROOT = Path(__file__).parents[1]
-"""Where ``-m benchmarks`` is found."""
-PATIENCE = 120.0
-"""Seconds for one process to end."""
-KEPT = ("CHATKIT_DATA", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE")
+"""The folder that contains the package ``benchmarks``."""
+MAX_PROCESS_SECONDS = 120.0
+KEPT_VARIABLES = ("CHATKIT_DATA", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE")
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """The variables of every process that is measured: no keys, no proxies, no switches of the person's own.
-
-    Parameters
-    ----------
-    scratch : Path
-        Where chatkit's log of retries goes: it is on, as it is for everybody.
+    """The environment variables of every measured process: no keys, no proxies, and none of the user's own settings. chatkit's retry log
+    is on, as it is by default, and goes to `scratch`.
     """
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    switches = {
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    settings = {
         "CHATKIT_RETRY_LOG": str(scratch / "retries.jsonl"),
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else its import waits for a download
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # without it, the import waits for a download
         "LLM_USER_PATH": str(scratch),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    return kept | switches
+    return kept | settings
 
 
 class Server:
-    """The loopback server, running."""
+    """The running loopback server."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -53,11 +46,11 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()  # the end of its input is its end
+        self._process.communicate()  # the server stops at the end of its input
 
 
 class Cost(NamedTuple):
-    """What one call of a variant cost: seconds, the deltas that it saw, and their characters."""
+    """The cost of one call of a variant: seconds of CPU and on the clock, the deltas that it saw, and their characters."""
 
     cpu: float
     wall: float
@@ -66,7 +59,7 @@ class Cost(NamedTuple):
 
 
 class Worker:
-    """A measured process that stays warm: see `benchmarks.clients.measured`."""
+    """A measured process that keeps running: see `benchmarks.clients.measured`."""
 
     def __init__(self, python: Path, module: str, *arguments: str, env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -78,7 +71,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the worker has ended with {self._process.wait(PATIENCE)}; its words are above")
+            raise RuntimeError(f"the worker has ended with {self._process.wait(MAX_PROCESS_SECONDS)}; its output is above")
         return line
 
     def run(self, variant: str, url: str) -> Cost:
@@ -93,11 +86,11 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            self._process.communicate(timeout=PATIENCE)
+            self._process.communicate(timeout=MAX_PROCESS_SECONDS)
 
 
 class Spent(NamedTuple):
-    """What a whole process spent, in seconds, and what it printed."""
+    """What a whole process used, in seconds of CPU and on the clock, and its output."""
 
     cpu: float
     wall: float
@@ -105,16 +98,10 @@ class Spent(NamedTuple):
 
 
 def spent(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> Spent:
-    """Run a process to its end.
-
-    Raises
-    ------
-    RuntimeError
-        It failed.
-    """
+    """Run a process to its end; RuntimeError if it failed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=MAX_PROCESS_SECONDS, check=False)
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(f"{command[-1]!r} failed: {done.stderr.strip().splitlines()[-1:]}")

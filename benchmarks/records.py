@@ -1,4 +1,4 @@
-"""A month of attempts, made up but lifelike: some providers, a daily rhythm, outages, and calls that fail for good. Seeded."""
+"""Generated attempts of one month: several providers, a daily rhythm, outages and permanent failures, from a seed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import pandas as pd
 
 from chatkit.analysis.frames import COLUMNS
 
-__all__ = ["attempts", "write_log"]
-
 Ints = npt.NDArray[np.int64]
 
 START = np.datetime64("2026-10-01T00:00:00", "us")
 DAYS = 30
 SECOND = 1_000_000
-"""Times are whole microseconds."""
+"""In microseconds, the unit of all times here."""
 OUTAGES = 60
-"""A provider has so many in the month."""
+"""Per provider and month."""
 CHUNK = 250_000
-"""Lines that are made at once."""
+"""The number of lines generated at once."""
 MODELS = [
     ("anthropic", "claude-sonnet-4-5"),
     ("anthropic", "claude-haiku-4-5"),
@@ -39,23 +37,12 @@ FAILURES = [
     ("network", None, "the connection to {} broke"),
     ("timeout", None, "{} did not answer in time"),
 ]
-FOR_GOOD = ("context_exceeded", 400, "the conversation is longer than the model of {} can read")
+PERMANENT = ("context_exceeded", 400, "the conversation is longer than the model of {} can read")
 
 
 def attempts(rows: int, seed: int = 0) -> pd.DataFrame:
-    """So many attempts, in the order in which they ended, as the log has them.
-
-    Parameters
-    ----------
-    rows : int
-        About 1.5 of them make a call.
-    seed : int
-        The same seed gives the same frame.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns and dtypes of `chatkit.analysis.COLUMNS`.
+    """Generate `rows` attempts with the columns and dtypes of `chatkit.analysis.COLUMNS`, in the order in which they ended. A call has
+    about 1.5 attempts.
     """
     rng = np.random.default_rng(seed)
     began = _arrivals(rows, rng)
@@ -76,16 +63,16 @@ def attempts(rows: int, seed: int = 0) -> pd.DataFrame:
         luck = rng.random(len(open_calls))
         failed = np.where(down, luck < 0.93, luck < 0.02)
         trouble = np.where(down, trouble, rng.integers(0, len(FAILURES), len(open_calls)))
-        good = (luck > 0.997) & (attempt == 1)  # failed for good
-        left_alone = failed & (rng.random(len(open_calls)) < 0.004 * attempt)  # a person ends the call
+        permanent = (luck > 0.997) & (attempt == 1)  # permanent failures
+        left_alone = failed & (rng.random(len(open_calls)) < 0.004 * attempt)  # the user stops the call
         took = (rng.lognormal(np.where(failed, -0.7, 1.1), 0.6) * SECOND).astype(np.int64) // 1000 * 1000
         hint = np.where(failed & (trouble == 1) & (rng.random(len(open_calls)) < 0.7), rng.integers(1, 31, len(open_calls)) * SECOND, -1)
         delay = np.maximum(min(2 ** (attempt - 1), 60) * SECOND, hint)
-        outcome = np.select([good, left_alone, failed], [2, 3, 1], 0)
+        outcome = np.select([permanent, left_alone, failed], [2, 3, 1], 0)
         rounds.append(
             {
                 "row": open_calls, "attempt": np.full(len(open_calls), attempt), "ts": now[open_calls], "waited": waited[open_calls],
-                "took": took, "outcome": outcome, "delay": delay, "hint": hint, "trouble": np.where(good, len(FAILURES), trouble),
+                "took": took, "outcome": outcome, "delay": delay, "hint": hint, "trouble": np.where(permanent, len(FAILURES), trouble),
             }
         )  # fmt: skip
         left += len(open_calls)
@@ -102,21 +89,14 @@ def attempts(rows: int, seed: int = 0) -> pd.DataFrame:
 
 
 def write_log(path: Path, lines: int, seed: int = 0) -> None:
-    """Write a log of so many lines, each as chatkit writes it (about 330 bytes).
-
-    Parameters
-    ----------
-    path : Path
-    lines : int
-    seed : int
-    """
+    """Write a log of `lines` lines, each as chatkit writes it (about 330 bytes)."""
     with path.open("wb") as file:
         for chunk, begin in enumerate(range(0, lines, CHUNK)):
             file.writelines(_lines(attempts(min(CHUNK, lines - begin), seed + chunk)))
 
 
 def _arrivals(calls: int, rng: np.random.Generator) -> Ints:
-    """When calls begin: three times as many by day as by night."""
+    """The start times of the calls: three times as many by day as by night."""
     hours = np.arange(DAYS * 24)
     weight = 1 + 2 * np.exp(-(((hours % 24) - 14) ** 2) / 18)
     hour = rng.choice(hours, calls, p=weight / weight.sum())
@@ -125,7 +105,7 @@ def _arrivals(calls: int, rng: np.random.Generator) -> Ints:
 
 
 def _outages(rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
-    """Start, end and trouble of a provider's outages: minutes, now and then an hour."""
+    """The start, end and failure of a provider's outages, which take minutes and sometimes an hour."""
     starts = np.sort(START.astype(np.int64) + rng.integers(0, DAYS * 86_400, OUTAGES) * SECOND)
     ends = starts + (rng.lognormal(6.6, 0.9, OUTAGES) * SECOND).astype(np.int64)
     return starts, np.minimum(ends, np.append(starts[1:], ends[-1])), rng.choice(3, OUTAGES, p=[0.5, 0.35, 0.15])
@@ -143,9 +123,9 @@ def _frame(told: dict[str, Ints], model: Ints, names: npt.NDArray[np.object_], r
     providers = [provider for provider, _ in MODELS]
     unhappy = ~(fine | by_person)
     provider = np.array([sorted(set(providers)).index(name) for name in providers])[model[row]]
-    words = [word.format(name) for _, _, word in [*FAILURES, FOR_GOOD] for name in sorted(set(providers))]
+    words = [word.format(name) for _, _, word in [*FAILURES, PERMANENT] for name in sorted(set(providers))]
     word = np.where(unhappy, trouble * len(set(providers)) + provider, -1)
-    status = np.array([code or -1 for _, code, _ in [*FAILURES, FOR_GOOD]])[trouble]
+    status = np.array([code or -1 for _, code, _ in [*FAILURES, PERMANENT]])[trouble]
     waits = told["outcome"] == 1
     columns: dict[str, Any] = {
         "ts": pd.DatetimeIndex(told["ts"].view("datetime64[us]")).tz_localize("UTC"),
@@ -161,7 +141,7 @@ def _frame(told: dict[str, Ints], model: Ints, names: npt.NDArray[np.object_], r
         "outcome": _words(told["outcome"], ["ok", "retry", "failed", "abandoned"]),
         "delay": _spans(told["delay"], waits),
         "hint": _spans(told["hint"], waits & (told["hint"] > 0)),
-        "kind": _words(np.where(unhappy, trouble, -1), [kind for kind, _, _ in [*FAILURES, FOR_GOOD]]),
+        "kind": _words(np.where(unhappy, trouble, -1), [kind for kind, _, _ in [*FAILURES, PERMANENT]]),
         "status_code": pd.array(pd.Series(status, dtype="Int16").mask(~unhappy | (status < 0)), dtype="Int16"),
         "request_id": pd.array(["req_0" + name + name for name in _names(rng, count)], dtype="string"),
         "error": _words(word, words),
@@ -179,7 +159,7 @@ def _spans(values: Ints, known: npt.NDArray[np.bool_]) -> pd.TimedeltaIndex:
 
 
 def _lines(frame: pd.DataFrame) -> Iterator[bytes]:
-    """The rows as the log has them."""
+    """The rows as lines of the log."""
     told: dict[str, pd.Series[Any]] = {"v": frame["v"], "ts": frame["ts"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
     for name, dtype in list(COLUMNS.items())[1:-1]:
         if dtype.startswith("timedelta"):

@@ -1,8 +1,8 @@
-"""The loopback server of the benchmarks: a process of its own, so that its work is in nobody's figures.
+"""The loopback server of the benchmarks, which runs in its own process so that its work isn't measured.
 
-``python -m benchmarks.server`` prints its port and serves until its standard input ends. The first segment of a path says what
-is replied: ``/words`` is a text of `benchmarks.texts`, flat out, and ``/words-200`` the same at 200 deltas a second. The
-rest of the path is the provider's own, and decides the format.
+``python -m benchmarks.server`` prints its port and serves until its standard input ends. The first segment of a path selects
+the reply: ``/words`` is a text of `benchmarks.texts` without pauses, and ``/words-200`` the same text at 200 deltas per second.
+The rest of the path is the provider's path, which selects the format.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import threading
 import time
 from functools import cache
 
+from benchmarks.replies import PATHS, rendered
 from benchmarks.texts import TEXTS
-from benchmarks.wire import PATHS, rendered
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
@@ -58,7 +58,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
 @cache
 def prepared(format: str, text: str) -> tuple[list[bytes], bytes]:
-    """A response in parts, and in one piece."""
+    """A response in parts, and as one piece."""
     parts = rendered(format, TEXTS[text]())
     return parts, b"".join(parts)
 

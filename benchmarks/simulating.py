@@ -1,4 +1,4 @@
-"""How long it takes to ask what another policy would have done."""
+"""The time that `simulate` and `compare_policies` take."""
 
 from __future__ import annotations
 
@@ -14,33 +14,24 @@ from benchmarks.table import Row, spread
 from chatkit import RetryPolicy
 from chatkit.analysis import compare_policies, load_over_time, simulate
 
-__all__ = ["simulating_rows"]
-
 CLIENTS = 10_000
-DOWN = 600.0
-"""Seconds."""
+OUTAGE_SECONDS = 600.0
 ROWS = 1_000_000
-MOST = 1.0
-"""Seconds that the clients' outage may take."""
+MAX_SECONDS = 1.0
+"""For the simulation of all clients through the outage."""
 
 
 def simulating_rows(rounds: int) -> Iterator[Row]:
-    """Measure in this process, on the clock.
-
-    Parameters
-    ----------
-    rounds : int
-        How often each is measured.
-    """
-    outage = pd.DataFrame({"provider": ["anthropic"], "started": [0.0], "ended": [DOWN], "kind": ["overloaded"]})
+    """Measure each function `rounds` times in this process, on the clock."""
+    outage = pd.DataFrame({"provider": ["anthropic"], "started": [0.0], "ended": [OUTAGE_SECONDS], "kind": ["overloaded"]})
     for policy, name in ((RetryPolicy(), "deterministic"), (RetryPolicy(jitter="full"), "full jitter")):
         frame, times = _measured(partial(simulate, outage, policy, clients=CLIENTS), rounds)
         herd = load_over_time(frame[frame["outcome"] == "ok"])["requests"].max()
         yield Row(
-            f"simulate {CLIENTS:,} clients through {DOWN / 60:.0f} minutes, {name}",
+            f"simulate {CLIENTS:,} clients through {OUTAGE_SECONDS / 60:.0f} minutes, {name}",
             f"{spread(times, 's', 2)}; {len(frame):,} requests, {herd:,} in one second as it is back",
-            must=f"≤ {MOST:g} s",
-            ok=statistics.median(times) <= MOST,
+            must=f"≤ {MAX_SECONDS:g} s",
+            ok=statistics.median(times) <= MAX_SECONDS,
         )
     log = attempts(ROWS)
     frame, times = _measured(lambda: simulate(log, RetryPolicy(jitter="full")), rounds)
@@ -53,7 +44,7 @@ def simulating_rows(rounds: int) -> Iterator[Row]:
 
 
 def _measured(run: Callable[[], pd.DataFrame], rounds: int) -> tuple[pd.DataFrame, list[float]]:
-    """What it gives, and the seconds of each run."""
+    """The result, and the seconds of each run."""
     frame, times = run(), []
     for _ in range(rounds):
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""From the start of a process to the first part of a reply, on a server that is warm."""
+"""The time from the start of a process to the first part of a reply, from a server that is already running."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from pathlib import Path
 from benchmarks.processes import PYTHON, Server, spent
 from benchmarks.table import Row, spread
 
-__all__ = ["start_rows"]
-
-MOST = 0.6
-"""Seconds."""
+MAX_SECONDS = 0.6
 PEER_ROUNDS = 3
 
 CHAT = """
@@ -42,24 +39,14 @@ CLIENTS = {
 
 
 def start_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
-    """Measure fresh processes: ``ask`` of a reply of one delta, to its end; and the first part that ``stream`` gives.
-
-    Parameters
-    ----------
-    rounds : int
-        Processes.
-    peers : mapping of str to Path
-        Interpreters; their figure is a client object alone, and no request.
-    env : mapping of str to str
-        The processes' variables.
-    scratch : Path
-        Their working directory.
+    """Measure new processes: ``ask`` for a reply of one delta, and the first part that ``stream`` yields. The peers only create a
+    client object.
     """
     with Server() as server:
         for name, mode, code in (("ask returns a reply of one delta", "one", ASK), ("the first part of stream", "words", FIRST_PART)):
             wall, cpu = _times(PYTHON, CHAT + code, rounds, env, scratch, f"{server.url}/{mode}")
             figure = f"{spread(wall, 's', 2)}, {statistics.median(cpu):.2f} s of CPU"
-            yield Row(f"process start until {name}", figure, must=f"≤ {MOST} s", ok=statistics.median(wall) <= MOST)
+            yield Row(f"process start until {name}", figure, must=f"≤ {MAX_SECONDS} s", ok=statistics.median(wall) <= MAX_SECONDS)
         for peer, code in CLIENTS.items():
             if peer in peers:
                 try:
@@ -73,10 +60,10 @@ def start_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str], s
 
 
 def _times(python: Path, code: str, rounds: int, env: Mapping[str, str], scratch: Path, *arguments: str) -> tuple[list[float], list[float]]:
-    """Seconds from the start of a process to the line that it prints, on the clock and of CPU; the first process warms up."""
+    """Seconds from the start of a process to the line that it prints, on the clock and of CPU. The first process is not counted."""
     wall, cpu = [], []
     for _ in range(rounds + 1):
-        began = time.monotonic()  # one clock for all processes of a machine
+        began = time.monotonic()  # all processes of a machine share this clock
         ended, used = map(float, spent([python, "-c", code, *arguments], cwd=scratch, env=env).output.split())
         wall.append(ended - began)
         cpu.append(used)

@@ -1,4 +1,4 @@
-"""What streaming costs: CPU of the client's process for 4,000 deltas, against the same bytes read and thrown away."""
+"""The CPU time of the client's process for a stream of 4,000 deltas, compared with reading the same bytes and discarding them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from benchmarks.processes import PYTHON, Cost, Server, Worker
 from benchmarks.table import Row, spread
 from benchmarks.texts import DELTAS, text_of
 
-__all__ = ["stream_rows"]
-
 WARM_UP = 3
-FLOOR = 2.0
-"""What chatkit may cost, in floors."""
-FACTOR = 5.0
-"""How much less than the openai SDK."""
+MAX_RATIO_TO_FLOOR = 2.0
+MIN_RATIO_TO_OPENAI = 5.0
+"""The cost of the openai SDK divided by that of chatkit."""
 PATHS = {"Anthropic": "/words/v1/messages", "Chat Completions": "/words/v1/chat/completions"}
 PEERS = {
     "openai": ("Chat Completions",),
@@ -31,17 +28,7 @@ Key = tuple[str, str]
 
 
 def stream_rows(rounds: int, peers: Mapping[str, Path], env: Mapping[str, str]) -> Iterator[Row]:
-    """Measure, every variant once in each round.
-
-    Parameters
-    ----------
-    rounds : int
-        Measured rounds; a few more come before, to warm up.
-    peers : mapping of str to Path
-        Interpreters.
-    env : mapping of str to str
-        The processes' variables.
-    """
+    """Measure every variant once per round, after `WARM_UP` rounds that are not counted."""
     with ExitStack() as stack:
         server = stack.enter_context(Server())
         ours = stack.enter_context(Worker(PYTHON, "benchmarks.clients.chatkit_stream", env=env))
@@ -66,7 +53,7 @@ def _run(worker: Worker, variant: str, url: str) -> Callable[[], Cost]:
 
 
 def _checked(key: Key, run: Callable[[], Cost], runs: dict[Key, Callable[[], Cost]]) -> Cost | None:
-    """One run; a peer that fails is left out from then on."""
+    """One run; a peer that fails is left out of the following rounds."""
     try:
         cost = run()
     except RuntimeError as error:
@@ -81,31 +68,31 @@ def _checked(key: Key, run: Callable[[], Cost], runs: dict[Key, Callable[[], Cos
 
 
 def _rows(costs: Mapping[Key, list[float]]) -> Iterator[Row]:
-    middle = {key: statistics.median(values) for key, values in costs.items()}
+    medians = {key: statistics.median(values) for key, values in costs.items()}
     for format in PATHS:
         floor = (format, "floor")
         for variant, name in (("ask", "chat.ask"), ("stream", "chat.stream")):
             key = format, variant
-            ratio = middle[key] / middle[floor]
+            ratio = medians[key] / medians[floor]
             yield Row(
                 f"stream {DELTAS:,} deltas, {format}: {name}",
                 spread(costs[key], "ms"),
                 f"bare httpx {spread(costs[floor], 'ms')}",
                 f"{ratio:.2f} ×",
-                f"≤ {FLOOR:g} ×",
-                ratio <= FLOOR,
+                f"≤ {MAX_RATIO_TO_FLOOR:g} ×",
+                ratio <= MAX_RATIO_TO_FLOOR,
             )
-        slower = max(("ask", "stream"), key=lambda variant: middle[format, variant])
-        ours = middle[format, slower]
+        slower = max(("ask", "stream"), key=lambda variant: medians[format, variant])
+        ours = medians[format, slower]
         for name in ("json", *PEERS):
             if (format, name) in costs:
-                ratio = middle[format, name] / ours
+                ratio = medians[format, name] / ours
                 must = name == "openai"
                 yield Row(
                     f"… against {'httpx + json' if name == 'json' else name}",
                     spread(costs[format, slower], "ms"),
                     spread(costs[format, name], "ms"),
                     f"{ratio:.1f} × less",
-                    f"≥ {FACTOR:g} × less" if must else "",
-                    ratio >= FACTOR if must else None,
+                    f"≥ {MIN_RATIO_TO_OPENAI:g} × less" if must else "",
+                    ratio >= MIN_RATIO_TO_OPENAI if must else None,
                 )

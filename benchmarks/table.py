@@ -6,27 +6,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 
-__all__ = ["Row", "render", "spread"]
-
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report.
-
-    Attributes
-    ----------
-    figure : str
-        What was measured.
-    chatkit : str
-        The figure of chatkit; empty in a line about a peer alone.
-    other : str
-        The floor or the peer that it is compared with.
-    ratio : str
-        One to the other.
-    must : str
-        What was promised.
-    ok : bool or None
-        Whether it holds; None where nothing was promised.
+    """One row of the table: what was measured, the values of chatkit and of the floor or peer, their ratio, the promise, and whether it
+    holds (None without a promise).
     """
 
     figure: str

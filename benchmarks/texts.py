@@ -1,4 +1,4 @@
-"""What is replied: texts in pieces, the same in every run, in which no two words are alike, so that a lost one shows."""
+"""The texts of the replies in pieces. They are the same in every run, and no word occurs twice, so that a lost word is noticed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from string import ascii_lowercase
 
-__all__ = ["DELTAS", "TEXTS", "pieces", "text_of"]
-
 DELTAS = 4000
 PARAGRAPH = 40
-"""Pieces to a paragraph."""
-MARKDOWN = 20_000
-LONG = 1_000_000
-"""Characters."""
+"""Pieces per paragraph."""
+MARKDOWN_CHARACTERS = 20_000
+LONG_CHARACTERS = 1_000_000
 
 Words = Iterator[str]
 
 
 def pieces(words: int = DELTAS) -> list[str]:
-    """So many pieces of text, of five characters each.
+    """Pieces of text with five characters each.
 
     >>> pieces(3)
     ['baaa ', 'caaa ', 'daaa ']
@@ -30,7 +27,7 @@ def pieces(words: int = DELTAS) -> list[str]:
 
 
 def text_of(name: str = "words") -> str:
-    """A whole text.
+    """The whole text of this name.
 
     >>> len(text_of("markdown")), len(text_of("long"))
     (20000, 1000000)
@@ -47,7 +44,7 @@ def _word(number: int, letters: int) -> str:
 
 
 def _markdown(length: int, piece: int) -> list[str]:
-    """A document of that length in pieces of that one: a round of all that a model writes, again and again."""
+    """A document of `length` characters in pieces of `piece` characters, which repeats everything that models write in Markdown."""
     words = (_word(i, 5) for i in count(1))
     text = ""
     kinds = [_section, _table, _steps, _code]
@@ -90,7 +87,7 @@ TEXTS: dict[str, Callable[[], list[str]]] = {
     "few": lambda: pieces(100),
     "many": lambda: pieces(2000),
     "words": pieces,
-    "markdown": lambda: _markdown(MARKDOWN, MARKDOWN // DELTAS),
-    "long": lambda: _markdown(LONG, LONG // DELTAS),
+    "markdown": lambda: _markdown(MARKDOWN_CHARACTERS, MARKDOWN_CHARACTERS // DELTAS),
+    "long": lambda: _markdown(LONG_CHARACTERS, LONG_CHARACTERS // DELTAS),
 }
-"""By the name that the server's paths have for them."""
+"""The texts by the first segment of the server's paths."""

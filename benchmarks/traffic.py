@@ -1,4 +1,4 @@
-"""What a streaming reply costs a notebook: messages and bytes that the kernel publishes, the frozen output included."""
+"""The traffic of a streaming reply in a notebook: the messages and bytes that the kernel publishes, including the final static output."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from pathlib import Path
 from benchmarks.kernels import Execution, Kernel
 from benchmarks.processes import PYTHON, Server
 from benchmarks.table import Row
-from benchmarks.texts import DELTAS, MARKDOWN, text_of
-
-__all__ = ["markdown_row", "traffic_rows"]
+from benchmarks.texts import DELTAS, MARKDOWN_CHARACTERS, text_of
 
 RATE = 200
-STATIC = ("text/html", "text/markdown", "text/plain")
-PACED = (0.45, 420)
-FLAT_OUT = 0.25
-RENDERED = 0.5
-"""What is allowed: MB, and messages."""
+STATIC_TYPES = ("text/html", "text/markdown", "text/plain")
+MAX_PACED_MB, MAX_PACED_MESSAGES = 0.45, 420
+MAX_FLAT_OUT_MB = 0.25
+MAX_MARKDOWN_MB = 0.5
 
 CHATKIT = """
 import chatkit as ck
@@ -34,17 +31,7 @@ CHATLAS_CELL = '_ = chat.chat("Count.")'
 
 
 def traffic_rows(peers: Mapping[str, Path], env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
-    """Measure a paced reply, then one flat out, each in a kernel of its own.
-
-    Parameters
-    ----------
-    peers : mapping of str to Path
-        Interpreters.
-    env : mapping of str to str
-        The kernels' variables.
-    scratch : Path
-        Their working directory.
-    """
+    """Measure a reply at `RATE` deltas per second, then one without pauses, each in a new kernel."""
     with Server() as server:
         for mode in (f"words-{RATE}", "words"):
             url = f"{server.url}/{mode}/v1"
@@ -63,36 +50,26 @@ def traffic_rows(peers: Mapping[str, Path], env: Mapping[str, str], scratch: Pat
 
 
 def markdown_row(server: Server, env: Mapping[str, str], scratch: Path) -> Row:
-    """Measure a reply that is Markdown with all that a model writes: what is published is rendered as it grows.
-
-    Parameters
-    ----------
-    server : Server
-        Running.
-    env : mapping of str to str
-        The kernel's variables.
-    scratch : Path
-        Its working directory.
-    """
+    """Measure a reply with all kinds of Markdown, which is rendered while it grows."""
     with Kernel(PYTHON, cwd=scratch, env=env) as kernel:
         kernel.run(CHATKIT.format(url=f"{server.url}/markdown-{RATE}/v1"))
         ours = kernel.run(CHATKIT_CELL)
     words = set(re.findall(r"\b[a-z]{5}\b", text_of("markdown")))
-    lost = max(len([word for word in words if word not in ours.shown(mime)]) for mime in STATIC)
+    lost = max(len([word for word in words if word not in ours.shown(mime)]) for mime in STATIC_TYPES)
     return Row(
-        f"notebook traffic of {MARKDOWN // 1000} kB of Markdown, {RATE} deltas a second",
+        f"notebook traffic of {MARKDOWN_CHARACTERS // 1000} kB of Markdown, {RATE} deltas a second",
         _words(ours) + (f", {lost} words lost" if lost else ""),
-        must=f"≤ {RENDERED} MB",
-        ok=ours.size / 1e6 <= RENDERED and not lost,
+        must=f"≤ {MAX_MARKDOWN_MB} MB",
+        ok=ours.size / 1e6 <= MAX_MARKDOWN_MB and not lost,
     )
 
 
 def _row(mode: str, ours: Execution, theirs: Execution | None) -> Row:
     megabytes, messages = ours.size / 1e6, len(ours.messages)
-    whole = all(_whole(ours, mime) for mime in STATIC)
+    whole = all(_whole(ours, mime) for mime in STATIC_TYPES)
     paced = mode != "words"
-    cost = megabytes <= PACED[0] and messages <= PACED[1] if paced else megabytes <= FLAT_OUT
-    must = f"≤ {PACED[0]} MB, ≤ {PACED[1]} messages" if paced else f"≤ {FLAT_OUT} MB, nothing lost"
+    cost = megabytes <= MAX_PACED_MB and messages <= MAX_PACED_MESSAGES if paced else megabytes <= MAX_FLAT_OUT_MB
+    must = f"≤ {MAX_PACED_MB} MB, ≤ {MAX_PACED_MESSAGES} messages" if paced else f"≤ {MAX_FLAT_OUT_MB} MB, nothing lost"
     return Row(
         f"notebook traffic of {DELTAS:,} deltas, {f'{RATE} a second' if paced else 'flat out'}",
         f"{_words(ours)}{'' if whole else ', text lost'}",
@@ -108,6 +85,6 @@ def _words(execution: Execution) -> str:
 
 
 def _whole(execution: Execution, mime: str) -> bool:
-    """Whether what stays in the notebook holds the whole reply, word for word."""
+    """Whether the output that stays in the notebook holds every word of the reply."""
     shown = execution.shown(mime).replace("<p>", " ").replace("</p>", " ")
     return " ".join(text_of().split()) in " ".join(shown.split())

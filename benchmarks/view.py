@@ -1,4 +1,4 @@
-"""The view in JupyterLab, in a real browser: how soon it is there, how soon a click takes effect, and how smooth it stays."""
+"""The view in JupyterLab, in a real browser: the time to its first frame, the time until a click takes effect, and its longest tasks."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ from pathlib import Path
 from benchmarks.browser import Front, Measured, Task
 from benchmarks.processes import Server
 from benchmarks.table import Row, spread
-from benchmarks.texts import LONG, TEXTS, text_of
+from benchmarks.texts import LONG_CHARACTERS, TEXTS, text_of
 from benchmarks.traffic import markdown_row
 from chatkit.chattest import FakeProvider, RecordedRequest, Response, anthropic_overloaded_response, reply
 
-__all__ = ["view_rows"]
-
-WARM, COLD = 0.15, 0.6
-"""Seconds until the first frame with the view."""
-CLICKED = 0.3
-SMOOTH = 100
-"""Milliseconds of one task of the page."""
-KEPT = 5.0
-"""MB that may stay in the page's memory."""
+MAX_WARM_SECONDS, MAX_COLD_SECONDS = 0.15, 0.6
+"""Until the first frame with the view."""
+MAX_CLICK_SECONDS = 0.3
+MAX_TASK_MS = 100
+MAX_KEPT_MB = 5.0
+"""Memory that the page may keep."""
 COLD_ROUNDS = 5
 LONG_ROUNDS = 3
 CLICKS = 8
 SETTLE, STEP = 0.15, 0.037
-"""Seconds from a view's begin to the click: one `STEP` more each time, so that no phase of a timer is missed."""
+"""Seconds from the start of a view to the click: one more `STEP` each time, so that every phase of a timer is covered."""
 CHATS = 10
 RATE = 200
 FAST = 1000
-"""Deltas a second of the long reply: five times what a fast model says, in deltas fifty times as long."""
+"""Deltas per second of the long reply: five times the speed of a fast model, with deltas that are fifty times as long."""
 
 CHAT = """
 import chatkit as ck
@@ -51,21 +48,11 @@ from IPython.display import display
 display(ipywidgets.HTML("<b class=chatkit>Count.</b>"))
 """
 STATIC = ".chatkit-reply:not(.chatkit-beside *)"
-"""What stays; not what is kept beside a view while it lives."""
+"""The static output that stays, but not the fallback output of a live view."""
 
 
 def view_rows(rounds: int, env: Mapping[str, str], scratch: Path) -> Iterator[Row]:
-    """Measure.
-
-    Parameters
-    ----------
-    rounds : int
-        How often the first frame is waited for in a warm kernel.
-    env : mapping of str to str
-        The kernels' variables.
-    scratch : Path
-        Where everything's files go.
-    """
+    """Measure the view; `rounds` is the number of first frames in a warm kernel."""
     with Server() as server:
         yield markdown_row(server, env, scratch)
         with Front.started(env, scratch) as front:
@@ -83,11 +70,11 @@ def _chat(server: Server, mode: str) -> str:
 
 
 def _warm(front: Front, server: Server, rounds: int) -> Row:
-    """Both have been shown before in this page."""
+    """Both kinds of output have been shown in this page before."""
     with front.notebook(_chat(server, f"few-{RATE}"), ASK, FLOOR) as notebook:
         taken = [(_frame(notebook, 1), _frame(notebook, 2)) for _ in range(rounds + 1)]
     ours, floor = zip(*taken[1:], strict=True)
-    return _first_frame("a warm kernel", ours, floor, WARM)
+    return _first_frame("a warm kernel", ours, floor, MAX_WARM_SECONDS)
 
 
 def _frame(notebook: Measured, index: int) -> float:
@@ -97,14 +84,14 @@ def _frame(notebook: Measured, index: int) -> float:
 
 
 def _cold(front: Front, server: Server) -> Row:
-    """A page and a kernel that have done nothing yet."""
+    """A page and a kernel in which nothing has run yet."""
     ours: list[float] = []
     floor: list[float] = []
     for _ in range(COLD_ROUNDS):
         for taken, cell in ((ours, _chat(server, f"few-{RATE}") + ASK), (floor, FLOOR)):
             with front.notebook("", cell) as notebook:
                 taken.append(notebook.first_frame(1, ".chatkit"))
-    return _first_frame("a cold kernel, import included", ours, floor, COLD)
+    return _first_frame("a cold kernel, import included", ours, floor, MAX_COLD_SECONDS)
 
 
 def _first_frame(name: str, ours: Sequence[float], floor: Sequence[float], most: float) -> Row:
@@ -133,7 +120,7 @@ def _stop(front: Front, server: Server) -> Row:
 
 
 def _retry_now(front: Front) -> Row:
-    """From the click to the next request's arrival."""
+    """From the click to the arrival of the next request."""
     arrivals: list[float] = []
     took = []
 
@@ -155,16 +142,18 @@ def _retry_now(front: Front) -> Row:
 
 def _clicked(name: str, took: list[float]) -> Row:
     figure = f"{max(took):.2f} s ({min(took):.2f}–{max(took):.2f})"
-    return Row(f"{name}, while the cell runs, worst of {CLICKS}", figure, must=f"≤ {CLICKED} s", ok=max(took) <= CLICKED)
+    return Row(
+        f"{name}, while the cell runs, worst of {CLICKS}", figure, must=f"≤ {MAX_CLICK_SECONDS} s", ok=max(took) <= MAX_CLICK_SECONDS
+    )
 
 
 def _long(front: Front, server: Server) -> Iterator[Row]:
-    """A reply of 1 MB, first as from a provider that is very fast, then flat out; and what is left of it in the page."""
+    """A reply of 1 MB, first as from a very fast provider, then without pauses, and the memory that the page keeps afterwards."""
     for mode, name in ((f"long-{FAST}", f"{FAST:,} deltas a second"), ("long", "flat out")):
         longest: list[Task] = []
         lost = 0
         with front.notebook(_chat(server, mode), ASK, _chat(server, "few") + ASK) as notebook:
-            notebook.run(2)  # what the page loads for the first view, and keeps, isn't the long reply's
+            notebook.run(2)  # the page loads and keeps some code for the first view, which doesn't count
             notebook.clear(2)
             notebook.run(0)
             before = notebook.heap()
@@ -173,18 +162,18 @@ def _long(front: Front, server: Server) -> Iterator[Row]:
                 lost += _lost(notebook.output(1).locator(STATIC).text_content(), "long")
                 notebook.clear(1)
             after = notebook.heap()
-        yield _smooth(f"a reply of {LONG / 1e6:.0f} MB, {name}", longest, lost)
+        yield _smooth(f"a reply of {LONG_CHARACTERS / 1e6:.0f} MB, {name}", longest, lost)
         yield Row(
             f"… memory of the page, when {LONG_ROUNDS} of them have been shown and cleared",
             f"{after - before:+.1f} MB",
             f"{before:.0f} MB before",
-            must=f"≤ +{KEPT:g} MB",
-            ok=after - before <= KEPT,
+            must=f"≤ +{MAX_KEPT_MB:g} MB",
+            ok=after - before <= MAX_KEPT_MB,
         )
 
 
 def _long_chat(front: Front, server: Server) -> Row:
-    """The same reply in the view of a chat, whose end is in sight all the time."""
+    """The same reply in the view of a chat, whose end stays in sight."""
     longest: list[Task] = []
     lost = 0
     with front.notebook(_chat(server, f"long-{FAST}"), SHOWN, SUBMIT, _chat(server, "few") + ASK) as notebook:
@@ -195,26 +184,26 @@ def _long_chat(front: Front, server: Server) -> Row:
             longest.append(_longest(notebook.tasks(2)))
             view = notebook.output(1).locator(".ck-chat")
             view.get_by_text(text_of("long").split()[-1]).last.wait_for()
-            lost += _lost(view.inner_html(), "long")  # a link's address is in no text
+            lost += _lost(view.inner_html(), "long")  # the address of a link isn't in the text
             notebook.clear(1)
-    return _smooth(f"chat.view() of {LONG / 1e6:.0f} MB, {FAST:,} deltas a second", longest, lost)
+    return _smooth(f"chat.view() of {LONG_CHARACTERS / 1e6:.0f} MB, {FAST:,} deltas a second", longest, lost)
 
 
 def _longest(tasks: list[Task]) -> Task:
-    """The longest on the clock, and the most CPU: not always of the same task, where other work on the machine comes between."""
+    """The longest time on the clock and the most CPU, which can belong to different tasks if other processes interfere."""
     return Task(max(task.wall for task in tasks), max(task.cpu for task in tasks))
 
 
 def _smooth(name: str, longest: list[Task], lost: int) -> Row:
-    """The longest task of each run: the calmest run counts, for other work on the machine can only make it longer."""
+    """The longest task of each run. The run with the shortest one counts, because other processes can only make a task longer."""
     calm, rough = min(longest), max(longest)
     most = max(task.cpu for task in longest)
     figure = f"{calm.wall:.0f} ms on the clock, {calm.cpu:.0f} ms of CPU (at worst {rough.wall:.0f} and {most:.0f})"
     return Row(
         f"{name}: the page's longest task, calmest of {LONG_ROUNDS} runs",
         figure + (f", {lost:,} words lost" if lost else ""),
-        must=f"≤ {SMOOTH} ms",
-        ok=calm.wall <= SMOOTH and not lost,
+        must=f"≤ {MAX_TASK_MS} ms",
+        ok=calm.wall <= MAX_TASK_MS and not lost,
     )
 
 

@@ -1,1 +1,1 @@
-"""Programs that are measured from outside: each runs in a process of its own, some in the peers' environment."""
+"""The programs that are measured: each runs in its own process, some of them in a peer's environment."""

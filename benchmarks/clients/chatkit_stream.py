@@ -32,7 +32,7 @@ def ask(url: str) -> Callable[[], tuple[int, int]]:
 
 
 def stream(url: str) -> Callable[[], tuple[int, int]]:
-    """``chat.stream``, and a consumer that looks at every event."""
+    """``chat.stream``, with a consumer that looks at every event."""
     chat = _chat(url)
 
     def call() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The floors: the same bytes read with bare httpx, and read with httpx and decoded in the plainest way."""
+"""The floors: reading the same bytes with httpx alone, and with httpx and the simplest decoding."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable
 
 import httpx
-
-__all__ = ["bare", "with_json"]
 
 _runner = asyncio.Runner()
 _clients: list[httpx.AsyncClient] = []
@@ -21,7 +19,7 @@ def _client() -> httpx.AsyncClient:
 
 
 def bare(url: str) -> Callable[[], tuple[int, int]]:
-    """``aiter_raw`` and nothing else; the characters are the bytes."""
+    """``aiter_raw`` and nothing else; the number of characters is the number of bytes."""
     client = _client()
 
     async def read() -> tuple[int, int]:
@@ -36,7 +34,7 @@ def bare(url: str) -> Callable[[], tuple[int, int]]:
 
 
 def with_json(url: str) -> Callable[[], tuple[int, int]]:
-    """``aiter_lines`` and ``json.loads``: what a script of ten lines would do."""
+    """``aiter_lines`` and ``json.loads``, as in a script of ten lines."""
     client = _client()
 
     async def read() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The inside of a measured process: it runs one named variant for each line that it reads, and says what that cost."""
+"""The main loop of a measured process, which runs one named variant per line of input and reports its cost."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["serve"]
-
 
 def serve(variants: Mapping[str, Callable[[str], Callable[[], tuple[int, int]]]]) -> None:
-    """Answer ``variant url`` on standard input with a line of JSON on standard output, until the input ends.
-
-    Parameters
-    ----------
-    variants : mapping of str to callable
-        Each gets the URL and gives the call to measure, which gives the number of deltas or events that it saw, and of
-        the characters. What it takes to make the call (a client, a chat) isn't measured.
+    """Answer each line ``variant url`` on standard input with a line of JSON on standard output. A variant takes the URL and returns the
+    call to measure, which returns the number of deltas or events and of characters; creating the call (a client, a chat) isn't
+    measured.
     """
-    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints stays out of the answers
+    answers, sys.stdout = sys.stdout, sys.stderr  # so that output of a library doesn't mix with the answers
     print(json.dumps(sorted(variants)), file=answers, flush=True)
     for line in sys.stdin:
         name, url = line.split()

@@ -1,4 +1,4 @@
-"""A vendor's client and a stream that breaks: ``python -m benchmarks.clients.peer_fault FORMAT URL`` prints what it saw."""
+"""A vendor's client with a stream that breaks: ``python -m benchmarks.clients.peer_fault FORMAT URL`` prints what the client received."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL = "loopback-1"
 
 
 class ErrorEventOnly(Exception):
-    """The client yields the error as an event among others, for the caller to notice."""
+    """The client yields the error only as an event, which the caller has to notice."""
 
 
 def anthropic(url: str) -> Iterator[str]:
@@ -35,7 +35,7 @@ def chat_completions(url: str) -> Iterator[str]:
 
 
 def responses(url: str) -> Iterator[str]:
-    """``stream=True``, read to its end; an event that tells of an error counts, although nothing is raised for it."""
+    """``stream=True``, read to its end. An error event counts as an error, although the client raises nothing."""
     from openai import OpenAI
 
     for event in OpenAI(api_key="none", base_url=f"{url}/v1").responses.create(model=MODEL, input="Count.", stream=True):

@@ -1,4 +1,4 @@
-"""A peer, streaming: ``python -m benchmarks.clients.peer_stream NAME``, in the peer's environment."""
+"""The streams of a peer: ``python -m benchmarks.clients.peer_stream NAME``, in the peer's environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _base(url: str) -> str:
 
 
 def openai(base_url: str) -> Call:
-    """The official SDK, the plain client: the awaitable one costs more."""
+    """The official SDK's plain client, which costs less than the async one."""
     from openai import OpenAI
 
     client: Any = OpenAI(api_key="none", base_url=base_url)
@@ -34,7 +34,7 @@ def openai(base_url: str) -> Call:
 
 
 def anthropic(url: str) -> Call:
-    """The official SDK, the plain client, raw events: its accumulating helper costs more."""
+    """The official SDK's plain client with raw events, which costs less than its accumulating helper."""
     from anthropic import Anthropic
 
     client: Any = Anthropic(api_key="none", base_url=url.removesuffix("/v1/messages"))
@@ -48,7 +48,7 @@ def anthropic(url: str) -> Call:
 
 
 def pydantic_ai(base_url: str) -> Call:
-    """An agent's ``run_stream``, every delta."""
+    """An agent's ``run_stream``, with every delta."""
     from pydantic_ai import Agent
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
@@ -85,7 +85,7 @@ _PEERS = {"openai": openai, "anthropic": anthropic, "pydantic-ai": pydantic_ai, 
 
 
 def _kept(name: str) -> Callable[[str], Call]:
-    """One client for all runs: its connection is kept alive."""
+    """One client for all runs, so that its connection is kept alive."""
 
     def variant(url: str) -> Call:
         if (name, url) not in _made:

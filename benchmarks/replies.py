@@ -1,10 +1,8 @@
-"""The reply that is streamed, as bytes on the wire: every delta its own chunk of HTTP/1.1, rendered before anybody measures."""
+"""The streamed reply as bytes, prepared before the measurement: every delta is its own chunk of HTTP/1.1."""
 
 from __future__ import annotations
 
 import json
-
-__all__ = ["PATHS", "rendered"]
 
 MODEL = "loopback-1"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -12,14 +10,8 @@ PATHS = {"/v1/messages": "anthropic", "/v1/chat/completions": "chat"}
 
 
 def rendered(format: str, words: list[str]) -> list[bytes]:
-    """The response, piece by piece: headers and opening events, one item for each delta, the closing events.
-
-    Parameters
-    ----------
-    format : str
-        ``anthropic`` or ``chat``.
-    words : list of str
-        The deltas.
+    """The response for `format` (``anthropic`` or ``chat``) piece by piece: the headers and opening events, one item per delta, and
+    the closing events.
     """
     opening, deltas, closing = {"anthropic": _anthropic, "chat": _chat}[format](words)
     head = HEAD + b"".join(_chunk(e) for e in opening)

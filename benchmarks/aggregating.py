@@ -1,4 +1,4 @@
-"""How long the questions take on a million attempts."""
+"""The time that the aggregates of `chatkit.analysis` take for a million attempts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from benchmarks.table import Row, spread
 from chatkit.analysis import backoff_curve, by_hour, by_kind, calls, cost_of_waiting, outages, summarize
 from chatkit.analysis.aggregates.grouping import waits_after
 
-__all__ = ["asking_rows"]
-
 ROWS = 1_000_000
-MOST = 1.0
-"""Seconds."""
+MAX_SECONDS = 1.0
 EDGES: tuple[Literal["first"], Literal["last"]] = ("first", "last")
-QUESTIONS: dict[str, Callable[[pd.DataFrame], object]] = {
+AGGREGATES: dict[str, Callable[[pd.DataFrame], object]] = {
     "calls": calls,
     "summarize": summarize,
     "summarize by provider and model": lambda log: summarize(log, by=["provider", "model"]),
@@ -33,37 +30,31 @@ QUESTIONS: dict[str, Callable[[pd.DataFrame], object]] = {
 }
 
 
-def asking_rows(rounds: int) -> Iterator[Row]:
-    """Measure in this process, on the clock.
-
-    Parameters
-    ----------
-    rounds : int
-        How often each question is asked.
-    """
+def aggregate_rows(rounds: int) -> Iterator[Row]:
+    """Measure each aggregate `rounds` times in this process, on the clock."""
     log = attempts(ROWS)
     shuffled = log.sample(frac=1, random_state=0)
     many = f"{ROWS:,} attempts of {len(calls(log)):,} calls"
     if not _same(calls(log), _calls_by_pandas(log)):
-        raise AssertionError("pandas has another answer: the two can't be compared")
+        raise AssertionError("pandas has another result, so the two can't be compared")
     ours, theirs = _seconds(calls, log, rounds), _seconds(_calls_by_pandas, log, max(rounds // 5, 1))
     yield Row(
         f"calls() of {many}",
         spread(ours, "s", 2),
         f"the same answer by pandas: {spread(theirs, 's', 2)}",
         f"{statistics.median(theirs) / statistics.median(ours):.1f} ×",
-        f"< {MOST:g} s",
-        max(ours) < MOST,
+        f"< {MAX_SECONDS:g} s",
+        max(ours) < MAX_SECONDS,
     )
-    for name, ask in list(QUESTIONS.items())[1:]:
-        times = _seconds(ask, log, rounds)
-        yield Row(f"… {name}", spread(times, "s", 2), must=f"< {MOST:g} s", ok=max(times) < MOST)
+    for name, aggregate in list(AGGREGATES.items())[1:]:
+        times = _seconds(aggregate, log, rounds)
+        yield Row(f"… {name}", spread(times, "s", 2), must=f"< {MAX_SECONDS:g} s", ok=max(times) < MAX_SECONDS)
     times = _seconds(calls, shuffled, rounds)
-    yield Row("… calls(), the rows shuffled", spread(times, "s", 2), must=f"< {MOST:g} s", ok=max(times) < MOST)
+    yield Row("… calls(), the rows shuffled", spread(times, "s", 2), must=f"< {MAX_SECONDS:g} s", ok=max(times) < MAX_SECONDS)
 
 
 def _calls_by_pandas(log: pd.DataFrame) -> pd.DataFrame:
-    """The same answer as that of `calls`, in the quickest words that pandas has for it."""
+    """The same result as that of `calls`, computed in the fastest way with plain pandas."""
     rows = log.dropna(subset="call").sort_values(["ts", "attempt"])
     by_call = rows.groupby("call", sort=False)
     first, last = (rows.drop_duplicates("call", keep=keep).set_index("call") for keep in EDGES)
@@ -77,25 +68,25 @@ def _calls_by_pandas(log: pd.DataFrame) -> pd.DataFrame:
     )
     bad = rows[rows["outcome"].isin(["retry", "failed"]) | rows["outcome"].isna()]
     failures = {edge: bad.drop_duplicates("call", keep=edge).set_index("call") for edge in EDGES}
-    for word in ("kind", "error"):
+    for field in ("kind", "error"):
         for edge, rows_of in failures.items():
-            found[f"{edge}_{word}"] = rows_of[word]
+            found[f"{edge}_{field}"] = rows_of[field]
     return found.reset_index().sort_values(["started", "call"], ignore_index=True)
 
 
 def _same(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
-    """Whether they say the same, whatever their dtypes."""
+    """Whether both frames hold the same values, whatever their dtypes."""
     return list(ours) == list(theirs) and all(
         ((mine == other) | (mine.isna() & other.isna())).all()
         for mine, other in ((ours[name].astype(object), theirs[name].astype(object)) for name in ours)
     )
 
 
-def _seconds(ask: Callable[[pd.DataFrame], object], log: pd.DataFrame, rounds: int) -> list[float]:
-    ask(log)
+def _seconds(aggregate: Callable[[pd.DataFrame], object], log: pd.DataFrame, rounds: int) -> list[float]:
+    aggregate(log)
     times = []
     for _ in range(rounds):
         begin = time.perf_counter()
-        ask(log)
+        aggregate(log)
         times.append(time.perf_counter() - begin)
     return times
