@@ -1,4 +1,4 @@
-"""What all tests share: no log outside the test, no key from the machine, the shared data where it lies."""
+"""Fixtures for all tests: no retry log and no keys of the machine's user reach a test, and `data` finds the recorded data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ settings.load_profile("chatkit")
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the person's own settings reaches a test, and nothing of a test reaches their log."""
+    """Remove the user's own settings from the environment, and turn the retry log off."""
     for name in list(os.environ):
         if name.startswith("CHATKIT_") and name not in ("CHATKIT_DATA", "CHATKIT_DEMO_SPEED"):
             monkeypatch.delenv(name)
@@ -33,7 +33,7 @@ def data() -> Path:
         pytest.skip("CHATKIT_DATA is unset: it names the folder with the recorded streams and provider errors")
     path = Path(folder)
     if not path.is_dir():
-        pytest.fail(f"CHATKIT_DATA={folder} is no folder")
+        pytest.fail(f"CHATKIT_DATA={folder} is not a folder")
     return path
 
 
@@ -49,6 +49,6 @@ class _BrokenTerminal(io.StringIO):
 
 @pytest.fixture
 def broken_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shows go to a terminal, and every write to it fails."""
+    """The display is a terminal, and every write to it fails."""
     monkeypatch.setenv("CHATKIT_DISPLAY", "terminal")
     monkeypatch.setattr("sys.stderr", _BrokenTerminal())

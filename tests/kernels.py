@@ -1,4 +1,4 @@
-"""A real kernel for tests: run cells, queue them, interrupt them, and read what they put out."""
+"""A real kernel for tests: run cells, queue them, interrupt them, and read their outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 60.0
 
 
 class Cell:
-    """What one execution put out."""
+    """The messages and the reply of one execution."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -27,17 +27,17 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """What it printed."""
+        """The text on stdout."""
         return "".join(content["text"] for content in self.of_type("stream") if content["name"] == "stdout")
 
     @property
     def errors(self) -> str:
-        """What it printed on stderr."""
+        """The text on stderr."""
         return "".join(content["text"] for content in self.of_type("stream") if content["name"] == "stderr")
 
     @property
     def outputs(self) -> list[dict[str, str]]:
-        """The bundles that a saved notebook holds: the last state of every display, and the results."""
+        """The MIME bundles that a saved notebook holds: the last state of every display, and the results."""
         shown: dict[str, dict[str, str]] = {}
         for number, message in enumerate(self.messages):
             content = message["content"]
@@ -108,7 +108,7 @@ class Kernel:
         return after
 
     def interrupt_when(self, code: str, seen: Callable[[Cell], bool], *, attended: bool = True) -> Cell:
-        """Run a cell, interrupt it once `seen` holds of what it has put out, and read on to its end."""
+        """Run a cell, interrupt it once `seen` holds for its messages, and read on to its end."""
         (name,) = self.queue(code, attended=attended)
         (before,) = self.collect(name, until=seen)
         self.manager.interrupt_kernel()

@@ -1,4 +1,4 @@
-"""``python -m tests.notebooks``: run the notebooks anew, as a program does, and keep nothing but what a reader sees."""
+"""``python -m tests.notebooks``: run the notebooks again, and store only what a reader sees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
 def main(names: list[str]) -> None:
-    """Run the notebooks of these names; all of them unless there are any."""
+    """Run the notebooks with these names, or all of them."""
     os.environ |= {"CHATKIT_DEMO_SPEED": "inf", "CHATKIT_RETRY_LOG": "off"}
     for path in sorted(FOLDER.glob("*.ipynb")):
         if names and path.stem not in names:
@@ -22,7 +22,7 @@ def main(names: list[str]) -> None:
         notebook.metadata.pop("widgets", None)
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
-        # neither the state of widgets, which GitHub can't show, nor the time of day
+        # without the state of widgets, which GitHub can't show, and without the times of the runs
         NotebookClient(notebook, timeout=120, store_widget_state=False, record_timing=False).execute(cwd=str(FOLDER))
         nbformat.write(notebook, path)
         print(path.name)

@@ -1,6 +1,6 @@
-"""``python -m tests.sample_log``: write the log that ships with the notebooks, a week of three jobs through three bad days.
+"""``python -m tests.sample_log``: write the log that comes with the notebooks, a week of three jobs with several outages.
 
-The retry loop, its decisions and its records are the real ones; the clock and the providers are scripted, so that the week takes a second.
+The retry loop, its decisions and its records are the real ones. The clock and the providers are scripted, so the week takes about a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MONDAY = datetime(2026, 11, 9, tzinfo=UTC)
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """A provider fails from `begin` on for `minutes`."""
+    """A provider fails for `minutes`, starting at `begin` after Monday 00:00."""
 
     begin: timedelta
     minutes: float
@@ -39,7 +39,7 @@ class Outage(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Calls of one kind: so many a day, within these hours."""
+    """`calls` calls per day, within these hours."""
 
     provider: str
     models: tuple[str, ...]
@@ -77,48 +77,48 @@ JOBS = (
 
 
 def week() -> list[AttemptRecord]:
-    """Every attempt, in the order in which they ended; the same at every run."""
-    chance = random.Random(9)
+    """Every attempt, in the order in which they ended, and the same in every run."""
+    rng = random.Random(9)
     records: list[AttemptRecord] = []
     for job in JOBS:
         for day in range(5):
             first, last = job.hours
             for number in range(job.calls):
-                begin = MONDAY + timedelta(days=day, milliseconds=int(chance.uniform(first, last) * 3_600_000))
+                begin = MONDAY + timedelta(days=day, milliseconds=int(rng.uniform(first, last) * 3_600_000))
                 chat = f"{job.provider}-{day + 1}-{number // 10 + 1}"
-                records += one_call(job, begin, chat, chance)
+                records += one_call(job, begin, chat, rng)
     return sorted(records, key=lambda record: (record.ts + timedelta(milliseconds=record.duration_ms), record.call))
 
 
-def one_call(job: Job, begin: datetime, chat: str, chance: random.Random) -> list[AttemptRecord]:
-    """The attempts of one call, by the real loop."""
+def one_call(job: Job, begin: datetime, chat: str, rng: random.Random) -> list[AttemptRecord]:
+    """The attempts of one call, from the real loop."""
     clock, records = FakeClock(begin), list[AttemptRecord]()
-    call = Call(operation="chat", chat=chat, provider=job.provider, model=chance.choice(job.models), step=1)
+    call = Call(operation="chat", chat=chat, provider=job.provider, model=rng.choice(job.models), step=1)
     policy = RetryPolicy(max_elapsed=job.limit)
     loop = RetryLoop(call, policy=policy, limit=policy.elapsed_limit(attended=True), clock=clock, record=records.append)
 
     def attempt() -> str:
-        loop.opened(f"req_{chance.getrandbits(64):016x}")
-        failure = trouble(job, clock.now(), chance)
+        loop.opened(f"req_{rng.getrandbits(64):016x}")
+        failure = trouble(job, clock.now(), rng)
         if failure is None:
-            clock.advance(round(chance.lognormvariate(0, 0.5) * job.seconds, 3))
+            clock.advance(round(rng.lognormvariate(0, 0.5) * job.seconds, 3))
             return "done"
         kind, status, hint = failure
-        clock.advance(30.0 if kind == "timeout" else round(chance.lognormvariate(0, 0.4) * 0.4, 3))
+        clock.advance(30.0 if kind == "timeout" else round(rng.lognormvariate(0, 0.4) * 0.4, 3))
         raise provider_error(classified(kind, job.provider, status_code=status, retry_after=hint))
 
-    with contextlib.suppress(ProviderError):  # the record says so
+    with contextlib.suppress(ProviderError):  # the record contains the failure
         drive(loop, attempt, Wake())
-    name = f"{chance.getrandbits(48):012x}"
+    name = f"{rng.getrandbits(48):012x}"
     return [replace(record, call=name) for record in records]
 
 
-def trouble(job: Job, now: datetime, chance: random.Random) -> tuple[Kind, int | None, float | None] | None:
-    """How an attempt at this moment fails, or None."""
+def trouble(job: Job, now: datetime, rng: random.Random) -> tuple[Kind, int | None, float | None] | None:
+    """The failure of an attempt at this moment, or None."""
     for outage in job.outages:
-        if 0 <= (now - MONDAY - outage.begin).total_seconds() < outage.minutes * 60 and chance.random() < outage.share:
+        if 0 <= (now - MONDAY - outage.begin).total_seconds() < outage.minutes * 60 and rng.random() < outage.share:
             return outage.kind, outage.status, outage.hint
-    luck = chance.random()
+    luck = rng.random()
     if luck < 0.004:
         return "timeout", None, None
     if luck < 0.010:
@@ -129,7 +129,7 @@ def trouble(job: Job, now: datetime, chance: random.Random) -> tuple[Kind, int |
 
 
 def main() -> None:
-    """Write the file, the same bytes at every run."""
+    """Write the file, with the same bytes in every run."""
     os.environ["CHATKIT_RETRY_LOG"] = "off"
     lines = b"".join(msgspec.json.encode(record) + b"\n" for record in week())
     PATH.parent.mkdir(exist_ok=True)

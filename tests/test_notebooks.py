@@ -1,4 +1,4 @@
-"""The notebooks as they are kept: nothing in them but what a reader sees."""
+"""The stored notebooks contain only what a reader sees."""
 
 from __future__ import annotations
 
