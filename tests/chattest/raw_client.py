@@ -1,4 +1,4 @@
-"""A client that is nothing but a socket: it sees what a server does on the wire."""
+"""A client on a plain socket, which receives the exact bytes of a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = "one two three four five six"
 
 
 class Client:
-    """A socket that asks once and reads what comes, until the end or until it breaks."""
+    """A socket that sends requests and reads the bytes of the responses."""
 
     def __init__(self, fake: FakeProvider) -> None:
         host, port = fake.url.removeprefix("http://").split(":")
@@ -28,7 +28,7 @@ class Client:
         self.socket.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (path.encode(), len(body), body))
 
     def read_to_end(self) -> OSError | None:
-        """Read until the server closes; the error where it doesn't close in peace."""
+        """Read until the server closes the connection; the error if it doesn't close it cleanly."""
         try:
             while data := self.socket.recv(65536):
                 self.received += data
@@ -39,7 +39,7 @@ class Client:
     def read_until(self, mark: bytes) -> None:
         while mark not in self.received:
             data = self.socket.recv(65536)
-            assert data, f"the server closed before {mark!r} came: {self.received!r}"
+            assert data, f"the server closed the connection before {mark!r} arrived: {self.received!r}"
             self.received += data
 
     @property
@@ -48,7 +48,7 @@ class Client:
 
     @property
     def chunks(self) -> list[bytes]:
-        """The chunks of the body that came whole; the last is empty where the body ended as it should."""
+        """The complete chunks of the body; the last one is empty if the body ended as it should."""
         rest, found = self.received.partition(b"\r\n\r\n")[2], []
         while b"\r\n" in rest:
             size, _, rest = rest.partition(b"\r\n")
@@ -65,7 +65,7 @@ class Client:
 
 
 def words_in(client: Client) -> list[str]:
-    """Which of the words came, in their order."""
+    """The words that arrived, in their order."""
     return [word for word in WORDS.split() if word.encode() in client.received]
 
 

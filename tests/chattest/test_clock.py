@@ -1,4 +1,4 @@
-"""The clock for tests: pauses pass by themselves, timers only when told."""
+"""The clock for tests: pauses return at once, and timers fire only in `advance`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def aside() -> Iterator[ThreadPoolExecutor]:
 
 
 def arm(clock: FakeClock, seconds: float, callback: Callable[[], object]) -> Callable[[], None]:
-    """Arm a timer on the bridge's loop; what is returned cancels it there."""
+    """Arm a timer on the bridge's loop; the result is a function that cancels it."""
 
     async def arm_there() -> Callable[[], None]:
         return clock.call_later(seconds, callback).cancel

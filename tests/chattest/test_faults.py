@@ -1,4 +1,4 @@
-"""Every fault does on the wire what it says: seen by a client that is nothing but a socket."""
+"""Every fault has the documented effect on the bytes that a plain socket receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a user's suite gets it by installing chatkit."""
+"""The pytest plugin, as a user's tests get it when chatkit is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendors' own clients read the scripted streams, and take the scripted errors for their own."""
+"""The vendors' own clients read the scripted streams, and raise their own exceptions for the scripted errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted server: its script, what it records, titles, connections, its life."""
+"""The fake provider: its script, the recorded requests, titles, connections, and its start and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that hang: stalls and drips, until they are released or the client leaves."""
+"""Responses that hang, at stalls and drips, until they are released or the client leaves."""
 
 from __future__ import annotations
 
