@@ -11,44 +11,13 @@ import pytest
 
 import chatkit
 import chatkit.analysis
+from tests.rooms import CONTRIBUTING, FLOORS, PACKAGE, SOURCES, drawn, imported_rooms, room_of
 
-PACKAGE = Path(chatkit.__file__).parent
-FLOORS = [
-    ["errors"],
-    ["parts"],
-    ["events", "clock"],
-    ["sse", "fold", "bridge"],
-    ["failures", "chattest"],
-    ["retries"],
-    ["providers", "tools", "store", "display", "analysis"],
-    ["conversation"],
-    ["retrying", "batch"],
-    ["magics", "server"],
-    ["cli"],
-]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ANALYSIS = [["arrays"], ["columns"], ["frames"], ["logs", "aggregates"], ["replay"], ["figures"]]
 """The one room with rooms of its own."""
 # the scripted provider is the one arrow of the library to the test room, and lies inside a function
 ALLOWED = {("providers/demo.py", "chattest")}
-SOURCES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imported_rooms(path: Path) -> set[str]:
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            names = [f"{node.module}.{alias.name}" if node.module == "chatkit" else str(node.module) for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("chatkit.")}
-    return rooms
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -66,6 +35,10 @@ def test_no_arrow_climbs_within_the_analysis(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("chatkit.analysis"):
             other = str(node.module).split(".")[2]
             assert other == home or floor[other] < floor[home], f"{path.name} imports {node.module}, which is not below it"
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports() -> None:
+    assert CONTRIBUTING.read_text("utf-8") == drawn(), "run python -m tests.rooms"
 
 
 def test_only_the_demo_imports_chattest() -> None:
