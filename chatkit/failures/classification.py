@@ -1,8 +1,8 @@
-"""Is it worth another try? One verdict on a failure, from an exception of any library or from the raw response.
+"""Is a failure worth another try? One classification, from an exception of any library or from a raw response.
 
-Evidence is heard in this order, and the first that speaks wins: the caller's own cancellation; a classification that is attached
-already; the typed code in the body; the exception's class; the HTTP status; the text. Codes and classes that only repeat a status
-("invalid_request_error", ``BadRequestError``) leave the word to status and text.
+The evidence is heard in this order, and the first that decides wins: a cancellation by the caller; a classification that is
+already attached; a typed code in the body; the class of the exception; the HTTP status; the text. Codes and classes that only
+repeat a status ("invalid_request_error", ``BadRequestError``) leave the decision to the status and the text.
 """
 
 from __future__ import annotations
@@ -14,28 +14,44 @@ from typing import Any
 import msgspec
 
 from chatkit.errors import RETRYABLE_KINDS, Classification, Kind
-from chatkit.failures.codes import code_in_text, firm_kind, quota_of_a_period, status_kind, vague_kind
-from chatkit.failures.evidence import Evidence, gather
-from chatkit.failures.exceptions import attribute, chain, class_names, is_cancellation
-from chatkit.failures.hints import has_zero_limit
-from chatkit.failures.redaction import redact
-from chatkit.failures.sentences import sentence
-from chatkit.failures.wording import (
-    exhausts_a_day,
-    exhausts_a_minute,
-    is_cut_by_peer,
-    is_too_large,
-    names_zero_limit,
-    says_current_quota,
-    speaks_for_google,
+from chatkit.failures.body import Body, read_body
+from chatkit.failures.codes import firm_kind, kind_of_code_in_text, may_be_quota_of_a_minute, status_kind, vague_kind
+from chatkit.failures.exceptions import (
+    Link,
+    attribute,
+    carried,
+    chain,
+    class_kind,
+    class_names,
+    http_status,
+    is_cancellation,
+    is_program_error,
+    is_unreached,
+    text_of_error,
+    vague_class_kind,
+)
+from chatkit.failures.hints import has_zero_limit, header_values, retry_hint
+from chatkit.failures.patterns import (
+    CURRENT_QUOTA,
+    CUT_BY_PEER,
+    DAY_LIMIT,
+    GOOGLE,
+    MINUTE_LIMIT,
+    TOO_LARGE,
+    ZERO_LIMIT,
     text_kind,
 )
+from chatkit.failures.redaction import redact
 
 SHORT_WAIT = 3600.0
-"""Seconds. A limit of a day beside which the server asks for no more than this is waited for."""
+"""Seconds. A limit per day is waited for if the server asks for no more than this."""
+MAX_EVIDENCE = 12_000
+"""Characters of all messages together."""
 
 _REFUSALS: frozenset[Kind] = frozenset({"context_exceeded", "quota", "content_filter", "auth", "model_not_found"})
+_LIMITS: frozenset[Kind] = _REFUSALS | {"rate_limit", "overloaded"}
 _KNOWN_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
+_REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "x-amz-request-id", "apim-request-id", "x-ms-request-id", "cf-ray")
 
 
 def classify(
@@ -47,27 +63,27 @@ def classify(
     provider: str | None = None,
     now: datetime | None = None,
 ) -> Classification:
-    """Whether a failure is worth another try, what it is, and how long the server asks to wait.
+    """What a failure is, whether it is worth another try, and how long the server asks to wait.
 
     Parameters
     ----------
     error : BaseException, optional
-        An exception of any library: it is read by class name, attributes, text and chain; nothing is imported for it.
+        An exception of any library. Its class name, attributes, text and causes are read; nothing is imported for it.
     status : int, optional
-        The HTTP status; this and the next two come before what the exception carries.
+        The HTTP status. This, `headers` and `body` take precedence over what the exception carries.
     headers : mapping, optional
-        The response's headers.
+        The headers of the response.
     body : str, bytes or parsed JSON, optional
-        The response's body, or as much of it as came.
+        The body of the response, or as much of it as was received.
     provider : str, optional
-        Who failed. A failure that nothing explains is retryable only where this is given.
+        The provider that failed. A failure that nothing explains is retryable only if this is given.
     now : datetime, optional
-        The time of day; the present unless given. The response's own ``date`` comes first.
+        The current time, by default that of this machine. The ``date`` of the response takes precedence.
 
     Returns
     -------
     Classification
-        Never raises, whatever it is given.
+        It never raises, whatever the arguments are.
 
     Examples
     --------
@@ -78,38 +94,40 @@ def classify(
     >>> classify(TypeError("no such argument")).kind
     'program'
     """
+    links: list[Link] = []
     if error is not None:
         if is_cancellation(error):
             return classified("canceled", provider, status_code=status)
-        attached = next((c for link in chain(error) if isinstance(c := attribute(link.error, "classification"), Classification)), None)
+        links = chain(error)
+        attached = next((c for link in links if isinstance(c := attribute(link.error, "classification"), Classification)), None)
         if attached is not None:
             return attached if attached.provider or not provider else msgspec.structs.replace(attached, provider=provider)
-    evidence = gather(error, status, headers, body)
-    now = now or datetime.now(UTC)
-    named = evidence.named_status if evidence.status is None or evidence.answered_well else None
-    hint = evidence.hint(429 in (evidence.status, named), now)
+    evidence = _gather(links, http_status(status), header_values(headers), body)
+    hint = retry_hint(
+        evidence.headers,
+        waits=evidence.body.waits,
+        text=evidence.text,
+        refused=429 in (evidence.response_status, evidence.status),
+        now=now or datetime.now(UTC),
+    )
     kind = _refined(_kind(evidence, provider), evidence, hint, provider)
-    return Classification(
-        retryable=kind in RETRYABLE_KINDS or (kind == "unknown" and provider is not None),
-        kind=kind,
-        message=sentence(
-            kind,
-            provider,
-            status=evidence.status or named,
-            class_name=type(evidence.culprit).__name__ if evidence.culprit else "",
-            unreached=evidence.unreached,
-            locally=kind == evidence.class_kind == "invalid_request",
-        ),
-        provider=provider,
-        status_code=evidence.status or named,
-        retry_after=hint,
-        detail=redact(evidence.detail),
-        request_id=evidence.request_id,
+    status = evidence.response_status or evidence.status
+    if kind == "network" and is_unreached(links):
+        message = f"{_who(provider)} can't be reached"
+    elif kind == evidence.class_kind == "invalid_request":
+        message = f"no connection to {_who(provider)} can be made with this address, certificate or header"
+    elif kind == "program" and evidence.culprit is not None:
+        name = type(evidence.culprit).__name__
+        message = f"the call failed with {'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
+    else:
+        message = _sentence(kind, provider, status)
+    return classified(
+        kind, provider, message=message, status_code=status, retry_after=hint, detail=evidence.detail, request_id=evidence.request_id
     )
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether another try of what raised this may succeed.
+    """Whether another try may succeed after this exception.
 
     >>> is_retryable(ConnectionResetError()), is_retryable(KeyError("x")), is_retryable(Exception("?"))
     (True, False, False)
@@ -118,7 +136,7 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def status_code_retryable(status: int) -> bool:
-    """Whether an HTTP status alone is worth another try: 408, 429, and any 5xx but 501 and 505.
+    """Whether an HTTP status alone is worth another try: 408, 429, and every 5xx except 501 and 505.
 
     >>> [status_code_retryable(s) for s in (200, 400, 408, 429, 499, 501, 503, 529)]
     [False, False, True, True, False, False, True, True]
@@ -130,35 +148,21 @@ def classified(
     kind: Kind,
     provider: str | None = None,
     *,
+    message: str = "",
     status_code: int | None = None,
     retry_after: float | None = None,
     detail: str = "",
     request_id: str | None = None,
 ) -> Classification:
-    """The classification of what chatkit itself found out, such as a stream that ended without its terminal event.
+    """The classification of a failure whose kind is known; `message` is the usual sentence unless given, `detail` is redacted here.
 
-    Parameters
-    ----------
-    kind : str
-        What it is; whether it is retryable follows.
-    provider : str, optional
-        Who failed.
-    status_code, retry_after, detail, request_id
-        As in `Classification`; the detail is blotted here.
-
-    Returns
-    -------
-    Classification
-
-    Examples
-    --------
     >>> classified("network", "openai").message
     'the connection to openai broke'
     """
     return Classification(
         retryable=kind in RETRYABLE_KINDS or (kind == "unknown" and provider is not None),
         kind=kind,
-        message=sentence(kind, provider, status=status_code),
+        message=message or _sentence(kind, provider, status_code),
         provider=provider,
         status_code=status_code,
         retry_after=retry_after,
@@ -167,82 +171,199 @@ def classified(
     )
 
 
-def _kind(evidence: Evidence, provider: str | None) -> Kind:
-    """The first evidence that speaks."""
+# ── the sentence for a person ──
+
+_SENTENCES: dict[Kind, str] = {
+    "rate_limit": "{who} limits the rate of requests",
+    "overloaded": "{who} is overloaded",
+    "server_error": "{who} failed to answer properly",
+    "network": "the connection to {who} broke",
+    "timeout": "{who} did not answer in time",
+    "unknown": "{who} failed, and nothing says why",
+    "auth": "{who} refused the API key",
+    "quota": "the account's quota at {who} is used up",
+    "context_exceeded": "the request is longer than the model takes",
+    "model_not_found": "{who} does not have this model",
+    "invalid_request": "{who} refused the request as invalid",
+    "content_filter": "the content filter of {who} stopped it",
+    "canceled": "the call was canceled",
+    "program": "the call failed in its own code",
+}
+
+
+def _who(provider: str | None) -> str:
+    return redact(provider, 60) if provider else "the server"
+
+
+def _sentence(kind: Kind, provider: str | None, status: int | None) -> str:
+    """A sentence about the failure without a full stop, from what is known, never from what a provider wrote."""
+    if kind == "server_error" and status and status >= 500:
+        return f"{_who(provider)} failed with HTTP {status}"
+    if kind == "auth" and status == 403:
+        return f"{_who(provider)} does not allow this with the given API key"
+    if kind == "unknown" and not provider:
+        return "the call failed, and nothing says why"
+    return _SENTENCES[kind].format(who=_who(provider))
+
+
+# ── the evidence ──
+
+
+class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known about a failure.
+
+    `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
+    messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
+    comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status.
+    """
+
+    response_status: int | None
+    status: int | None
+    headers: dict[str, str]
+    codes: tuple[str, ...]
+    text: str
+    body: Body
+    detail: str
+    class_kind: Kind | None
+    culprit: BaseException | None
+    vague_class_kind: Kind | None
+    request_id: str | None
+
+    @property
+    def answered_well(self) -> bool:
+        """Whether the status of the response is a success."""
+        return self.response_status is not None and 200 <= self.response_status < 300
+
+
+def _gather(links: list[Link], status: int | None, headers: dict[str, str], body: object) -> _Evidence:
+    """Collect what an exception and a raw response say; the response takes precedence."""
+    bodies = [] if body is None else [body]
+    codes: list[str] = []
+    request_ids: list[object] = []
+    for link in links:
+        more = carried(link.error)
+        status = status or more.status
+        headers = more.headers | headers
+        bodies += more.bodies
+        codes += more.codes
+        request_ids.append(more.request_id)
+    read = [read_body(one) for one in bodies[:4]]
+    texts = [read_body(text) for text in list(filter(None, (text_of_error(link.error) for link in links)))[:6]]
+    best = next((one for one in read if one.texts or one.codes or one.shape == "html"), None)
+    first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
+    chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
+    in_code = bool(links) and is_program_error(links[0].error)  # "name 'RateLimitError' is not defined" is no rate limit
+    for one in (*read, *(one for one in texts if not in_code or one.shape != "text")):
+        codes += one.codes
+    if "x-amzn-errortype" in headers:
+        codes.append(headers["x-amzn-errortype"])
+    kind, culprit = class_kind(links)
+    named = next((one.status for one in (*read, *texts) if one.status), None)
+    return _Evidence(
+        response_status=status,
+        status=named if status is None or 200 <= status < 300 else status,
+        headers=chosen.headers | headers,
+        codes=tuple(dict.fromkeys(codes)),
+        text="\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE],
+        body=chosen,
+        detail=best.detail if best and best.detail else _detail_of_chain(texts),
+        class_kind=kind,
+        culprit=culprit,
+        vague_class_kind=vague_class_kind(links),
+        request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),
+    )
+
+
+def _detail_of_chain(texts: list[Body]) -> str:
+    """What each exception of a chain adds, outermost first."""
+    parts: list[str] = []
+    for one in texts[:3]:
+        text = one.detail.rstrip(". ")
+        if text and not any(text in part or part in text for part in parts):
+            parts.append(text)
+    return texts[0].detail or parts[0] if len(parts) == 1 else ": ".join(parts)
+
+
+def _request_id(*candidates: object) -> str | None:
+    for value in candidates:
+        if isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable():
+            return value
+    return None
+
+
+# ── the decision ──
+
+
+def _kind(evidence: _Evidence, provider: str | None) -> Kind:
+    """The first evidence that decides."""
     if typed := firm_kind(evidence.codes):
         return typed
     by_class = evidence.class_kind
-    if evidence.status is not None and evidence.status >= 400 and by_class in ("program", "network"):
+    if (evidence.response_status or 0) >= 400 and by_class in ("program", "network"):
         foreign = type(evidence.culprit).__module__ != "builtins"
         if (by_class == "program" and foreign) or "JSONDecodeError" in class_names(evidence.culprit):
-            by_class = None  # a library's error of HTTP that happens to be a ValueError; an error page that is no JSON
+            by_class = None  # a library's HTTP error that happens to be a ValueError; an error page that is no JSON
     if by_class:
         return by_class
-    vague = vague_kind(evidence.codes) or evidence.vague_class
-    status = evidence.named_status if evidence.status is None or evidence.answered_well else evidence.status
-    if status is not None and (by_status := _by_status(status, evidence, vague, provider)):
+    vague = vague_kind(evidence.codes) or evidence.vague_class_kind
+    if evidence.status is not None and (by_status := _kind_of_status(evidence.status, evidence, vague, provider)):
         return by_status
-    if vague == "invalid_request":
-        return text_kind(evidence.words, _REFUSALS | {"rate_limit", "overloaded"}) or vague
     if vague is not None:
-        return text_kind(evidence.words, _REFUSALS | {"rate_limit", "overloaded", "timeout", "network", "canceled"}) or vague
-    if evidence.payload.shape == "html":
+        more: frozenset[Kind] = frozenset() if vague == "invalid_request" else frozenset({"timeout", "network", "canceled"})
+        return text_kind(evidence.text, _LIMITS | more) or vague
+    if evidence.body.shape == "html":
         return "server_error"
-    if by_text := text_kind(evidence.words) or code_in_text(evidence.words):
+    if by_text := text_kind(evidence.text) or kind_of_code_in_text(evidence.text):
         return by_text
-    if evidence.answered_well and not evidence.payload.failed:
-        match evidence.payload.shape:
+    if evidence.answered_well and not evidence.body.failed:
+        match evidence.body.shape:
             case "empty" | "json":
-                return "server_error"  # a reply without anything in it
+                return "server_error"  # a reply without content
             case "events":
-                return "network"  # a stream that was cut
+                return "network"  # a stream that was cut off
     return "unknown"
 
 
-def _by_status(status: int, evidence: Evidence, vague: Kind | None, provider: str | None) -> Kind | None:
-    """What the status says, and what the text says more exactly within it."""
-    kind = status_kind(status)
-    words = evidence.words
+def _kind_of_status(status: int, evidence: _Evidence, vague: Kind | None, provider: str | None) -> Kind | None:
+    """What the status means, or what the text says more exactly."""
+    kind, text = status_kind(status), evidence.text
     match kind:
         case "invalid_request" if status < 500:
-            if (more := text_kind(words, _REFUSALS)) is not None:
+            if (more := text_kind(text, _REFUSALS)) is not None:
                 return more
-            if status == 498 and (provider == "groq" or text_kind(words, {"overloaded"})):
+            if status == 498 and (provider == "groq" or text_kind(text, {"overloaded"})):
                 return "overloaded"
-            if status == 424 and (vague == "server_error" or text_kind(words, {"server_error"})):
+            if status == 424 and (vague == "server_error" or text_kind(text, {"server_error"})):
                 return "server_error"  # Bedrock and TGI: the model behind them failed
             if status not in _KNOWN_REFUSALS and evidence.headers.get("x-should-retry") == "true":
-                return "server_error"  # OpenAI and Anthropic say so of 409
+                return "server_error"  # OpenAI and Anthropic send this header with a 409
         case "auth":
-            more = text_kind(words, {"quota", "content_filter", "rate_limit"}) if status == 403 else text_kind(words, {"quota"})
-            return more or kind
+            return text_kind(text, {"quota", "content_filter", "rate_limit"} if status == 403 else {"quota"}) or kind
         case "server_error":
-            more = text_kind(words, {"overloaded"})
-            return more or (vague if vague in ("overloaded", "timeout") else kind)
+            return text_kind(text, {"overloaded"}) or (vague if vague in ("overloaded", "timeout") else kind)
     return kind
 
 
-def _refined(kind: Kind, evidence: Evidence, hint: float | None, provider: str | None) -> Kind:
-    """Rate limits that no wait will lift, quotas that a short wait will, and cancellations that the other side made."""
-    words = evidence.words
+def _refined(kind: Kind, evidence: _Evidence, hint: float | None, provider: str | None) -> Kind:
+    """Tell apart rate limits that no wait lifts, quotas that a short wait lifts, and cancellations by the other side."""
+    text = evidence.text
     short = hint is not None and hint <= SHORT_WAIT
-    google = speaks_for_google(words) or (provider or "").startswith(("gemini", "google", "vertex"))
-    of_a_day = exhausts_a_day(words) or any(map(exhausts_a_day, evidence.codes))
+    per_day = any(map(DAY_LIMIT.search, (text, *evidence.codes)))
     if kind == "rate_limit":
-        if is_too_large(words):
+        if TOO_LARGE.search(text):
             return "context_exceeded"
-        if evidence.payload.zero or names_zero_limit(words) or has_zero_limit(evidence.headers):
+        if evidence.body.has_zero_limit or ZERO_LIMIT.search(text) or has_zero_limit(evidence.headers):
             return "quota"
-        if text_kind(words, {"quota"}) or (not short and (of_a_day or (says_current_quota(words) and not google))):
+        google = GOOGLE.search(text) or (provider or "").startswith(("gemini", "google", "vertex"))
+        if text_kind(text, {"quota"}) or (not short and (per_day or (CURRENT_QUOTA.search(text) and not google))):
             return "quota"
-        if evidence.status == 402 and hint is None:
+        if evidence.response_status == 402 and hint is None:
             return "quota"
-        if firm_kind(evidence.codes) is None and text_kind(words, {"overloaded"}):
+        if firm_kind(evidence.codes) is None and text_kind(text, {"overloaded"}):
             return "overloaded"
-    elif kind == "quota" and evidence.status in (429, None) and quota_of_a_period(evidence.codes):
-        minute = exhausts_a_minute(words) or any(map(exhausts_a_minute, evidence.codes))
-        if short or (minute and not of_a_day):
+    elif kind == "quota" and evidence.response_status in (429, None) and may_be_quota_of_a_minute(evidence.codes):
+        if short or (not per_day and any(map(MINUTE_LIMIT.search, (text, *evidence.codes)))):
             return "rate_limit"
-    elif kind == "canceled" and is_cut_by_peer(words):
+    elif kind == "canceled" and CUT_BY_PEER.search(text):
         return "network"
     return kind

@@ -1,18 +1,25 @@
-"""The typed codes of the providers, and what the HTTP statuses say.
+"""What the typed codes of providers and the HTTP statuses mean.
 
-Codes come from the providers' own references and SDKs (the ``type``, ``code``, ``status``, ``reason`` … of an error body, the
-names of exceptions). They are written as `normal` writes them: lower case, letters and digits alone, without the ending "error" or
-"exception". One table serves all providers, since gateways pass on each other's errors.
+The codes come from the providers' references and SDKs: the ``type``, ``code``, ``status`` or ``reason`` of an error body, and
+the names of exceptions. They are written as `_normal` writes them: in lower case, letters and digits only, without the ending
+"error" or "exception". One table serves all providers, since gateways pass on each other's errors. Where an error has several
+codes, the kind that comes first in the table wins: ``insufficient_quota`` beside ``rate_limit_error`` is a quota.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from chatkit.errors import Kind
 
-_FIRM: dict[Kind, str] = {
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a table."""
+    return frozenset(text.split())
+
+
+_FIRM_CODES: dict[Kind, str] = {
     "quota": """
         arrearage accountoverdue billing billingdisabled billinghardlimitreached billingnotactive budgetexceeded consumptionlimitreached
         contractspendlimitreached creditbalanceexhausted creditlimit creditsexhausted enforcedspendlimitreached exceededcurrentquota
@@ -42,7 +49,6 @@ _FIRM: dict[Kind, str] = {
         missingauthenticationtoken nocredentials notauthorized organizationonhold organizationrestricted partialcredentials
         requestexpired servicedisabled signaturedoesnotmatch ssotokenload tokenexpired tokennotfoundindb tokenretrieval unauthenticated
         unauthorized unauthorizedssotoken unrecognizedclient unsupportedcountry unsupportedcountryregionterritory wrongapikey""",
-    "canceled": "abort canceled cancelled apiuserabort clientclosedrequest errcanceled requestcanceled requestcancelled",
     "timeout": """
         apiconnectiontimeout apitimeout bodytimeout connecttimeout connectiontimeout deadlineexceeded esockettimedout etimedout
         gatewaytimeout headerstimeout inferencetimeout modeltimeout pooltimeout readtimeout requesttimedout requesttimeout
@@ -62,16 +68,17 @@ _FIRM: dict[Kind, str] = {
         econnaborted econnrefused econnreset ehostunreach eaiagain enetunreach enotfound epipe errhttp2stream errnetwork
         errstreamprematureclose underrsocket connectionreset connectionclosed""",
     "server_error": "enginedead modelstreamerror",
+    "canceled": "abort canceled cancelled apiuserabort clientclosedrequest errcanceled requestcanceled requestcancelled",
 }
-"""Codes that decide whatever the status and the text say."""
+"""Codes that decide, whatever the status and the text are."""
 
-_VAGUE: dict[Kind, str] = {
+_VAGUE_CODES: dict[Kind, str] = {
+    "auth": "forbidden permission permissiondenied thecallerdoesnothavepermissiontoexecutethespecifiedoperation",
     "overloaded": "slowdown",
     "server_error": """
         aborted api badgateway dataloss generation internal internalfailure internalserver modelerror providerunavailable
         server serverunavailable serviceunavailable temporarilyunavailable theserviceiscurrentlyunavailable unavailable
         unreachablebackend upstream""",
-    "auth": "forbidden permission permissiondenied thecallerdoesnothavepermissiontoexecutethespecifiedoperation",
     "invalid_request": """
         badrequest clientspecifiedaninvalidargument conflict failedprecondition imagetoolarge invalidargument invalidparameter
         invalidparametererror invalidprompt invalidrequest invalidvalue jsonvalidatefailed maxtokensexceeded methodnotallowed
@@ -79,34 +86,18 @@ _VAGUE: dict[Kind, str] = {
         somerequestedentitywasnotfound toolusefailed unimplemented unknownparameter unprocessable unprocessableentity
         unsupportedparameter unsupportedvalue validation""",
 }
-"""Codes that say no more than a status does: status and text may say it better, and these speak where both are silent."""
+"""Codes that only repeat a status: the status and the text may be more exact, and these decide where both say nothing."""
 
-_FIRM_KINDS: dict[str, Kind] = {code: kind for kind, codes in _FIRM.items() for code in codes.split()}
-_VAGUE_KINDS: dict[str, Kind] = {code: kind for kind, codes in _VAGUE.items() for code in codes.split()}
-
-PRIORITY: tuple[Kind, ...] = (
-    "quota",
-    "context_exceeded",
-    "content_filter",
-    "model_not_found",
-    "auth",
-    "timeout",
-    "overloaded",
-    "rate_limit",
-    "network",
-    "server_error",
-    "canceled",
-    "invalid_request",
-)
-"""Of several codes in one error the more specific wins: ``insufficient_quota`` beside ``rate_limit_error``."""
-
+_FIRM = {kind: word_set(codes) for kind, codes in _FIRM_CODES.items()}
+_VAGUE = {kind: word_set(codes) for kind, codes in _VAGUE_CODES.items()}
 _NOT_A_CODE_LETTER = re.compile(r"[^a-z0-9]+")
+_CODE_IN_TEXT = re.compile(r"\b[A-Za-z]{2,30}(?:_[A-Za-z0-9]{1,30}){1,6}\b")
 
 
-def normal(code: str) -> str:
-    """A code as the tables have it.
+def _normal(code: str) -> str:
+    """A code as it is written in the tables.
 
-    >>> [normal(c) for c in ("RESOURCE_EXHAUSTED", "com.amazon#ThrottlingException:http://x", "overloaded_error", "ECONNRESET")]
+    >>> [_normal(c) for c in ("RESOURCE_EXHAUSTED", "com.amazon#ThrottlingException:http://x", "overloaded_error", "ECONNRESET")]
     ['resourceexhausted', 'throttling', 'overloaded', 'econnreset']
     """
     word = code[:160].rpartition("#")[2].partition(":")[0].lower()
@@ -117,74 +108,66 @@ def normal(code: str) -> str:
     return word
 
 
-def _readings(code: str) -> Iterable[str]:
-    yield normal(code)
-    if "." in code:  # Throttling.RateQuota, RateLimitExceeded.EndpointTPMExceeded, google.api_core.exceptions.ResourceExhausted
-        first, _, rest = code.partition(".")
-        yield normal(rest.rpartition(".")[2])
-        yield normal(first)
+def _readings(codes: Iterable[str]) -> Iterator[str]:
+    """Each code, and the two ends of one with dots, such as ``Throttling.RateQuota`` and ``google.api_core.ResourceExhausted``."""
+    for code in codes:
+        yield _normal(code)
+        if "." in code:
+            first, _, rest = code.partition(".")
+            yield _normal(rest.rpartition(".")[2])
+            yield _normal(first)
 
 
-def _kind(codes: Iterable[str], table: dict[str, Kind]) -> Kind | None:
-    kinds = {table[word] for code in codes for word in _readings(code) if word in table}
-    return min(kinds, key=PRIORITY.index) if kinds else None
+def _kind(codes: Iterable[str], table: dict[Kind, frozenset[str]]) -> Kind | None:
+    words = set(_readings(codes))
+    return next((kind for kind, known in table.items() if not known.isdisjoint(words)), None)
 
 
 def firm_kind(codes: Iterable[str]) -> Kind | None:
-    """What the codes say that decide on their own; None where there is none.
+    """The kind that the codes decide on their own, if any.
 
     >>> firm_kind(["rate_limit_error", "enforced_spend_limit_reached"])
     'quota'
     """
-    return _kind(codes, _FIRM_KINDS)
-
-
-def quota_of_a_period(codes: Iterable[str]) -> bool:
-    """Whether all that says "quota" is a code that some providers use for the limit of a minute as well."""
-    return {word for code in codes for word in _readings(code) if _FIRM_KINDS.get(word) == "quota"} == {"quotaexceeded"}
-
-
-_MACHINE_WORD = re.compile(r"\b[A-Za-z]{2,30}(?:_[A-Za-z0-9]{1,30}){1,6}\b")
-
-
-def code_in_text(text: str) -> Kind | None:
-    """What the codes say that stand bare in a sentence, such as ``Unhandled stop reason: model_context_window_exceeded``."""
-    return firm_kind(_MACHINE_WORD.findall(text[:8_192])[:32])
+    return _kind(codes, _FIRM)
 
 
 def vague_kind(codes: Iterable[str]) -> Kind | None:
-    """What the codes say that repeat a status; None where there is none."""
-    return _kind(codes, _VAGUE_KINDS)
+    """The kind of the codes that only repeat a status, if any."""
+    return _kind(codes, _VAGUE)
 
 
-_STATUS_KINDS: dict[int, Kind] = {
-    401: "auth",
-    402: "quota",
-    403: "auth",
-    407: "auth",
-    408: "timeout",
-    413: "context_exceeded",
-    429: "rate_limit",
-    499: "canceled",
-    501: "invalid_request",
-    504: "timeout",
-    505: "invalid_request",
-    522: "timeout",
-    524: "timeout",
-    529: "overloaded",
-    598: "timeout",
-    599: "timeout",
+def kind_of_code_in_text(text: str) -> Kind | None:
+    """The kind of a code inside a sentence, such as ``Unhandled stop reason: model_context_window_exceeded``."""
+    return firm_kind(_CODE_IN_TEXT.findall(text[:8_192])[:32])
+
+
+def may_be_quota_of_a_minute(codes: Iterable[str]) -> bool:
+    """Whether the only code for a quota is one that some providers also use for the limit of a minute."""
+    return _FIRM["quota"].intersection(_readings(codes)) == {"quotaexceeded"}
+
+
+_STATUSES: dict[Kind, tuple[int, ...]] = {
+    "auth": (401, 403, 407),
+    "quota": (402,),
+    "timeout": (408, 504, 522, 524, 598, 599),
+    "context_exceeded": (413,),
+    "rate_limit": (429,),
+    "canceled": (499,),
+    "overloaded": (529,),
+    "invalid_request": (501, 505),
 }
+"""499 is from nginx, 522 and 524 from Cloudflare, 529 from Anthropic, 598 and 599 from proxies."""
 
 
 def status_kind(status: int) -> Kind | None:
-    """What an HTTP status says on its own; None below 300.
+    """What an HTTP status means on its own; None below 300.
 
-    An unknown 4xx is a refusal; any 5xx but 501 and 505 may pass. 499, 522, 524, 529, 598 and 599 are those of nginx,
-    Cloudflare, Anthropic and proxies.
+    A 4xx that isn't in the table is a refusal; a 5xx that isn't in the table may pass.
     """
-    if status in _STATUS_KINDS:
-        return _STATUS_KINDS[status]
+    for kind, statuses in _STATUSES.items():
+        if status in statuses:
+            return kind
     if 300 <= status < 500:
         return "invalid_request"
     return "server_error" if 500 <= status < 600 else None

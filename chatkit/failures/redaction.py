@@ -1,4 +1,4 @@
-"""Foreign words made fit to be shown and stored: keys blotted out, invisible characters gone, cut to a length."""
+"""Makes foreign text safe to show and store: keys are blotted out, invisible characters removed, the length is limited."""
 
 from __future__ import annotations
 
@@ -29,33 +29,21 @@ _IN_QUERY = re.compile(
 )
 _IN_ADDRESS = re.compile(r"(://)[^\s/@\"'<>]{1,512}@")
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Letters and marks that show nothing; other invisible characters are known as not printable."""
+"""Letters and marks that are invisible although Python calls them printable."""
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def redact(text: str, limit: int = 500) -> str:
-    """Untrusted words without keys, control characters and tricks of direction, on one line, at most so long.
+    """Foreign text on one line of at most `limit` characters, without keys, control characters and changes of direction.
 
-    Parameters
-    ----------
-    text : str
-        What a provider, a gateway or a library said.
-    limit : int
-        Characters, at most; what is longer ends in ``…``.
+    The result is still untrusted: it must be escaped like any text.
 
-    Returns
-    -------
-    str
-        Still untrusted: it must be escaped like any text.
-
-    Examples
-    --------
     >>> redact("Incorrect API key provided: sk-proj-abcdefghijkl.\\nSee https://x.test/?key=AIzaSyA&v=1")
     'Incorrect API key provided: *** See https://x.test/?key=***&v=1'
     """
     room = 16 * max(limit, 1) + 4_096
-    if len(text) > room:  # a key that the cut leaves in halves would not be known as one
+    if len(text) > room:  # between words: half a key would not be recognised as one
         text = text[:room].rpartition(" ")[0] or text[:room]
     text = _SURROGATE.sub("\ufffd", _SPACE.sub(" ", _BLANK.sub("", text)))
     if not text.isprintable():

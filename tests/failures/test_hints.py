@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.failures.classification import classify
-from chatkit.failures.hints import LONGEST, duration_seconds, has_zero_limit, header_values, retry_hint, text_hint
+from chatkit.failures.hints import MAX_WAIT, duration_seconds, has_zero_limit, header_values, retry_hint, text_hint
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 IN_A_MINUTE = "Fri, 20 Nov 2026 12:01:00 GMT"
@@ -176,9 +176,9 @@ def test_a_limit_of_a_day_is_waited_for_only_if_the_wait_is_short(wait: str, kin
 
 
 def test_an_absurd_wait_overflows_nothing() -> None:
-    assert hint({"retry-after": "1e300"}) == LONGEST
-    assert hint({"retry-after-ms": "1e300"}) == LONGEST
-    assert duration_seconds("999999999999999999h") == LONGEST
+    assert hint({"retry-after": "1e300"}) == MAX_WAIT
+    assert hint({"retry-after-ms": "1e300"}) == MAX_WAIT
+    assert duration_seconds("999999999999999999h") == MAX_WAIT
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "1x", "1m2", "-1s", "1s" * 40])
@@ -200,4 +200,4 @@ def test_any_number_of_seconds_is_read_back(seconds: float) -> None:
 )
 def test_any_header_and_text_give_a_wait_or_none(headers: dict[str, str], text: str) -> None:
     found = retry_hint(header_values(headers), text=text, refused=True, now=NOON)
-    assert found is None or 0 <= found <= LONGEST
+    assert found is None or 0 <= found <= MAX_WAIT

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.errors import KINDS
+from chatkit.failures.body import read_body
 from chatkit.failures.classification import classify
-from chatkit.failures.payload import read_payload
 
 
 class Hostile(Exception):
@@ -121,17 +121,17 @@ def test_codes_statuses_waits_and_headers_are_found_wherever_they_lie() -> None:
             }
         }
     ]
-    found = read_payload(body)
-    assert found == read_payload(json.dumps(body))
-    assert (found.status, found.codes, found.zero, found.request_id) == (429, ("RESOURCE_EXHAUSTED", "PerDay"), True, "req-1")
+    found = read_body(body)
+    assert found == read_body(json.dumps(body))
+    assert (found.status, found.codes, found.has_zero_limit, found.request_id) == (429, ("RESOURCE_EXHAUSTED", "PerDay"), True, "req-1")
     assert (found.waits, found.headers) == ((("retrydelay", {"seconds": 3}),), {"x-ratelimit-remaining": "0"})
 
 
 def test_the_innermost_status_is_the_one_that_counts() -> None:
     inner = json.dumps({"error": {"code": 503, "message": "busy"}})
-    assert read_payload({"error": {"message": inner, "code": 500}}).status == 503
-    assert read_payload("API Error: 529 overloaded").status == 529
-    assert read_payload("processed 402 records of https://x.test/error-code-429").status is None
+    assert read_body({"error": {"message": inner, "code": 500}}).status == 503
+    assert read_body("API Error: 529 overloaded").status == 529
+    assert read_body("processed 402 records of https://x.test/error-code-429").status is None
 
 
 @pytest.mark.parametrize(
@@ -146,19 +146,19 @@ def test_the_innermost_status_is_the_one_that_counts() -> None:
     ],
 )
 def test_the_shape_of_a_body_is_told(text: str, shape: str) -> None:
-    assert read_payload(text).shape == shape
+    assert read_body(text).shape == shape
 
 
 @pytest.mark.parametrize("body", [None, 3, object(), 2.5])
 def test_what_is_no_body_is_empty(body: object) -> None:
-    assert read_payload(body).shape == "empty"
+    assert read_body(body).shape == "empty"
 
 
 def test_lines_of_json_are_read_to_the_last() -> None:
-    assert read_payload('{"message":{"content":"Hel"}}\n{"error":"runner stopped"}\n').detail == "runner stopped"
+    assert read_body('{"message":{"content":"Hel"}}\n{"error":"runner stopped"}\n').detail == "runner stopped"
 
 
 def test_an_object_that_was_cut_or_printed_by_another_language_still_tells_its_code() -> None:
-    assert read_payload('{"error":{"type":"overloaded_error","message":"Over').codes == ("overloaded_error",)
-    assert read_payload("Error: { status: 429, code: 'rate_limit_exceeded' }").codes == ("rate_limit_exceeded",)
-    assert read_payload("<ErrorResponse><Error><Code>Throttling</Code><Message>slow</Message></Error>").codes == ("Throttling",)
+    assert read_body('{"error":{"type":"overloaded_error","message":"Over').codes == ("overloaded_error",)
+    assert read_body("Error: { status: 429, code: 'rate_limit_exceeded' }").codes == ("rate_limit_exceeded",)
+    assert read_body("<ErrorResponse><Error><Code>Throttling</Code><Message>slow</Message></Error>").codes == ("Throttling",)

@@ -1,7 +1,7 @@
-"""What the words of an error say, where code, class and status leave it open.
+"""What the text of an error means, where the codes, the class and the status leave it open.
 
-Whole expressions that a provider, a client or a gateway uses, never a bare word: "quota", "billing", "limit", "token", "key" and
-"eof" occur in errors of every kind. Every pattern takes linear time.
+The patterns are whole expressions of a provider, a client or a gateway, never a bare word: "quota", "billing", "limit", "token",
+"key" and "eof" occur in errors of every kind. Every pattern takes linear time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections.abc import Container
 from functools import cache
 
 from chatkit.errors import Kind
-from chatkit.failures.exceptions import CERTAIN_REFUSAL
 
-_WORDS: dict[Kind, str] = {
+_TEXTS: dict[Kind, str] = {
     "canceled": r"""
         request was aborted|request (?:was )?cancell?ed|operation was (?:aborted|cancell?ed)|aborted by (?:the )?user
         user (?:aborted|cancell?ed)|user has cancell?ed|context cancell?ed|client (?:disconnected|closed request)
@@ -114,7 +113,7 @@ _WORDS: dict[Kind, str] = {
         tls: bad record|bad_record_mac|ssl3_get_record|http2: (?:server|client|transport)|malformed chunked
         transfer(?:-| )encoding error""",
     "server_error": r"""
-        internal(?: server)?[ _]?error|internal error|internalservererror|server (?:had an )?error|server_error|bad gateway
+        internal(?: server)?[ _]?error|internalservererror|server (?:had an )?error|server_error|bad gateway
         service (?:is )?(?:temporarily |currently )?unavailable|temporarily unavailable|gateway error|no healthy upstream
         something went wrong|unexpected error|an error occurred while processing|provider returned error
         upstream (?:error|request failed|provider)|runner (?:has )?(?:unexpectedly )?stopped|runner process|has crashed
@@ -127,96 +126,71 @@ _WORDS: dict[Kind, str] = {
         is not supported|does not support|must be (?:one of|a |an |less|greater|at )|should match|max(?:imum)? allowed
         method not allowed|not implemented""",
 }
-"""Every line is read as alternatives; the kinds in the order in which they are looked for."""
+"""Every line is a list of alternatives; the kinds are tried in this order."""
 
-_ZERO = re.compile(r"\blimit(?: of| is|:|=)?\s{0,2}0\b(?![.,]?\d)", re.I)
-_DAY = re.compile(
-    r"\bper[ _-]?(?:day|week|month)|perday|perweek|permonth|/ ?(?:day|week|month)\b|\b(?:rpd|tpd)\b|byday\b|per 86400|"
-    r"\b(?:daily|weekly|monthly)\b[ a-z-]{0,40}(?:limit|quota|allocation|credit|usage|allowance|cap\b|threshold|request|token|message)"
-    r"|\bdaily\b",
+CERTAIN_REFUSAL = re.compile(
+    r"CERTIFICATE_|certificate (?:verify|has|is|required|unknown|signed)|self[- ]signed certificate|unable to get (?:local )?issuer"
+    r"|unable to verify the (?:first|leaf)|hostname mismatch|doesn't match certificate|wrong[ _]version[ _]number|UNSUPPORTED_PROTOCOL"
+    r"|TLSV1_ALERT_PROTOCOL_VERSION|TLSV1_ALERT_UNKNOWN_CA|NO_PROTOCOLS_AVAILABLE|record[ _]layer[ _]failure|x509:|\bunknown ca\b"
+    r"|SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF|UNABLE_TO_GET_ISSUER|CERT_HAS_EXPIRED|ERR_TLS_CERT|first record does not look like a TLS"
+    r"|gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port|\[SSL: HTTP_REQUEST\]"
+    r"|illegal header|invalid header (?:value|name|field)"
+    r"|missing an? '?http|unsupported protocol|no connection adapters|no scheme supplied|unknown url type"
+    r"|ERR_INVALID_URL|ERR_INVALID_CHAR|failed to parse url|'idna' codec",
     re.I,
 )
-_MINUTE = re.compile(r"\bper[ _-]?(?:min|sec|hour)|perminute|persecond|perhour|/ ?(?:min|sec|hour)\b|\b(?:rpm|tpm|rps)\b", re.I)
-_TOO_LARGE = re.compile(
+"""Failures to connect that will happen again: certificates, versions of TLS, schemes, illegal headers."""
+
+ZERO_LIMIT = re.compile(r"\blimit(?: of| is|:|=)?\s{0,2}0\b(?![.,]?\d)", re.I)
+"""A limit of zero, as in ``limit: 0, model: …``."""
+
+DAY_LIMIT = re.compile(
+    r"\bper[ _-]?(?:day|week|month)|perday|perweek|permonth|/ ?(?:day|week|month)\b|\b(?:rpd|tpd)\b|byday\b|per 86400|\bdaily\b"
+    r"|\b(?:weekly|monthly)\b[ a-z-]{0,40}(?:limit|quota|allocation|credit|usage|allowance|cap\b|threshold|request|token|message)",
+    re.I,
+)
+"""A limit per day or longer."""
+
+MINUTE_LIMIT = re.compile(r"\bper[ _-]?(?:min|sec|hour)|perminute|persecond|perhour|/ ?(?:min|sec|hour)\b|\b(?:rpm|tpm|rps)\b", re.I)
+"""A limit per hour or shorter."""
+
+TOO_LARGE = re.compile(
     r"request (?:body |entity )?too large|(?:request|payload|body|prompt|input) (?:is )?too large|maximum context (?:length|window)"
     r"|prompt is too long|input is too long|must be reduced in order to run",
     re.I,
 )
-_BY_TIMEOUT = re.compile(r"time-?out|timed out", re.I)
-_PEER = re.compile(r"received from peer|rst_stream|goaway|stream id \d|by peer\b", re.I)
-_HTML = re.compile(
+"""One request that is larger than the whole rate limit, so that waiting does not help."""
+
+CUT_BY_PEER = re.compile(r"received from peer|rst_stream|goaway|stream id \d|by peer\b", re.I)
+"""A cancellation or reset by the other side."""
+
+CURRENT_QUOTA = re.compile(r"(?:exceeded your current quota|quota exceeded)\W{1,3}(?:please )?check your plan", re.I)
+"""What OpenAI says of an empty account, and Google of the limit of any period."""
+
+GOOGLE = re.compile(r"generativelanguage|ai\.google\.dev|googleapis|aiplatform|quota exceeded for metric", re.I)
+"""Google, which calls the limit of a minute "your current quota"."""
+
+_HTML_FOR_JSON = re.compile(
     r"unexpected token ['\"]?<|invalid character '<'|<!doctype|<html|text/html|received html|html (?:response|page|instead)", re.I
 )
-_CURRENT = re.compile(r"(?:exceeded your current quota|quota exceeded)\W{1,3}(?:please )?check your plan", re.I)
-_GOOGLE = re.compile(r"generativelanguage|ai\.google\.dev|googleapis|aiplatform|quota exceeded for metric", re.I)
+_BY_TIMEOUT = re.compile(r"time-?out|timed out", re.I)
 
 
 @cache
 def _patterns() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
-    kinds = [(kind, re.compile("|".join(line.strip() for line in words.strip().splitlines()), re.I)) for kind, words in _WORDS.items()]
-    certain: tuple[Kind, re.Pattern[str]] = ("invalid_request", CERTAIN_REFUSAL)
-    return (kinds[0], certain, *kinds[1:])
+    canceled, *others = (
+        (kind, re.compile("|".join(line.strip() for line in texts.strip().splitlines()), re.I)) for kind, texts in _TEXTS.items()
+    )
+    return (canceled, ("invalid_request", CERTAIN_REFUSAL), *others)
 
 
 def text_kind(text: str, among: Container[Kind] | None = None) -> Kind | None:
-    """What a text says; None where it says nothing known.
-
-    Parameters
-    ----------
-    text : str
-        Words without addresses.
-    among : container of str, optional
-        Only these kinds are looked for.
-
-    Returns
-    -------
-    str or None
-    """
-    if is_html_for_json(text):
+    """The kind that a text without addresses speaks of, if any; `among` limits it to some kinds."""
+    if _HTML_FOR_JSON.search(text):
         return "server_error" if among is None or "server_error" in among else None
     for kind, pattern in _patterns():
         if (among is None or kind in among) and pattern.search(text):
-            if kind == "canceled" and (is_cut_by_peer(text) or _BY_TIMEOUT.search(text)):
+            if kind == "canceled" and (CUT_BY_PEER.search(text) or _BY_TIMEOUT.search(text)):
                 continue
             return kind
     return None
-
-
-def names_zero_limit(text: str) -> bool:
-    """Whether the limit that it names is zero: ``limit: 0, model: …``."""
-    return _ZERO.search(text) is not None
-
-
-def exhausts_a_day(text: str) -> bool:
-    """Whether the limit that it names is one of a day or longer."""
-    return _DAY.search(text) is not None
-
-
-def exhausts_a_minute(text: str) -> bool:
-    """Whether the limit that it names is one of an hour or shorter."""
-    return _MINUTE.search(text) is not None
-
-
-def is_too_large(text: str) -> bool:
-    """Whether a rate limit refused one request that is larger than the whole limit, so that no wait helps."""
-    return _TOO_LARGE.search(text) is not None
-
-
-def is_cut_by_peer(text: str) -> bool:
-    """Whether it was the other side that cancelled or reset."""
-    return _PEER.search(text) is not None
-
-
-def says_current_quota(text: str) -> bool:
-    """Whether it says what OpenAI says of an empty account, and Google of a limit of any period."""
-    return _CURRENT.search(text) is not None
-
-
-def is_html_for_json(text: str) -> bool:
-    """Whether a page came where JSON was expected."""
-    return _HTML.search(text) is not None
-
-
-def speaks_for_google(text: str) -> bool:
-    """Whether these are Google's words, which call a rate limit of a minute "your current quota"."""
-    return _GOOGLE.search(text) is not None
