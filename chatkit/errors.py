@@ -3,20 +3,20 @@
 ::
 
     ChatkitError
-    ├── UsageError            what was given can't work: change the call          (a ValueError too)
-    │   ├── UnknownOption     nothing here takes that keyword                     (a TypeError too)
-    │   ├── MissingKey        set the variable that it names, or pass api_key=
+    ├── UsageError            an argument is wrong: change the call               (also a ValueError)
+    │   ├── UnknownOption     a keyword that the function does not take           (also a TypeError)
+    │   ├── MissingKey        set the environment variable that it names, or pass api_key=
     │   └── ChatClosed        open a new chat
     ├── Busy                  a turn is running: wait for it, or stop it
-    ├── Stopped               a person stopped it; what was said is in ``reply``
+    ├── Stopped               the user stopped it; the partial reply is available as ``reply``
     └── ProviderError         the provider failed; ``classification`` says how
         ├── TransientError    try again later: rate_limit, overloaded, server_error, network, timeout, unknown
-        ├── AuthError         give another key
+        ├── AuthError         use another key
         ├── QuotaError        pay, or wait for the reset that it names
         ├── ContextExceeded   send less
         └── RequestRejected   change the request: invalid_request, model_not_found, content_filter, canceled, program
 
-Leaves are told apart by what the caller does next; the facts are attributes.
+The leaves differ in what the caller can do next; the facts are attributes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RETRYABLE_KINDS = frozenset({"rate_limit", "overloaded", "server_error", "networ
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
-    """What a failure is, and whether another try is worth it.
+    """What a failure is, and whether another try may succeed.
 
     Attributes
     ----------
@@ -58,17 +58,17 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
         One of `Kind`: ``rate_limit``, ``overloaded``, ``server_error``, ``network``, ``timeout``, ``unknown``, ``auth``,
         ``quota``, ``context_exceeded``, ``model_not_found``, ``invalid_request``, ``content_filter``, ``canceled``, ``program``.
     message : str
-        One sentence for a person, in chatkit's words.
+        One sentence about the failure, written by chatkit.
     provider : str or None
-        Who failed, where that is known.
+        The provider that failed, if it is known.
     status_code : int or None
         The HTTP status.
     retry_after : float or None
         The wait that the server asked for, in seconds: a minimum.
     detail : str
-        The provider's own words, at most 500 characters, keys blotted out. Untrusted text.
+        The provider's own message, at most 500 characters, with keys blotted out. It is untrusted text.
     request_id : str or None
-        The provider's name for the request.
+        The provider's id of the request.
     """
 
     retryable: bool
@@ -82,10 +82,13 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatkitError(Exception):
-    """The root of everything that chatkit raises."""
+    """The base class of every exception that chatkit raises."""
 
     def _render_traceback_(self) -> list[str]:
-        """In a notebook: your own lines down to the call, without chatkit's inside; `__traceback__` has it all."""
+        """The traceback that a notebook shows: your own lines down to the call, without those inside chatkit.
+
+        `__traceback__` has all of them.
+        """
         import traceback
         from pathlib import Path
 
@@ -101,15 +104,15 @@ class ChatkitError(Exception):
 
 
 class UsageError(ChatkitError, ValueError):
-    """What was given can't work; the message says what to give instead."""
+    """An argument is wrong; the message says what to pass instead."""
 
 
 class UnknownOption(UsageError, TypeError):
-    """A keyword that nothing here takes."""
+    """A keyword that the function does not take."""
 
 
 class MissingKey(UsageError):
-    """No API key: the message names the variable to set."""
+    """There is no API key; the message names the environment variable to set."""
 
 
 class ChatClosed(UsageError):
@@ -121,12 +124,12 @@ class Busy(ChatkitError):
 
 
 class Stopped(ChatkitError):
-    """A person stopped the turn.
+    """The user stopped the turn, or the call of `retry`.
 
     Attributes
     ----------
     reply : Reply or None
-        What was said until then; None where nothing was (or where no chat ran).
+        The partial reply; None if there was none, and for `retry`.
     """
 
     def __init__(self, message: str, reply: Any = None) -> None:
@@ -134,23 +137,42 @@ class Stopped(ChatkitError):
         self.reply = reply
 
     def _render_traceback_(self) -> list[str]:
-        """In a notebook: the person knows who stopped it, and needs no traceback below the reply."""
+        """A notebook shows one line without a traceback, since the user knows what stopped it."""
         return [f"{type(self).__name__}: {self}"]
 
 
-class ProviderError(ChatkitError):
+class Classified:
+    """Gives what carries a `classification` the fields of it that both `ProviderError` and `RetryNotice` have."""
+
+    __slots__ = ()
+    classification: Classification
+
+    @property
+    def kind(self) -> Kind:
+        return self.classification.kind
+
+    @property
+    def provider(self) -> str | None:
+        return self.classification.provider
+
+    @property
+    def status_code(self) -> int | None:
+        return self.classification.status_code
+
+
+class ProviderError(Classified, ChatkitError):
     """A provider failed.
 
     Attributes
     ----------
     classification : Classification
-        The whole finding; its fields are attributes of the error too (``kind``, ``retryable``, ``status_code`` …).
+        What failed; its fields are also attributes of the error (``kind``, ``retryable``, ``status_code`` …).
     attempts : int
-        How many attempts were made in all, where a retry loop raised it; else 1.
+        The number of attempts, if a retry loop raised it; else 1.
     waited : float
-        Seconds spent in waits between them.
+        Seconds waited between them.
     paid : bool
-        The attempt was answered, and so paid for, though it failed: its stream was cut off, or came back empty.
+        Whether the attempt was paid for although it failed: its stream was cut off, or the reply was empty.
     """
 
     def __init__(self, classification: Classification) -> None:
@@ -161,20 +183,8 @@ class ProviderError(ChatkitError):
         self.paid = False
 
     @property
-    def kind(self) -> Kind:
-        return self.classification.kind
-
-    @property
     def retryable(self) -> bool:
         return self.classification.retryable
-
-    @property
-    def provider(self) -> str | None:
-        return self.classification.provider
-
-    @property
-    def status_code(self) -> int | None:
-        return self.classification.status_code
 
     @property
     def retry_after(self) -> float | None:
@@ -193,22 +203,22 @@ class ProviderError(ChatkitError):
         facts = [f"HTTP {c.status_code}"] if c.status_code else []
         facts += [f"request {c.request_id}"] if c.request_id else []
         text = c.message + (f" ({', '.join(facts)})" if facts else "")
-        return f"{text}. They said: {c.detail}" if c.detail else text
+        return f"{text}. Details: {c.detail}" if c.detail else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.classification,), {"attempts": self.attempts, "waited": self.waited, "paid": self.paid}
 
 
 class TransientError(ProviderError):
-    """It may pass: try again later."""
+    """The failure may pass: try again later."""
 
 
 class AuthError(ProviderError):
-    """The key was refused, or may not do this."""
+    """The key was refused, or does not allow this."""
 
 
 class QuotaError(ProviderError):
-    """The account is exhausted: pay, or wait for the reset that the message names."""
+    """The quota of the account is used up: pay, or wait for the reset that the message names."""
 
 
 class ContextExceeded(ProviderError):
@@ -216,7 +226,7 @@ class ContextExceeded(ProviderError):
 
 
 class RequestRejected(ProviderError):
-    """The request itself was refused: it would be refused again."""
+    """The request was refused, and would be refused again."""
 
 
 _LEAVES: dict[str, type[ProviderError]] = {
@@ -241,7 +251,7 @@ def provider_error(classification: Classification) -> ProviderError:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question about the nearest of the words that are known; nothing where none is near.
+    """A question that names the most similar of the known words; empty if none is similar.
 
     >>> did_you_mean("shwo", ["show", "options"]), did_you_mean("x", ["show"])
     ("did you mean 'show'?", '')
@@ -251,7 +261,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def unknown_option(where: str, given: Iterable[str], known: Iterable[str]) -> UnknownOption:
-    """The error for keywords that `where` doesn't take, with the nearest that it does.
+    """The error for keywords that the function `where` doesn't take; it lists those that it takes, and names the most similar one.
 
     >>> print(unknown_option("ask()", ["shwo"], ["show", "options"]))
     ask() takes no 'shwo': did you mean 'show'? It takes options, show.

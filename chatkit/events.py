@@ -1,13 +1,13 @@
-"""Stream events: what a turn says, in order. One flat JSON object each, the same value in process and on the wire.
+"""Stream events: what happens in a turn, in order. Each is one flat JSON object, with the same fields in process and on the wire.
 
-The set is closed inside chatkit (`match` it, and end with `assert_never`) and open at its edges: `decode_event` skips
-what a newer writer says that this version doesn't know. A committed message is an event too: `chatkit.parts.Message`.
+The set is closed inside chatkit (use `match`, and end with `assert_never`) and open at its edges: `decode_event` skips the types
+of a newer version. A committed message, `chatkit.parts.Message`, is an event too.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -18,10 +18,10 @@ StatusWord = Literal["waiting", "pending", "running", "interrupting", "error"]
 
 
 class MessagePart(Tagged, frozen=True, kw_only=True, tag="message_part", gc=False):
-    """A piece of a part in flight, superseded by the `Message` that commits its step.
+    """A delta of a part that still grows; the `Message` that commits the step replaces it.
 
-    `step` and `attempt` count from 1, `index` says which part of the message from 0, `seq` increases within the turn;
-    merged pieces carry the last.
+    `step` and `attempt` count from 1. `index` is the position of the part in the message, from 0. `seq` increases within the turn;
+    a delta that was merged from several has the last one.
     """
 
     chat_id: str
@@ -34,14 +34,14 @@ class MessagePart(Tagged, frozen=True, kw_only=True, tag="message_part", gc=Fals
 
 
 class Status(Tagged, frozen=True, kw_only=True, tag="status"):
-    """What the chat is doing now."""
+    """The state of the chat."""
 
     chat_id: str
     status: StatusWord
 
 
 class ErrorEvent(Tagged, frozen=True, kw_only=True, tag="error"):
-    """The turn failed; the parts of its last attempt are withdrawn. `detail` is untrusted."""
+    """The turn failed, and the parts of its last attempt are withdrawn. `detail` is untrusted."""
 
     chat_id: str | None = None
     message: str
@@ -53,20 +53,12 @@ class ErrorEvent(Tagged, frozen=True, kw_only=True, tag="error"):
 
     @classmethod
     def of(cls, failure: Classification, chat_id: str | None = None) -> ErrorEvent:
-        """The event that says this failure."""
-        return cls(
-            chat_id=chat_id,
-            message=failure.message,
-            detail=failure.detail,
-            kind=failure.kind,
-            provider=failure.provider,
-            status_code=failure.status_code,
-            retryable=failure.retryable,
-        )
+        """The event for a failure."""
+        return cls(chat_id=chat_id, message=failure.message, retryable=failure.retryable, **event_fields(failure))
 
 
 class Queued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A message that waits for its turn."""
+    """A message in the queue."""
 
     id: int
     parts: tuple[Part, ...]
@@ -74,16 +66,16 @@ class Queued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class QueueUpdate(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="queue_update"):
-    """The whole queue, also when it is empty."""
+    """The whole queue, which may be empty."""
 
     chat_id: str
     queue: tuple[Queued, ...] = ()
 
 
 class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
-    """Attempt `attempt` failed: its parts are withdrawn, and `delay_ms` of waiting follow.
+    """Attempt `attempt` failed: its parts are withdrawn, and a wait of `delay_ms` follows.
 
-    `retrying_at` is UTC. A display counts down from `delay_ms`: its clock and the kernel's may differ.
+    `retrying_at` is in UTC. A display counts down from `delay_ms`, since its clock and that of the kernel may differ.
     """
 
     chat_id: str | None = None
@@ -105,14 +97,14 @@ class Reset(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="reset")
 
 
 class TitleEvent(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="title"):
-    """The chat is called `title` now. Untrusted."""
+    """The chat has a new title, which is untrusted."""
 
     chat_id: str
     title: str
 
 
 class Approval(Tagged, frozen=True, kw_only=True, tag="approval"):
-    """Somebody must say yes or no before this call is made."""
+    """The user must approve or refuse this tool call before it is made."""
 
     chat_id: str
     tool_call_id: str
@@ -121,16 +113,20 @@ class Approval(Tagged, frozen=True, kw_only=True, tag="approval"):
     preview: str = ""
 
 
+def event_fields(failure: Classification) -> dict[str, Any]:
+    """The fields of a failure that `ErrorEvent` and `Retry` have under the same names."""
+    return {name: getattr(failure, name) for name in ("detail", "kind", "provider", "status_code")}
+
+
 Event = MessagePart | Message | Status | ErrorEvent | QueueUpdate | Retry | Reset | TitleEvent | Approval
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_EVENT_TYPES = frozenset({"message_part", "message", "status", "error", "queue_update", "retry", "reset", "title", "approval"})
-_PART_TYPES = frozenset({"text", "reasoning", "tool-call", "tool-result", "source", "file"})
+_EVENT_TYPES, _PART_TYPES = ({one.__struct_config__.tag for one in get_args(union)} for union in (Event, Part))
 
 
 def encode_event(event: Event) -> bytes:
-    """One event as one line of JSON.
+    """An event as one line of JSON.
 
     >>> encode_event(Status(chat_id="c1", status="running"))
     b'{"type":"status","chat_id":"c1","status":"running"}'
@@ -139,17 +135,12 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(line: bytes | str) -> Event | None:
-    """The event of one line of JSON; None where it is of a type that this version doesn't know.
+    """The event in a line of JSON; None for a type that this version doesn't know.
 
-    Unknown fields are dropped, and so are parts of unknown types within a message.
+    Unknown fields are dropped, as are parts of unknown types in a message.
 
-    Raises
-    ------
-    msgspec.DecodeError
-        The line isn't JSON, or an event of a known type lacks what it needs.
+    A line that isn't JSON, and an event of a known type that lacks a field, raise `msgspec.DecodeError`.
 
-    Examples
-    --------
     >>> decode_event('{"type":"status","chat_id":"c1","status":"waiting","since":"yesterday"}')
     Status(chat_id='c1', status='waiting')
     >>> decode_event('{"type":"applause"}') is None

@@ -16,9 +16,8 @@ from chatkit.clock import Clock, SystemClock
 from chatkit.display.environment import attended, shows_by_default
 from chatkit.errors import Stopped, UsageError, unknown_option
 from chatkit.events import ErrorEvent
-from chatkit.failures.classification import classify
 from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive, drive_async
 from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.retries.wake import Wake
 
@@ -27,45 +26,46 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
-_OPTIONS = ("clock", "max_attempts", "max_elapsed", "name", "on_retry", "policy", "provider", "show")
 
 
-class _Retrying:
-    """One call under way: its loop, its controls, and the display that opens at the first wait."""
+class RetryRun:
+    """One call of `retry` that runs: its loop, the commands of its buttons, and the display that opens at the first wait."""
 
     def __init__(
         self,
         fn: Callable[[], Any],
-        loop: Callable[[Callable[[RetryNotice], object]], RetryLoop],
-        on_retry: Callable[[RetryNotice], object] | None,
-        show: bool,
-        name: str,
+        call: RetriedCall,
+        *,
+        policy: RetryPolicy,
+        clock: Clock,
+        on_retry: Callable[[RetryNotice], object] | None = None,
+        open_display: Callable[[RetryRun], Display] | None = None,
     ) -> None:
+        limit = policy.elapsed_limit(attended())
         self.fn = fn
-        self.loop = loop(self._notice)
+        self.loop = RetryLoop(call, policy=policy, limit=limit, clock=clock, observe=self._observe)
         self.wake = Wake()
         self._on_retry = on_retry
-        self._show = show
-        self._name = name
+        self._open_display = open_display
         self._display: Display | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self._cancelled = False
 
     def retry_now(self) -> None:
-        """From any thread: end the wait."""
+        """Command from any thread: end the wait."""
         self.wake.set()
 
     def stop(self) -> None:
-        """From any thread: end the wait, or the attempt where it can be cancelled, and the loop."""
-        if self._loop is None:
+        """Command from any thread: end the loop, with the wait or (if it is asynchronous) the attempt."""
+        if self._event_loop is None:
             self.wake.stop()
         else:
-            with contextlib.suppress(RuntimeError):  # the person's loop has ended
-                self._loop.call_soon_threadsafe(self._stop_awaited)
+            with contextlib.suppress(RuntimeError):  # the user's event loop is closed
+                self._event_loop.call_soon_threadsafe(self._stop_task)
 
-    def _stop_awaited(self) -> None:
-        """On the person's loop. A wait ends by itself; only an attempt has to be cancelled, and nothing after it."""
+    def _stop_task(self) -> None:
+        """On the user's event loop. `Wake` ends a wait; only an attempt has to be cancelled, and nothing after it."""
         if self._task is None or self.wake.stopped:
             return
         waiting = self.wake.waiting
@@ -74,84 +74,86 @@ class _Retrying:
             self._cancelled = True
             self._task.cancel()
 
-    def _notice(self, notice: RetryNotice) -> object:
-        if self._show:
-            try:
-                if self._display is None:
-                    from chatkit.display.opening import open_retry_display
-
-                    self._display = open_retry_display(self, name=self._name)
+    def _observe(self, notice: RetryNotice) -> object:
+        try:
+            if self._display is None and self._open_display is not None:
+                self._display = self._open_display(self)
+            if self._display is not None:
                 self._display.apply(notice.event())
-            except UsageError:
-                raise
-            except Exception:
-                self._show, self._display = False, None
-                _logger.exception("the display failed; the retry goes on without it")
+        except Exception:
+            self._open_display = self._display = None
+            _logger.exception("the display failed; the retry goes on without it")
         return self._on_retry(notice) if self._on_retry else None
 
-    def _end(self, error: BaseException | None = None) -> None:
+    def _close_display(self) -> None:
         if self._display is None:
             return
         try:
-            if error is not None:
-                self._display.apply(ErrorEvent.of(classify(error, provider=self.loop.call.provider)))
+            if self.loop.failure is not None:
+                self._display.apply(ErrorEvent.of(self.loop.failure))
             self._display.close()
         except Exception:
             _logger.exception("the display failed at the end")
 
     def run(self) -> Any:
-        """Block until there is a value; an awaitable one is handed on to `run_async`."""
+        """Block until there is a value; an awaitable is handed to `run_async`."""
         try:
             value = drive(self.loop, self.fn, self.wake)
-        except BaseException as error:
-            self._end(error)
+        except BaseException:
+            self._close_display()
             raise
         if inspect.isawaitable(value):
             return self.run_async(value)
-        self._end()
+        self._close_display()
         return value
 
     async def run_async(self, begun: Awaitable[Any] | None = None) -> Any:
-        """The same on the caller's own loop."""
+        """The same on the caller's event loop."""
         task = self._task = asyncio.current_task()
         assert task is not None
-        self._loop = asyncio.get_running_loop()
+        self._event_loop = asyncio.get_running_loop()
         try:
             async with heartbeat():
-                value = await drive_async(self.loop, self.fn, self.wake, begun=begun)
-            self._task = None
-            await self._settled(task)
-        except asyncio.CancelledError as error:
-            self._task = None
-            if not self._cancelled or task.uncancel() > 0:
-                self._end(error)
+                try:
+                    return await drive_async(self.loop, self.fn, self.wake, begun=begun)
+                finally:
+                    self._task = None
+                    if self._cancelled:  # take it back, also if the attempt ended otherwise: it must not hit what the caller does next
+                        task.uncancel()
+        except asyncio.CancelledError:
+            if not self._cancelled or task.cancelling():
                 raise
-            stopped = Stopped("stopped while an attempt was under way")
-            self._end(stopped)
-            raise stopped from None
-        except BaseException as error:
-            self._task = None
-            await self._settled(task)
-            self._end(error)
-            raise
-        self._end()
-        return value
-
-    async def _settled(self, task: asyncio.Task[Any]) -> None:
-        """Take back a cancellation that came too late: it must not hit what the person does next."""
-        if self._cancelled and task.cancelling():
-            self._cancelled = False
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            task.uncancel()
+            raise Stopped("stopped during an attempt") from None
+        finally:
+            self._close_display()
 
 
 @overload
 def retry(
-    fn: Callable[[], Awaitable[T]], *, on_retry: Callable[[RetryNotice], object] | None = ..., show: bool | None = ..., **options: Any
+    fn: Callable[[], Awaitable[T]],
+    *,
+    on_retry: Callable[[RetryNotice], object] | None = ...,
+    show: bool | None = ...,
+    policy: RetryPolicy | None = ...,
+    max_attempts: int | None = ...,
+    max_elapsed: float | Literal["auto"] | None = ...,
+    provider: str | None = ...,
+    name: str | None = ...,
+    clock: Clock | None = ...,
 ) -> Awaitable[T]: ...
 @overload
-def retry(fn: Callable[[], T], *, on_retry: Callable[[RetryNotice], object] | None = ..., show: bool | None = ..., **options: Any) -> T: ...
+def retry(
+    fn: Callable[[], T],
+    *,
+    on_retry: Callable[[RetryNotice], object] | None = ...,
+    show: bool | None = ...,
+    policy: RetryPolicy | None = ...,
+    max_attempts: int | None = ...,
+    max_elapsed: float | Literal["auto"] | None = ...,
+    provider: str | None = ...,
+    name: str | None = ...,
+    clock: Clock | None = ...,
+) -> T: ...
 def retry(
     fn: Callable[[], Any],
     *,
@@ -165,37 +167,41 @@ def retry(
     clock: Clock | None = None,
     **unknown: object,
 ) -> Any:
-    """Call `fn` until it gives a value, waiting 1, 2, 4 … 60 s after failures that may pass.
+    """Call `fn` until it returns a value, waiting 1, 2, 4 … 60 s after failures that may pass.
 
     Parameters
     ----------
     fn : callable
-        Takes nothing. A plain function blocks, and its value is returned; an asynchronous one gives an awaitable that
-        runs on your own loop, and what a plain function returns as an awaitable is awaited there as well.
+        A function without arguments. A plain function blocks, and its value is returned. For an asynchronous one you get an
+        awaitable, which runs on your own event loop; an awaitable that a plain function returns is awaited there as well.
     on_retry : callable, optional
-        Gets a `RetryNotice` before every wait. One that raises is logged and stops nothing.
+        Called with a `RetryNotice` before every wait. What it raises is logged, and the retry goes on.
     show : bool, optional
-        Whether the countdown is shown; where there is a display (a notebook, a terminal) unless given.
+        Whether to show the countdown. By default, it is shown where there is a display (a notebook, a terminal).
     policy : RetryPolicy, optional
-        All the numbers at once; `max_attempts` and `max_elapsed` (seconds) go over it.
+        All the numbers at once.
+    max_attempts : int, optional
+        The number of attempts. It takes precedence over `policy`.
+    max_elapsed : float, None or "auto"
+        Seconds of retrying, see `RetryPolicy`. It takes precedence over `policy` unless it is ``"auto"``.
     provider : str, optional
-        Who is called. It names the cause, and lets failures that nothing explains be tried again, 5 times at most.
+        The provider that is called. Messages name it, and failures that nothing explains are retried too, at most 5 times in a row.
     name : str, optional
-        What is called, for the display; the function's name unless given.
+        The name in the display, by default that of the function.
     clock : Clock, optional
-        Where time comes from; for tests.
+        The clock; for tests.
 
     Returns
     -------
     object
-        What `fn` gave, or an awaitable of it.
+        The value of `fn`, or an awaitable of it.
 
     Raises
     ------
     Exception
-        The last error itself, with a note that says how many attempts and seconds.
+        The last error itself, with a note about the number of attempts and seconds.
     Stopped
-        Somebody pressed Stop.
+        The user pressed Stop.
 
     Examples
     --------
@@ -212,7 +218,7 @@ def retry(
     'done'
     """
     if unknown:
-        raise unknown_option("retry()", unknown, _OPTIONS)
+        raise unknown_option("retry()", unknown, retry.__kwdefaults__ or ())
     if not callable(fn):
         hint = ": it was called already; give the function itself, such as retry(lambda: f(x))" if inspect.isawaitable(fn) else ""
         raise UsageError(f"retry() needs a function that takes nothing, not a {type(fn).__name__}{hint}")
@@ -229,15 +235,19 @@ def retry(
         rules = msgspec.structs.replace(rules, max_attempts=max_attempts)
     if max_elapsed != "auto":
         rules = msgspec.structs.replace(rules, max_elapsed=max_elapsed)
-    limit = rules.elapsed_limit(attended())
-
-    def loop(observe: Callable[[RetryNotice], object]) -> RetryLoop:
-        return RetryLoop(
-            Call(operation="retry", provider=provider), policy=rules, limit=limit, clock=clock or SystemClock(), observe=observe
-        )
-
     label = name or getattr(fn, "__qualname__", "") or type(fn).__name__
-    call = _Retrying(fn, loop, on_retry, shows_by_default() if show is None else show, label)
-    if is_async:
-        return call.run_async()
-    return call.run()
+
+    def open_display(run: RetryRun) -> Display:
+        from chatkit.display.opening import open_retry_display
+
+        return open_retry_display(run, name=label)
+
+    run = RetryRun(
+        fn,
+        RetriedCall(operation="retry", provider=provider),
+        policy=rules,
+        clock=clock or SystemClock(),
+        on_retry=on_retry,
+        open_display=open_display if (shows_by_default() if show is None else show) else None,
+    )
+    return run.run_async() if is_async else run.run()

@@ -20,7 +20,7 @@ from chatkit.errors import Kind, ProviderError, provider_error
 from chatkit.failures.classification import classified
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, RetryLoop, drive
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive
 from chatkit.retries.wake import Wake
 
 PATH = Path(__file__).parents[1] / "notebooks" / "data" / "week.jsonl.gz"
@@ -93,7 +93,7 @@ def week() -> list[AttemptRecord]:
 def one_call(job: Job, begin: datetime, chat: str, rng: random.Random) -> list[AttemptRecord]:
     """The attempts of one call, from the real loop."""
     clock, records = FakeClock(begin), list[AttemptRecord]()
-    call = Call(operation="chat", chat=chat, provider=job.provider, model=rng.choice(job.models), step=1)
+    call = RetriedCall(operation="chat", chat=chat, provider=job.provider, model=rng.choice(job.models), step=1)
     policy = RetryPolicy(max_elapsed=job.limit)
     loop = RetryLoop(call, policy=policy, limit=policy.elapsed_limit(attended=True), clock=clock, record=records.append)
 

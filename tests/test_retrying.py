@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import json
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,8 @@ import pytest
 import chatkit
 from chatkit import RetryNotice, RetryPolicy, UnknownOption, UsageError
 from chatkit.chattest import FakeClock
-from chatkit.retries.loop import Call, RetryLoop
-from chatkit.retrying import _Retrying
+from chatkit.retries.loop import RetriedCall
+from chatkit.retrying import RetryRun
 
 
 class Flaky:
@@ -172,25 +175,33 @@ def test_an_unknown_keyword_is_a_clear_error() -> None:
         chatkit.retry(Flaky(0), max_attempt=3)
 
 
+def test_an_editor_knows_every_keyword() -> None:
+    def keywords(function: Any) -> dict[str, str]:
+        return {p.name: p.annotation for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+    overloads = typing.get_overloads(chatkit.retry)
+    assert len(overloads) == 2
+    assert all(keywords(overload) == keywords(chatkit.retry) for overload in overloads)
+
+
 def test_a_stop_that_comes_too_late_hits_nothing_that_follows(fake_clock: FakeClock) -> None:
-    calls: list[_Retrying] = []
-
     async def done() -> int:
-        calls[0]._stop_awaited()  # at the very moment in which the value is there
-        return 1
+        run.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 1  # although it was stopped
 
-    async def main() -> int:
-        def loop(observe: Any) -> RetryLoop:
-            return RetryLoop(Call(operation="retry"), policy=RetryPolicy(), limit=None, clock=fake_clock, observe=observe)
-
-        calls.append(_Retrying(done, loop, None, False, "done"))
-        value = await calls[0].run_async()
-        calls[0].stop()
+    async def main() -> tuple[int, int]:
+        value = await run.run_async()
+        run.stop()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        return int(value)
+        task = asyncio.current_task()
+        assert task is not None
+        return value, task.cancelling()
 
-    assert asyncio.run(main()) == 1
+    run = RetryRun(done, RetriedCall(operation="retry"), policy=RetryPolicy(max_elapsed=None), clock=fake_clock)
+    assert asyncio.run(main()) == (1, 0)
 
 
 def test_a_plain_function_may_have_its_value_at_hand_later(fake_clock: FakeClock) -> None:

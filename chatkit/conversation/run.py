@@ -16,13 +16,12 @@ from msgspec.structs import replace
 from chatkit.clock import Clock
 from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.events import ErrorEvent, Event, MessagePart
-from chatkit.failures.classification import classify
 from chatkit.parts import Message, Part, Role
 from chatkit.providers.http import Provider
 from chatkit.providers.wire import Finish, Piece, Request
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, RetryLoop, drive_async
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive_async
 from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
 
@@ -126,7 +125,7 @@ async def run_turn(
         return observe(notice)
 
     loop = RetryLoop(
-        Call(operation="chat", chat=chat_id, provider=provider.name, model=provider.model, step=step),
+        RetriedCall(operation="chat", chat=chat_id, provider=provider.name, model=provider.model, step=step),
         policy=settings.policy,
         limit=settings.limit,
         clock=settings.clock,
@@ -154,8 +153,9 @@ async def run_turn(
         if said := sink.parts():
             sink.commit("assistant", said, model=provider.model)
         raise
-    except Exception as error:
-        sink.publish((ErrorEvent.of(classify(error, provider=provider.name), chat_id),))
+    except Exception:
+        assert loop.failure is not None
+        sink.publish((ErrorEvent.of(loop.failure, chat_id),))
         raise
     if finish.usage is not None and finish.usage.context_limit is None and settings.context_limit is not None:
         finish = replace(finish, usage=replace(finish.usage, context_limit=settings.context_limit))

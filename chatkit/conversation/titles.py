@@ -13,7 +13,7 @@ from chatkit.parts import Message, Part, Text
 from chatkit.providers.http import Provider
 from chatkit.providers.wire import Piece, Request
 from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.loop import Call, RetryLoop, drive_async
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive_async
 from chatkit.retries.wake import Wake
 
 MAX_WORDS = 8
@@ -105,7 +105,7 @@ async def generate_title(text: str, provider: Provider, *, clock: Clock, chat_id
     """
     question = Message(id=1, chat_id=chat_id or "", role="user", parts=(Text(text=text),), created_at=datetime.fromtimestamp(0, UTC))
     request = Request(model=provider.model, messages=(question,), system=SYSTEM)
-    call = Call(operation="title", chat=chat_id, provider=provider.name, model=provider.model)
+    call = RetriedCall(operation="title", chat=chat_id, provider=provider.name, model=provider.model)
     loop = RetryLoop(call, policy=RetryPolicy(), limit=seconds, clock=clock)
 
     async def attempt() -> str:

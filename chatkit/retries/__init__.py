@@ -1,1 +1,1 @@
-"""Is it worth another try, how long to wait, the loop that does it, and the record of every attempt."""
+"""How long to wait, when to give up, the loop that does it, and the log of every attempt."""

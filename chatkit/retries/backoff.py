@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt, and when to give up: numbers only."""
+"""How long to wait before the next attempt, and when to give up: a decision from numbers alone, without a clock."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Literal
 
 import msgspec
 
-from chatkit.errors import UsageError
+from chatkit.errors import Classification, UsageError
 
-FIRST = 1.0
-CEILING = 60.0
-UNATTENDED = 180.0
-"""Seconds of retrying where nobody can watch and stop it."""
+FIRST_DELAY = 1.0
+MAX_DELAY = 60.0
+MAX_UNATTENDED = 180.0
+"""Seconds of retrying where nobody can watch it and stop it."""
 
 
 def delay(n: int) -> float:
-    """The wait after failure `n`, counted from 0: 1, 2, 4 … seconds, at most 60. Deterministic.
+    """The wait after failure `n`, counted from 0: 1, 2, 4 … seconds, at most 60. It is deterministic.
 
     Parameters
     ----------
     n : int
-        How many attempts failed before this one in a row; 0 for the first failure.
+        The number of failures in a row before this one; 0 for the first failure.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def delay(n: int) -> float:
     """
     if n < 0:
         raise UsageError(f"delay({n}): failures are counted from 0")
-    return min(FIRST * 2.0 ** min(n, 16), CEILING)
+    return min(FIRST_DELAY * 2.0 ** min(n, 16), MAX_DELAY)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +50,15 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     max_attempts : int or None
-        Attempts in all; None for no limit.
+        The number of attempts; None for no limit.
     max_elapsed : float, None or "auto"
-        Seconds in all, from the first attempt to the end of the next wait; None for no limit. ``"auto"`` is no limit
-        where a person can watch and stop (a notebook with a front end, a terminal), and 180 s where nobody can.
+        Seconds from the start of the first attempt to the end of the next wait; None for no limit. ``"auto"`` is no limit
+        where a user can watch and stop it (a notebook with a front end, a terminal), and 180 s elsewhere.
     max_paid_failures : int
-        Failures in a row of attempts that were paid for: they streamed and broke, ended without their terminal event,
-        or came back empty. It bounds failures that nothing explains (kind ``unknown``) as well.
+        Failures in a row of attempts that were paid for: their stream was cut off, or ended without its terminal event, or the
+        reply was empty. It also limits failures in a row that nothing explains (kind ``unknown``).
     hint_ceiling : float
-        A server's hint above so many seconds ends the retry with an error that names the time of reset.
+        Seconds. A server that asks for a longer wait ends the retry with an error that names the time of reset.
     jitter : {"none", "full", "equal"}
         ``full`` draws the wait from 0 to `delay`, ``equal`` from its half to the whole; a server's hint stays a minimum.
 
@@ -87,16 +87,61 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"jitter={self.jitter!r}: give 'none', 'full' or 'equal'")
 
     def elapsed_limit(self, attended: bool) -> float | None:
-        """`max_elapsed` in seconds, or None, once it is known whether somebody watches."""
+        """`max_elapsed` in seconds; None for no limit. `attended` says whether a user can watch it and stop it."""
         if self.max_elapsed == "auto":
-            return None if attended else UNATTENDED
+            return None if attended else MAX_UNATTENDED
         return self.max_elapsed
 
     def scheduled(self, failures: int, hint: float | None, draw: float = 1.0) -> float:
-        """The wait after so many failures in a row (1 or more), in seconds; `draw` in [0, 1] is the jitter's luck."""
+        """The wait in seconds after this number of failures in a row (1 or more); `draw` is a random number in [0, 1]."""
         wait = delay(failures - 1)
         if self.jitter == "full":
             wait *= draw
         elif self.jitter == "equal":
             wait *= 0.5 + draw / 2
         return max(wait, hint or 0.0)
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """No further attempt. `why` is a clause for the user, empty if the failure explains itself.
+
+    `reset_after` is set if the server asks for a longer wait than is allowed, in seconds.
+    """
+
+    why: str = ""
+    reset_after: float | None = None
+
+
+class Decision:
+    """Decides after every failed attempt of one call; `limit` is in seconds, None for no limit."""
+
+    def __init__(self, policy: RetryPolicy, limit: float | None) -> None:
+        self.policy = policy
+        self.limit = limit
+        self.failures = 0
+        self._paid = 0
+        self._unexplained = 0
+
+    def after(self, failure: Classification, *, elapsed: float, paid: bool, draw: float = 1.0) -> float | GiveUp:
+        """The wait before the next attempt in seconds, or `GiveUp`.
+
+        `elapsed` is in seconds from the start of the first attempt, `draw` a random number in [0, 1].
+        """
+        self.failures += 1
+        self._paid = self._paid + 1 if paid else 0
+        self._unexplained = self._unexplained + 1 if failure.kind == "unknown" else 0
+        policy, hint = self.policy, failure.retry_after
+        if not failure.retryable:
+            return GiveUp()
+        if hint is not None and hint > policy.hint_ceiling:
+            return GiveUp(f"the server asks to wait {hint:.0f} s, longer than hint_ceiling={policy.hint_ceiling:.0f} s", reset_after=hint)
+        if self._paid >= policy.max_paid_failures:
+            return GiveUp(f"{self._paid} attempts in a row were paid for, but cut off or empty")
+        if self._unexplained >= policy.max_paid_failures:
+            return GiveUp(f"{self._unexplained} failures in a row that nothing explains")
+        if policy.max_attempts is not None and self.failures >= policy.max_attempts:
+            return GiveUp(f"max_attempts={policy.max_attempts}")
+        wait = policy.scheduled(self.failures, hint, draw)
+        if self.limit is not None and elapsed + wait > self.limit:
+            return GiveUp(f"the next wait of {wait:.0f} s would end after max_elapsed={self.limit:.0f} s")
+        return wait

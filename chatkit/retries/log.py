@@ -1,12 +1,11 @@
-"""The record of every attempt: one JSON line each, written when it ends.
+"""The log of attempts: one line of JSON per attempt, written when it ends.
 
-It holds numbers and chatkit's own words: never a prompt, a reply, a key, or what a provider said.
+It holds numbers and chatkit's own sentences, and never a prompt, a reply, a key, or the text of a provider.
 """
 
 from __future__ import annotations
 
 import atexit
-import itertools
 import logging
 import os
 import secrets
@@ -14,7 +13,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,29 +31,30 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     v : int
-        Version of the record.
+        The version of the record's format.
     ts : datetime
-        Its start, UTC.
+        The start of the attempt, UTC.
     call : str
-        The call that it belongs to: the attempts of one step, title or `chatkit.retry` share it.
+        The id of the call: the attempts of one step, title or `chatkit.retry` share it.
     chat : str or None
-        The chat's id.
+        The id of the chat.
     operation : str
         ``chat``, ``title`` or ``retry``.
     provider, model : str or None
-        Whom it asked.
+        The provider and the model that were called.
     step : int or None
-        Step of the turn, from 1.
+        The step of the turn, from 1.
     attempt : int
-        From 1.
+        The number of the attempt, from 1.
     waited_ms, duration_ms : int
-        The wait before it, as it was; how long it took.
+        How long the wait before it was, and how long it took.
     outcome : {"ok", "retry", "failed", "abandoned"}
-        ``retry``: failed, and a wait follows. ``failed``: failed for good. ``abandoned``: ended by the person or the process.
+        ``retry``: it failed, and a wait follows. ``failed``: it failed, and no attempt follows. ``abandoned``: the user stopped
+        it, or the process ended.
     delay_ms, hint_ms : int or None
-        The wait that follows, as scheduled, and what the server asked for.
+        The wait that follows, as scheduled, and the wait that the server asked for.
     kind, status_code, request_id, error
-        The failure, in chatkit's words.
+        The failure; `error` is chatkit's own sentence.
     """
 
     v: int = VERSION
@@ -78,28 +78,17 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def milliseconds(seconds: float) -> int:
-    """Whole milliseconds, as the record and the events have them."""
+    """Seconds as whole milliseconds, which records and events use."""
     return round(seconds * 1000)
 
 
 def new_call_id() -> str:
-    """A name for one call."""
+    """A new id for one call."""
     return secrets.token_hex(6)
 
 
 def default_log_path(month: datetime) -> Path | None:
-    """Where this process logs: ``CHATKIT_RETRY_LOG`` (a path, or ``off``), else a file a process and month.
-
-    Parameters
-    ----------
-    month : datetime
-        A moment of that month, UTC.
-
-    Returns
-    -------
-    Path or None
-        None where the log is off.
-    """
+    """The path of the log: ``CHATKIT_RETRY_LOG``, else one file per process and month; None if the variable is ``off``."""
     setting = os.environ.get("CHATKIT_RETRY_LOG", "")
     if setting.strip().lower() == "off":
         return None
@@ -109,55 +98,36 @@ def default_log_path(month: datetime) -> Path | None:
 
 
 def log_folder() -> Path:
-    """Where the files are that nobody named."""
+    """The folder of the logs whose path was not set."""
     import platformdirs
 
     return Path(platformdirs.user_log_dir("chatkit", appauthor=False))
 
 
 _lock = threading.Lock()
-_listeners: tuple[Callable[[AttemptRecord], object], ...] = ()
+_listeners: dict[object, Callable[[AttemptRecord], object]] = {}
 _torn: set[Path] = set()
 _unwritable: set[Path | None] = set()
 
 
-def listen(callback: Callable[[AttemptRecord], object]) -> Callable[[], None]:
-    """Have every record of this process told, also where the log is off.
+def listen(callback: Callable[[AttemptRecord], object]) -> Callable[[], object]:
+    """Call a function for every record of this process, also if the log is off; the result ends that, and may be called twice.
 
-    Parameters
-    ----------
-    callback : callable
-        Gets the record, on the thread that made the attempt; it must not wait. What it raises is logged, and stops no call.
-
-    Returns
-    -------
-    callable
-        Ends it. Doing it twice is harmless.
+    `callback` runs on the thread of the attempt and must return at once. What it raises is logged.
     """
-    global _listeners
-
-    def told(record: AttemptRecord) -> None:  # one that is the same as no other, so that it can be taken out again
-        callback(record)
-
-    with _lock:
-        _listeners = (*_listeners, told)
-
-    def stop() -> None:
-        global _listeners
-        with _lock:
-            _listeners = tuple(listener for listener in _listeners if listener is not told)
-
-    return stop
+    key = object()
+    _listeners[key] = callback
+    return lambda: _listeners.pop(key, None)
 
 
 def write_record(record: AttemptRecord) -> None:
-    """Append one line and tell who listens. A log that can't be written is said once, and never stops a call."""
+    """Append one line, and call the listeners. If the log can't be written, a warning says so once, and the call goes on."""
     _append(record)
-    for tell in _listeners:
+    for listener in list(_listeners.values()):
         try:
-            tell(record)
+            listener(record)
         except Exception:
-            _logger.exception("a listener to the record of retries raised; the call goes on")
+            _logger.exception("a listener to the retry log raised; the call goes on")
 
 
 def _append(record: AttemptRecord) -> None:
@@ -172,12 +142,12 @@ def _append(record: AttemptRecord) -> None:
             try:
                 start = b"\n" if path in _torn else b""
                 _torn.discard(path)
-                if os.write(handle, start + line) != len(start + line):  # the disk filled up within the line
+                if os.write(handle, start + line) != len(start + line):  # the disk was full
                     _torn.add(path)
                     raise OSError("no space left for the whole line")
             finally:
                 os.close(handle)
-        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a home folder that nobody has
+        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: the home of an unknown user
             if path not in _unwritable:
                 _unwritable.add(path)
                 _logger.warning(
@@ -185,52 +155,48 @@ def _append(record: AttemptRecord) -> None:
                 )
 
 
-_in_flight: dict[int, InFlight] = {}
-_serial = itertools.count()
+def record_fields(failure: Classification) -> dict[str, Any]:
+    """The fields of an `AttemptRecord` that describe a failure, without those that are unknown."""
+    fields = {
+        "kind": failure.kind,
+        "status_code": failure.status_code,
+        "hint_ms": None if failure.retry_after is None else milliseconds(failure.retry_after),
+        "request_id": failure.request_id,
+        "error": failure.message,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+_in_flight: set[InFlight] = set()
 
 
 class InFlight:
-    """An attempt that runs; it is recorded when it ends, and as abandoned where the process ends first.
+    """A running attempt: it is recorded when it ends, and as abandoned if the process ends first.
 
-    Parameters
-    ----------
-    start : AttemptRecord
-        What is known at the start (its outcome is overwritten).
-    clock : Clock
-        Tells the duration.
+    `start` is the record as it is known at the start; its outcome is ignored.
     """
 
     def __init__(self, start: AttemptRecord, clock: Clock) -> None:
-        self.start = start
+        self._start = start
         self._clock = clock
         self._began = clock.monotonic()
-        self._serial = next(_serial)
-        _in_flight[self._serial] = self
+        _in_flight.add(self)
 
-    def end(self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None) -> AttemptRecord | None:
-        """Write the line; None where it was written before.
-
-        Parameters
-        ----------
-        outcome : str
-            How it ended.
-        failure : Classification, optional
-            Why.
-        delay : float, optional
-            The wait that follows, in seconds.
-        """
-        if _in_flight.pop(self._serial, None) is None:
+    def end(
+        self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None, request_id: str | None = None
+    ) -> AttemptRecord | None:
+        """Write the record; None if it was written before. `delay` is the wait that follows, in seconds."""
+        try:
+            _in_flight.remove(self)
+        except KeyError:
             return None
+        fields = {"request_id": request_id} | (record_fields(failure) if failure else {})
         record = msgspec.structs.replace(
-            self.start,
+            self._start,
             duration_ms=milliseconds(self._clock.monotonic() - self._began),
             outcome=outcome,
             delay_ms=None if delay is None else milliseconds(delay),
-            hint_ms=None if failure is None or failure.retry_after is None else milliseconds(failure.retry_after),
-            kind=failure.kind if failure else None,
-            status_code=failure.status_code if failure else None,
-            request_id=(failure.request_id if failure else None) or self.start.request_id,
-            error=failure.message if failure else None,
+            **fields,
         )
         write_record(record)
         return record
@@ -238,12 +204,12 @@ class InFlight:
 
 @atexit.register
 def _abandon_all() -> None:
-    for attempt in list(_in_flight.values()):
+    for attempt in list(_in_flight):
         attempt.end("abandoned")
 
 
 def _after_fork() -> None:
-    """The parent's attempts are the parent's to record, and another thread of it may have held the lock."""
+    """The parent records its own attempts, and one of its threads may have held the lock."""
     global _lock
     _in_flight.clear()
     _lock = threading.Lock()

@@ -1,15 +1,16 @@
-"""The retry loop: a bookkeeper of attempts, and two thin drivers (plain and awaited).
+"""The retry loop: the bookkeeping of attempts, and two thin drivers (blocking and asynchronous).
 
-The loop knows no display and no provider: an observer hears of every wait before it begins, a `Wake` ends a wait early.
+The loop knows neither a display nor a provider: an observer is called before every wait, and a `Wake` ends a wait early.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -19,9 +20,8 @@ from msgspec.structs import replace
 from chatkit.clock import Clock
 from chatkit.errors import Classification, ProviderError, provider_error
 from chatkit.failures.classification import classified, classify
-from chatkit.retries.backoff import RetryPolicy
-from chatkit.retries.decision import Decision, GiveUp
-from chatkit.retries.log import AttemptRecord, InFlight, Outcome, milliseconds, new_call_id, write_record
+from chatkit.retries.backoff import Decision, GiveUp, RetryPolicy
+from chatkit.retries.log import AttemptRecord, InFlight, Outcome, milliseconds, new_call_id
 from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
 
@@ -29,8 +29,8 @@ T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """What is retried, as the record names it."""
+class RetriedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The call that is retried, as the log names it."""
 
     operation: str
     chat: str | None = None
@@ -40,26 +40,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryLoop:
-    """The attempts of one call, one after another: begins, ends and records each, and asks the decision what follows.
+    """The attempts of one call, one after another: it begins, ends and records each, and decides what follows.
 
-    Parameters
-    ----------
-    call : Call
-        What is retried.
-    policy : RetryPolicy
-    limit : float or None
-        Seconds in all (`RetryPolicy.elapsed_limit`).
-    clock : Clock
-    observe : callable, optional
-        Gets a `RetryNotice` before every wait; one that raises is logged and stops nothing. It may return an awaitable
-        where the loop is awaited.
-    record : callable, optional
-        Gets every `AttemptRecord`, also with the log off.
+    `limit` is in seconds (`RetryPolicy.elapsed_limit`). `observe` is called before every wait; what it raises is logged, and it may
+    return an awaitable where the loop is asynchronous. `record` gets every `AttemptRecord`, also if the log is off.
+
+    The attempt sets `paid` as soon as it costs something, and `request_id`. `failure` is the failure that ended the loop, of kind
+    ``canceled`` if it was stopped; None while the loop runs and after a success.
     """
 
     def __init__(
         self,
-        call: Call,
+        call: RetriedCall,
         *,
         policy: RetryPolicy,
         limit: float | None,
@@ -70,95 +62,35 @@ class RetryLoop:
         self.call = call
         self.clock = clock
         self.attempt = 0
-        self.paid = False  # set by the attempt once it has cost something
-        self.request_id: str | None = None  # set by the attempt
+        self.paid = False
+        self.request_id: str | None = None
         self.waited = 0.0
+        self.failure: Classification | None = None
         self._decision = Decision(policy, limit)
         self._observe = observe
         self._record = record
-        self._name = new_call_id()
+        self._call_id = new_call_id()
         self._began: float | None = None
         self._last_wait = 0.0
-        self._pause_began: float | None = None
+        self._wait_began: float | None = None
         self._in_flight: InFlight | None = None
 
     def begin(self) -> None:
-        """A new attempt starts now."""
+        """Begin the next attempt, and end the wait before it."""
         now = self.clock.monotonic()
         if self._began is None:
             self._began = now
-        if self._pause_began is not None:
-            self._end_pause()
+        if self._wait_began is not None:
+            self._last_wait = now - self._wait_began
+            self.waited += self._last_wait
+            self._wait_began = None
         self.attempt += 1
         self.paid = False
         self.request_id = None
-        self._in_flight = InFlight(self._start(), self.clock)
-
-    def opened(self, request_id: str | None) -> None:
-        """The attempt is answered, under this name of the provider's."""
-        self.request_id = request_id
-
-    def succeeded(self) -> None:
-        """The attempt gave its value."""
-        self._close("ok")
-
-    def abandoned(self) -> None:
-        """The person or the process ended the attempt in flight; or the wait, then the attempt it led to is recorded."""
-        if self._pause_began is not None:
-            self._end_pause()
-            self.attempt += 1
-            record = self._start()
-            write_record(record)
-            if self._record:
-                self._record(record)
-        else:
-            self._close("abandoned")
-
-    def failed(self, error: BaseException) -> RetryNotice:
-        """The attempt raised: give what follows, or raise the error itself with a note where it is over."""
-        failure = classify(error, provider=self.call.provider, now=self.clock.now())
-        paid = self.paid or (isinstance(error, ProviderError) and error.paid)
-        step = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=random.random())
-        if isinstance(step, GiveUp):
-            self._close("failed", failure)
-            raise self._noted(error, failure, step)
-        self._close("retry", failure, delay=step.delay)
-        return RetryNotice(
-            attempt=self.attempt,
-            error=error,
-            classification=failure,
-            delay=step.delay,
-            waited=self.waited,
-            elapsed=self._elapsed(),
-            retrying_at=self.clock.now() + timedelta(seconds=step.delay),
-        )
-
-    def observe(self, notice: RetryNotice) -> object:
-        """Tell the observer."""
-        try:
-            return self._observe(notice) if self._observe else None
-        except Exception:
-            _logger.exception("on_retry raised; the retry goes on")
-            return None
-
-    def pausing(self) -> None:
-        """The wait begins now."""
-        self._pause_began = self.clock.monotonic()
-
-    def _end_pause(self) -> None:
-        assert self._pause_began is not None
-        self._last_wait = self.clock.monotonic() - self._pause_began
-        self.waited += self._last_wait
-        self._pause_began = None
-
-    def _elapsed(self) -> float:
-        return self.clock.monotonic() - (self._began or 0.0)
-
-    def _start(self) -> AttemptRecord:
         call = self.call
-        return AttemptRecord(
+        start = AttemptRecord(
             ts=self.clock.now(),
-            call=self._name,
+            call=self._call_id,
             chat=call.chat,
             operation=call.operation,
             provider=call.provider,
@@ -169,24 +101,82 @@ class RetryLoop:
             duration_ms=0,
             outcome="abandoned",
         )
+        self._in_flight = InFlight(start, self.clock)
 
-    def _close(self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None) -> None:
-        if self._in_flight is None:
-            return
-        self._in_flight.start = replace(self._in_flight.start, request_id=self.request_id)
-        record = self._in_flight.end(outcome, failure, delay=delay)
-        self._in_flight = None
+    def opened(self, request_id: str | None) -> None:
+        """The provider answered the attempt, with this request id."""
+        self.request_id = request_id
+
+    def succeeded(self) -> None:
+        """The attempt returned its value."""
+        self._end("ok")
+
+    def abandoned(self) -> None:
+        """The attempt was stopped; or the wait, then the attempt that would have followed is recorded."""
+        if self._wait_began is not None:
+            self.begin()
+        self.failure = classified("canceled", self.call.provider)
+        self._end("abandoned")
+
+    def failed(self, error: BaseException) -> RetryNotice:
+        """The attempt raised an error: return the notice of the wait that follows, or raise the error with a note."""
+        if isinstance(error, asyncio.CancelledError):  # nobody cancelled this call, so the other side did: a broken connection
+            broken = provider_error(classified("network", self.call.provider, detail="the other side cancelled the call"))
+            broken.__cause__, error = error, broken
+        failure = classify(error, provider=self.call.provider, now=self.clock.now())
+        paid = self.paid or (isinstance(error, ProviderError) and error.paid)
+        delay = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=random.random())
+        if isinstance(delay, GiveUp):
+            self._end("failed", failure)
+            raise self._final(error, failure, delay)
+        self._end("retry", failure, delay=delay)
+        return RetryNotice(
+            attempt=self.attempt,
+            error=error,
+            classification=failure,
+            delay=delay,
+            waited=self.waited,
+            elapsed=self._elapsed(),
+            retrying_at=self.clock.now() + timedelta(seconds=delay),
+        )
+
+    def observe(self, notice: RetryNotice) -> object:
+        """Call the observer."""
+        with _logged():
+            return self._observe(notice) if self._observe else None
+        return None
+
+    @contextlib.contextmanager
+    def waiting(self, wake: Wake) -> Iterator[None]:
+        """The block is a wait, which `wake` can end."""
+        wake.arm()
+        self._wait_began = self.clock.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.abandoned()
+            raise
+
+    def _elapsed(self) -> float:
+        return self.clock.monotonic() - (self._began or 0.0)
+
+    def _end(self, outcome: Outcome, failure: Classification | None = None, *, delay: float | None = None) -> None:
+        in_flight, self._in_flight = self._in_flight, None
+        record = in_flight.end(outcome, failure, delay=delay, request_id=self.request_id) if in_flight else None
         if record is not None and self._record:
             self._record(record)
 
-    def _noted(self, error: BaseException, failure: Classification, end: GiveUp) -> BaseException:
+    def _final(self, error: BaseException, failure: Classification, end: GiveUp) -> BaseException:
+        """The error to raise at the end."""
         why = end.why
         if end.reset_after is not None:
             reset = f"until {self.clock.now() + timedelta(seconds=end.reset_after):%Y-%m-%d %H:%M:%S} UTC"
             why = f"{why}, {reset}"
+            failure = replace(failure, message=f"{failure.message} {reset}")
             if isinstance(error, ProviderError):
-                cause, error = error, provider_error(replace(failure, message=f"{failure.message} {reset}"))
+                cause, error = error, provider_error(failure)
                 error.__cause__ = cause
+        self.failure = failure
         if isinstance(error, ProviderError):
             error.attempts, error.waited = self.attempt, self.waited
         times = "1 attempt" if self.attempt == 1 else f"{self.attempt} attempts"
@@ -194,33 +184,26 @@ class RetryLoop:
         return error
 
 
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Log what an observer raises."""
+    try:
+        yield
+    except Exception:
+        _logger.exception("on_retry raised; the retry goes on")
+
+
 def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
-    """Run a plain function until it gives a value or the loop gives up. Blocks; interrupts pass through at once.
+    """Call a function until it returns a value or the loop gives up; this blocks, and an interrupt passes through at once.
 
-    Parameters
-    ----------
-    loop : RetryLoop
-    attempt : callable
-        One attempt.
-    wake : Wake
-        Ends a wait early, or the loop.
-
-    Returns
-    -------
-    object
-        What `attempt` gave. Where that is awaitable, the attempt is still open: hand it to `drive_async` as `begun`.
-
-    Raises
-    ------
-    Stopped
-        `wake` was stopped.
+    If the value is awaitable, the attempt is still open: pass it to `drive_async` as `begun`.
     """
     while True:
         loop.begin()
         try:
             value = attempt()
         except (Exception, asyncio.CancelledError) as error:
-            notice = loop.failed(_peers(error))
+            notice = loop.failed(error)
         except BaseException:
             loop.abandoned()
             raise
@@ -228,43 +211,25 @@ def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
             if not inspect.isawaitable(value):
                 loop.succeeded()
             return value
-        wake.arm()
-        loop.pausing()
-        try:
+        with loop.waiting(wake):
             loop.observe(notice)
             wake.pause(loop.clock, notice.delay)
-        except BaseException:
-            loop.abandoned()
-            raise
 
 
 async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake: Wake, *, begun: Awaitable[T] | None = None) -> T:
-    """Run an asynchronous function until it gives a value or the loop gives up, on the running event loop.
-
-    Parameters
-    ----------
-    loop : RetryLoop
-    attempt : callable
-        Gives the awaitable of one attempt.
-    wake : Wake
-        Ends a wait early.
-    begun : awaitable, optional
-        The first attempt, which a plain function began and handed out.
-    """
+    """The same for an asynchronous function, on the running event loop; `begun` is a first attempt that has begun already."""
     while True:
         if begun is None:
             loop.begin()
         try:
             given: Any = begun if begun is not None else attempt()
-            value: T = await given if inspect.isawaitable(given) else given  # a plain function may have it at hand now
-        except Exception as error:
-            notice = loop.failed(error)
-        except asyncio.CancelledError as error:
+            value: T = await given if inspect.isawaitable(given) else given  # a plain function may return its value this time
+        except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 loop.abandoned()
                 raise
-            notice = loop.failed(_peers(error))  # nobody cancelled us: it was the other side
+            notice = loop.failed(error)
         except BaseException:
             loop.abandoned()
             raise
@@ -272,29 +237,9 @@ async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake
             loop.succeeded()
             return value
         begun = None
-        wake.arm()
-        loop.pausing()
-        try:
-            await _told(loop.observe(notice))
+        with loop.waiting(wake):
+            observed = loop.observe(notice)
+            if inspect.isawaitable(observed):
+                with _logged():
+                    await observed
             await wake.pause_async(loop.clock, notice.delay)
-        except BaseException:
-            loop.abandoned()
-            raise
-
-
-async def _told(telling: object) -> None:
-    """Wait for an observer that is asynchronous."""
-    if inspect.isawaitable(telling):
-        try:
-            await telling
-        except Exception:
-            _logger.exception("on_retry raised; the retry goes on")
-
-
-def _peers(error: BaseException) -> BaseException:
-    """A cancellation that the caller did not ask for was the peer's: a broken connection."""
-    if not isinstance(error, asyncio.CancelledError):
-        return error
-    broken = provider_error(classified("network", detail="the other side cancelled the call"))
-    broken.__cause__ = error
-    return broken

@@ -1,4 +1,4 @@
-"""What an observer hears of a wait before it begins."""
+"""What an observer is told before a wait."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 
 import msgspec
 
-from chatkit.errors import Classification, Kind, UsageError
-from chatkit.events import Retry
+from chatkit.errors import Classification, Classified, UsageError
+from chatkit.events import Retry, event_fields
 from chatkit.retries.log import milliseconds
 
 
-class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """What an ``on_retry`` callback hears before a wait.
+class RetryNotice(Classified, msgspec.Struct, frozen=True, kw_only=True):
+    """What an ``on_retry`` callback gets before a wait.
 
     Attributes
     ----------
@@ -22,13 +22,13 @@ class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
     error : BaseException
         What it raised.
     classification : Classification
-        What that is; `kind`, `message`, `provider` and `status_code` are its fields.
+        What the failure is; `kind`, `message`, `provider` and `status_code` are fields of it.
     delay : float
         The wait that follows, in seconds.
     waited : float
-        Seconds waited before this one.
+        Seconds waited before this wait.
     elapsed : float
-        Seconds since the first attempt began.
+        Seconds since the start of the first attempt.
     retrying_at : datetime
         When the next attempt begins, UTC.
     """
@@ -42,52 +42,23 @@ class RetryNotice(msgspec.Struct, frozen=True, kw_only=True):
     retrying_at: datetime
 
     @property
-    def kind(self) -> Kind:
-        return self.classification.kind
-
-    @property
     def message(self) -> str:
         return self.classification.message
 
-    @property
-    def provider(self) -> str | None:
-        return self.classification.provider
-
-    @property
-    def status_code(self) -> int | None:
-        return self.classification.status_code
-
     def event(self, chat_id: str | None = None) -> Retry:
-        """The same as a stream event."""
-        c = self.classification
+        """The notice as a stream event."""
         return Retry(
             chat_id=chat_id,
             attempt=self.attempt,
             delay_ms=milliseconds(self.delay),
             retrying_at=self.retrying_at,
-            error=c.message,
-            detail=c.detail,
-            kind=c.kind,
-            provider=c.provider,
-            status_code=c.status_code,
+            error=self.message,
+            **event_fields(self.classification),
         )
 
 
 def check_observer(on_retry: object, *, awaited: bool = False) -> None:
-    """Refuse an ``on_retry`` that would never be called.
-
-    Parameters
-    ----------
-    on_retry : object
-        What the person gave.
-    awaited : bool
-        Whether an asynchronous one can be awaited there.
-
-    Raises
-    ------
-    UsageError
-        It isn't callable, or asynchronous where nobody awaits it.
-    """
+    """Raise `UsageError` for an ``on_retry`` that isn't callable, or asynchronous unless it will be `awaited`."""
     if on_retry is None:
         return
     if not callable(on_retry):

@@ -1,4 +1,4 @@
-"""A person's way into a wait: end it early, or end the loop."""
+"""Ends a wait between two attempts from outside."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from chatkit.errors import Stopped
 
 
 class Wake:
-    """Ends a wait early, or the whole loop, from any thread.
+    """Ends a wait early, or the whole loop; every method may be called from any thread.
 
-    It counts from the moment that a wait is announced (`arm`) until it is over; at other times waking does nothing:
-    a click on a button that is gone means nothing.
-
-    Attributes
-    ----------
-    stopped : bool
-        Somebody asked for the end: no further attempt begins.
+    A call of `set` counts from the moment that a wait is announced (`arm`) until the wait is over. At other times it does nothing,
+    since the button that calls it is gone. Once `stopped` is true, no further attempt begins.
     """
 
     def __init__(self) -> None:
@@ -28,7 +23,7 @@ class Wake:
         self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def arm(self) -> None:
-        """A wait is about to be announced: forget what was clicked before."""
+        """A wait is about to be announced: forget earlier calls of `set`."""
         with self._lock:
             self._flag.clear()
 
@@ -42,22 +37,22 @@ class Wake:
 
     @property
     def waiting(self) -> bool:
-        """Whether a coroutine waits on it now."""
+        """Whether a coroutine is waiting now."""
         return self._async is not None
 
     def stop(self) -> None:
-        """End the wait that lasts, and the loop with it."""
+        """End the current wait, and the loop with it."""
         self.stopped = True
         self.set()
 
     def pause(self, clock: Clock, seconds: float) -> None:
-        """Wait on this thread."""
+        """Wait on this thread; raise `Stopped` if `stop` was called."""
         if not self.stopped:
             clock.pause(seconds, self._flag)
         self._check()
 
     async def pause_async(self, clock: Clock, seconds: float) -> None:
-        """Wait on the running loop."""
+        """Wait on the running loop; raise `Stopped` if `stop` was called."""
         event = asyncio.Event()
         with self._lock:
             self._async = (asyncio.get_running_loop(), event)
@@ -73,4 +68,4 @@ class Wake:
 
     def _check(self) -> None:
         if self.stopped:
-            raise Stopped("stopped while it waited to try again")
+            raise Stopped("stopped while waiting for the next attempt")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chatkit import RetryPolicy
 from chatkit.errors import RETRYABLE_KINDS, Classification
-from chatkit.retries.decision import Decision, GiveUp
+from chatkit.retries.backoff import Decision, GiveUp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
@@ -90,7 +90,7 @@ def brute_force(
         )
         elapsed = (ts + takes * 1000 - client.began) / 1e6
         step = client.decision.after(failure, elapsed=elapsed, paid=False, draw=split_mix(client.key, attempt))
-        delay = None if isinstance(step, GiveUp) else round(step.delay * 1000)
+        delay = None if isinstance(step, GiveUp) else round(step * 1000)
         outcome = "failed" if delay is None else "retry"
         requests.append(Request(ts, attempt, number, client.provider, client.waited, takes, outcome, delay, hint, met.kind))
         if delay is not None:

@@ -65,7 +65,7 @@ def _as_it_was() -> Iterator[None]:
     before = [(one.level, list(one.filters), list(one.handlers), one.propagate) for one in LOGGERS.values()]
     yield
     assert [(one.level, list(one.filters), list(one.handlers), one.propagate) for one in LOGGERS.values()] == before
-    assert log._listeners == ()
+    assert not log._listeners
 
 
 # ── the SDKs ──

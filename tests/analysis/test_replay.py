@@ -20,7 +20,7 @@ from chatkit.analysis.replay.scenarios import draws, scenario_of
 from chatkit.chattest import FakeClock
 from chatkit.errors import RETRYABLE_KINDS, Classification, ProviderError, provider_error
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, RetryLoop, drive
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive
 from chatkit.retries.wake import Wake
 from tests.analysis.simulated_requests import (
     DOWN,
@@ -76,7 +76,7 @@ def real_log(down: list[Outage], policy: RetryPolicy, latency: float) -> list[At
     """What `chatkit.retries.loop` does and records, on a clock that starts at 1970."""
     clock, records = FakeClock(EPOCH), []
     loop = RetryLoop(
-        Call(operation="retry", provider="a"), policy=policy, limit=policy.elapsed_limit(True), clock=clock, record=records.append
+        RetriedCall(operation="retry", provider="a"), policy=policy, limit=policy.elapsed_limit(True), clock=clock, record=records.append
     )
 
     def attempt() -> str:

@@ -10,9 +10,9 @@ import pytest
 from chatkit import Classification, ProviderError, RetryPolicy, Stopped
 from chatkit.chattest import FakeClock
 from chatkit.errors import provider_error
-from chatkit.retries.decision import Decision, GiveUp, Wait
+from chatkit.retries.backoff import Decision, GiveUp
 from chatkit.retries.log import AttemptRecord
-from chatkit.retries.loop import Call, RetryLoop, drive, drive_async
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive, drive_async
 from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
 
@@ -23,8 +23,8 @@ UNKNOWN = Classification(retryable=True, kind="unknown", message="something went
 
 def waits(decision: Decision, failure: Classification, count: int, *, paid: bool = False, elapsed: float = 0.0) -> list[float]:
     steps = [decision.after(failure, elapsed=elapsed, paid=paid) for _ in range(count)]
-    assert all(isinstance(step, Wait) for step in steps), steps
-    return [step.delay for step in steps if isinstance(step, Wait)]
+    assert not any(isinstance(step, GiveUp) for step in steps), steps
+    return [step for step in steps if not isinstance(step, GiveUp)]
 
 
 def hinted(seconds: float) -> Classification:
@@ -85,7 +85,7 @@ class Bench:
         self.script: Iterator[Any] = iter(script)
         self.observe: Callable[[RetryNotice], object] = self.notices.append
         self.loop = RetryLoop(
-            Call(operation="retry", provider="anthropic"),
+            RetriedCall(operation="retry", provider="anthropic"),
             policy=policy or RetryPolicy(),
             limit=limit,
             clock=self.clock,

@@ -13,10 +13,10 @@ from chatkit.analysis.aggregates.grouping import failed, require
 from chatkit.analysis.aggregates.groups import Groups, Key, own_key
 from chatkit.analysis.arrays import UNKNOWN, Bools, Ints, integers, moments, spans, timedeltas, utc, words
 from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError, did_you_mean
-from chatkit.retries.backoff import CEILING
+from chatkit.retries.backoff import MAX_DELAY
 
 
-def outages(df: pd.DataFrame, *, gap: float = CEILING, kinds: str | Iterable[str | None] | None = None) -> pd.DataFrame:
+def outages(df: pd.DataFrame, *, gap: float = MAX_DELAY, kinds: str | Iterable[str | None] | None = None) -> pd.DataFrame:
     """When a provider failed: its failed attempts, merged into windows.
 
     A window is what the attempts saw. The provider may have failed for longer, unseen, before the first of them and after the last.
@@ -77,7 +77,7 @@ def failing(df: pd.DataFrame) -> pd.DataFrame:
 
     A provider that fails now and then is up in between: one of its outages may hold thousands of successes.
     """
-    return _windows(df, _microseconds(CEILING), None, apart=True)
+    return _windows(df, _microseconds(MAX_DELAY), None, apart=True)
 
 
 def _windows(df: pd.DataFrame, gap: int, kinds: str | Iterable[str | None] | None, *, apart: bool) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from chatkit.analysis.logs.failure_texts import LENGTH
 from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
-from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id
+from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id, record_fields
 
 _logger = logging.getLogger("chatkit")
 _FIELDS = AttemptRecord.__struct_fields__
@@ -133,10 +133,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
     found = classify(error, provider=package if package in _SDKS else None)
     return {
         "provider": found.provider,
-        "kind": found.kind,
-        "status_code": found.status_code,
-        "hint_ms": None if found.retry_after is None else milliseconds(found.retry_after),
-        "request_id": found.request_id,
+        **record_fields(found),
         "error": redact(": ".join(filter(None, (type(error).__name__, found.detail))), LENGTH),
     }
 

@@ -18,7 +18,7 @@ from chatkit.analysis.logs.sdk_lines import retry_in
 from chatkit.errors import Classification
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
-from chatkit.retries.log import milliseconds, new_call_id
+from chatkit.retries.log import milliseconds, new_call_id, record_fields
 
 Hear = Callable[[logging.LogRecord], object]
 LEVEL = logging.DEBUG - 1
@@ -275,13 +275,6 @@ class Calls:
     def _told(self, row: dict[str, Any], failure: Classification | None) -> dict[str, Any]:
         row |= {"operation": "retry", "provider": self._provider}
         if failure is not None:
-            row |= {
-                "kind": failure.kind,
-                "status_code": failure.status_code,
-                "hint_ms": None if failure.retry_after is None else milliseconds(failure.retry_after),
-                "error": failure.message,
-            }
-            if failure.request_id:
-                row["request_id"] = failure.request_id
+            row |= record_fields(failure)
         self._add(row)
         return row

@@ -11,7 +11,7 @@ import numpy as np
 from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints
 from chatkit.analysis.replay.scenarios import MOST_REQUESTS, Scenario, draws
 from chatkit.errors import UsageError
-from chatkit.retries.backoff import CEILING, RetryPolicy, delay
+from chatkit.retries.backoff import MAX_DELAY, RetryPolicy, delay
 
 MOST_ATTEMPTS = 600_000
 """Attempts that one call may make: more than a year of waits of 60 s."""
@@ -79,7 +79,7 @@ def scheduled(policy: RetryPolicy, failures: int, hints: Floats, luck: Floats) -
 
 
 def play(scenario: Scenario, policy: RetryPolicy, *, hints: bool, what: str) -> Requests:
-    """Have every call try until it succeeds or gives up, as `chatkit.retries.decision.Decision` decides.
+    """Have every call try until it succeeds or gives up, as `chatkit.retries.backoff.Decision` decides.
 
     Waits are rounded to the millisecond, as the record has them. The decision sees them before, as the real loop does.
     """
@@ -141,7 +141,7 @@ def least_requests(scenario: Scenario, policy: RetryPolicy, asked: Floats, outag
     span = (down.stopped[met] - scenario.began[hit]) / 1e6
     if (limit := policy.elapsed_limit(attended=True)) is not None:
         span = np.minimum(span, limit)
-    longest = np.maximum(CEILING, asked[met]) + scenario.fails_after[scenario.provider[hit]] / 1e6
+    longest = np.maximum(MAX_DELAY, asked[met]) + scenario.fails_after[scenario.provider[hit]] / 1e6
     tries = np.floor(span / longest) + 1
     if policy.max_attempts is not None:
         tries = np.minimum(tries, policy.max_attempts)
