@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from chatkit.errors import RETRYABLE_KINDS, Classification, Kind
+from chatkit.failures import patterns
 from chatkit.failures.body import Body, read_body
 from chatkit.failures.codes import firm_kind, kind_of_code_in_text, may_be_quota_of_a_minute, status_kind, vague_kind
 from chatkit.failures.exceptions import (
@@ -31,16 +32,7 @@ from chatkit.failures.exceptions import (
     vague_class_kind,
 )
 from chatkit.failures.hints import has_zero_limit, header_values, retry_hint
-from chatkit.failures.patterns import (
-    CURRENT_QUOTA,
-    CUT_BY_PEER,
-    DAY_LIMIT,
-    GOOGLE,
-    MINUTE_LIMIT,
-    TOO_LARGE,
-    ZERO_LIMIT,
-    text_kind,
-)
+from chatkit.failures.patterns import text_kind
 from chatkit.failures.redaction import redact
 
 SHORT_WAIT = 3600.0
@@ -112,17 +104,14 @@ def classify(
     )
     kind = _refined(_kind(evidence, provider), evidence, hint, provider)
     status = evidence.response_status or evidence.status
-    if kind == "network" and is_unreached(links):
-        message = f"{_who(provider)} can't be reached"
-    elif kind == evidence.class_kind == "invalid_request":
-        message = f"no connection to {_who(provider)} can be made with this address, certificate or header"
-    elif kind == "program" and evidence.culprit is not None:
-        name = type(evidence.culprit).__name__
-        message = f"the call failed with {'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
-    else:
-        message = _sentence(kind, provider, status)
     return classified(
-        kind, provider, message=message, status_code=status, retry_after=hint, detail=evidence.detail, request_id=evidence.request_id
+        kind,
+        provider,
+        message=_sentence(kind, provider, status, evidence),
+        status_code=status,
+        retry_after=hint,
+        detail=evidence.detail,
+        request_id=evidence.request_id,
     )
 
 
@@ -171,7 +160,7 @@ def classified(
     )
 
 
-# ── the sentence for a person ──
+# ── the sentence ──
 
 _SENTENCES: dict[Kind, str] = {
     "rate_limit": "{who} limits the rate of requests",
@@ -191,19 +180,24 @@ _SENTENCES: dict[Kind, str] = {
 }
 
 
-def _who(provider: str | None) -> str:
-    return redact(provider, 60) if provider else "the server"
-
-
-def _sentence(kind: Kind, provider: str | None, status: int | None) -> str:
+def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: _Evidence | None = None) -> str:
     """A sentence about the failure without a full stop, from what is known, never from what a provider wrote."""
-    if kind == "server_error" and status and status >= 500:
-        return f"{_who(provider)} failed with HTTP {status}"
-    if kind == "auth" and status == 403:
-        return f"{_who(provider)} does not allow this with the given API key"
-    if kind == "unknown" and not provider:
-        return "the call failed, and nothing says why"
-    return _SENTENCES[kind].format(who=_who(provider))
+    who = redact(provider, 60) if provider else "the server"
+    match kind:
+        case "server_error" if status and status >= 500:
+            return f"{who} failed with HTTP {status}"
+        case "auth" if status == 403:
+            return f"{who} does not allow this with the given API key"
+        case "unknown" if not provider:
+            return "the call failed, and nothing says why"
+        case "network" if evidence and evidence.unreached:
+            return f"{who} can't be reached"
+        case "invalid_request" if evidence and evidence.class_kind == "invalid_request":
+            return f"no connection to {who} can be made with this address, certificate or header"
+        case "program" if evidence and evidence.culprit:
+            name = type(evidence.culprit).__name__
+            return f"the call failed with {'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
+    return _SENTENCES[kind].format(who=who)
 
 
 # ── the evidence ──
@@ -214,7 +208,8 @@ class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
     messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
-    comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status.
+    comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status. `unreached` says that the
+    connection was never made.
     """
 
     response_status: int | None
@@ -226,6 +221,7 @@ class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     class_kind: Kind | None
     culprit: BaseException | None
+    unreached: bool
     vague_class_kind: Kind | None
     request_id: str | None
 
@@ -269,6 +265,7 @@ def _gather(links: list[Link], status: int | None, headers: dict[str, str], body
         detail=best.detail if best and best.detail else _detail_of_chain(texts),
         class_kind=kind,
         culprit=culprit,
+        unreached=is_unreached(links),
         vague_class_kind=vague_class_kind(links),
         request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),
     )
@@ -348,22 +345,22 @@ def _refined(kind: Kind, evidence: _Evidence, hint: float | None, provider: str 
     """Tell apart rate limits that no wait lifts, quotas that a short wait lifts, and cancellations by the other side."""
     text = evidence.text
     short = hint is not None and hint <= SHORT_WAIT
-    per_day = any(map(DAY_LIMIT.search, (text, *evidence.codes)))
+    per_day = any(map(patterns.DAY_LIMIT.search, (text, *evidence.codes)))
     if kind == "rate_limit":
-        if TOO_LARGE.search(text):
+        if patterns.TOO_LARGE.search(text):
             return "context_exceeded"
-        if evidence.body.has_zero_limit or ZERO_LIMIT.search(text) or has_zero_limit(evidence.headers):
+        if evidence.body.has_zero_limit or patterns.ZERO_LIMIT.search(text) or has_zero_limit(evidence.headers):
             return "quota"
-        google = GOOGLE.search(text) or (provider or "").startswith(("gemini", "google", "vertex"))
-        if text_kind(text, {"quota"}) or (not short and (per_day or (CURRENT_QUOTA.search(text) and not google))):
+        google = patterns.GOOGLE.search(text) or (provider or "").startswith(("gemini", "google", "vertex"))
+        if text_kind(text, {"quota"}) or (not short and (per_day or (patterns.CURRENT_QUOTA.search(text) and not google))):
             return "quota"
         if evidence.response_status == 402 and hint is None:
             return "quota"
         if firm_kind(evidence.codes) is None and text_kind(text, {"overloaded"}):
             return "overloaded"
     elif kind == "quota" and evidence.response_status in (429, None) and may_be_quota_of_a_minute(evidence.codes):
-        if short or (not per_day and any(map(MINUTE_LIMIT.search, (text, *evidence.codes)))):
+        if short or (not per_day and any(map(patterns.MINUTE_LIMIT.search, (text, *evidence.codes)))):
             return "rate_limit"
-    elif kind == "canceled" and CUT_BY_PEER.search(text):
+    elif kind == "canceled" and patterns.CUT_BY_PEER.search(text):
         return "network"
     return kind

@@ -23,14 +23,10 @@ MAX_LINKS = 24
 MAX_TEXT = 65_536
 
 _CLASSES: dict[Kind, str] = {
-    "timeout": """
-        ConnectTimeout ConnectTimeoutError ConnectionTimeoutError PoolTimeout ReadTimeout ReadTimeoutError ServerTimeoutError
-        SocketTimeoutError Timeout TimeoutError TimeoutException WriteTimeout APITimeoutError APIConnectionTimeoutError
-        ServiceRequestTimeoutError ServiceResponseTimeoutError HeadersTimeoutError BodyTimeoutError""",
     "network": """
         APIConnectionError BadStatusLine BrokenResourceError ChunkedEncodingError ClientConnectionError ClientConnectionResetError
         ClientConnectorDNSError ClientConnectorError ClientOSError ClientPayloadError CloseError ClosedResourceError ConnectError
-        ConnectionClosed ConnectionClosedError ConnectionClosedOK ConnectionError ConnectionNotAvailable ConnectionTerminated
+        ConnectionClosedOK ConnectionError ConnectionNotAvailable ConnectionTerminated
         ContentDecodingError ContentLengthError DecodingError EndOfStream EndpointConnectionError HTTPClientError IncompleteRead
         IncompleteReadError InvalidChunkLength JSONDecodeError MaxRetryError MsgspecError NameResolutionError NetworkError
         NewConnectionError ProtocolError ProxyConnectionError ProxyError ReadError RemoteDisconnected RemoteProtocolError
@@ -40,10 +36,10 @@ _CLASSES: dict[Kind, str] = {
         CertificateError ClientConnectorCertificateError CookieConflict InvalidHeader InvalidSchema InvalidURL InvalidUrlClientError
         LocationParseError LocationValueError MissingSchema NoRegionError NonHttpUrlClientError ParamValidationError
         SSLCertVerificationError TooManyRedirects URLSchemeUnknown UnknownEndpointError UnsupportedProtocol""",
-    "auth": "CredentialsError LoginRefreshRequired RefreshError SSOTokenLoadError TokenRetrievalError UnauthorizedSSOTokenError",
+    "auth": "LoginRefreshRequired RefreshError",
     "server_error": "APIResponseValidationError ContentTypeError",
-    "canceled": "APIUserAbortError AbortError",
 }
+"""Classes whose names aren't codes: those in `chatkit.failures.codes`, such as ``ReadTimeout``, are found there."""
 _KINDS: dict[str, Kind] = {name: kind for kind, names in _CLASSES.items() for name in names.split()}
 _NOT_CODES = frozenset({"ValidationError", "APIError", "Error", "Exception", "InternalError", "ModelError"})
 """Names that mean something else as a class than as a code."""
@@ -182,10 +178,8 @@ def _link_kind(error: BaseException) -> Kind | None:
             return "auth"
         if name == "ValueError":  # the standard library raises it for an address, a header, and JSON that was cut
             return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network" if _BROKEN_JSON.search(text) else None
-        if kind := _KINDS.get(name):
+        if kind := _KINDS.get(name) or (None if name in _NOT_CODES else firm_kind([name])):
             return "invalid_request" if kind in ("network", "timeout") and CERTAIN_REFUSAL.search(text) else kind
-        if name not in _NOT_CODES and (kind := firm_kind([name])):
-            return kind
     if isinstance(error, TypeError) and _JAVASCRIPT_NETWORK.fullmatch(text[:120].strip()):
         return "network"
     return None

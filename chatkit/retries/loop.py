@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from chatkit.clock import Clock
 from chatkit.errors import Classification, ProviderError, provider_error
@@ -87,15 +87,10 @@ class RetryLoop:
         self.attempt += 1
         self.paid = False
         self.request_id = None
-        call = self.call
         start = AttemptRecord(
+            **asdict(self.call),
             ts=self.clock.now(),
             call=self._call_id,
-            chat=call.chat,
-            operation=call.operation,
-            provider=call.provider,
-            model=call.model,
-            step=call.step,
             attempt=self.attempt,
             waited_ms=milliseconds(self._last_wait),
             duration_ms=0,

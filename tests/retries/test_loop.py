@@ -10,68 +10,16 @@ import pytest
 from chatkit import Classification, ProviderError, RetryPolicy, Stopped
 from chatkit.chattest import FakeClock
 from chatkit.errors import provider_error
-from chatkit.retries.backoff import Decision, GiveUp
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.loop import RetriedCall, RetryLoop, drive, drive_async
 from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
 
 OVERLOADED = Classification(retryable=True, kind="overloaded", message="anthropic is overloaded", provider="anthropic", status_code=529)
-AUTH = Classification(retryable=False, kind="auth", message="anthropic refused the key")
-UNKNOWN = Classification(retryable=True, kind="unknown", message="something went wrong")
-
-
-def waits(decision: Decision, failure: Classification, count: int, *, paid: bool = False, elapsed: float = 0.0) -> list[float]:
-    steps = [decision.after(failure, elapsed=elapsed, paid=paid) for _ in range(count)]
-    assert not any(isinstance(step, GiveUp) for step in steps), steps
-    return [step for step in steps if not isinstance(step, GiveUp)]
 
 
 def hinted(seconds: float) -> Classification:
     return Classification(retryable=True, kind="rate_limit", message="openai limits the rate", retry_after=seconds)
-
-
-def test_unlimited_failures_wait_1_2_4_to_60_seconds() -> None:
-    assert waits(Decision(RetryPolicy(), None), OVERLOADED, 9) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-
-
-def test_what_is_not_retryable_ends_at_once() -> None:
-    assert Decision(RetryPolicy(), None).after(AUTH, elapsed=0, paid=False) == GiveUp()
-
-
-def test_a_hint_is_a_minimum() -> None:
-    decision = Decision(RetryPolicy(), None)
-    assert waits(decision, hinted(3.5), 4) == [3.5, 3.5, 4, 8]
-
-
-def test_a_hint_above_the_ceiling_ends_the_retry() -> None:
-    step = Decision(RetryPolicy(), None).after(hinted(301), elapsed=0, paid=False)
-    assert isinstance(step, GiveUp)
-    assert step.reset_after == 301
-    assert waits(Decision(RetryPolicy(hint_ceiling=400), None), hinted(301), 1) == [301]
-
-
-def test_attempts_are_bounded_by_number_and_by_time() -> None:
-    by_number = Decision(RetryPolicy(max_attempts=3), None)
-    waits(by_number, OVERLOADED, 2)
-    assert isinstance(by_number.after(OVERLOADED, elapsed=0, paid=False), GiveUp)
-    by_time = Decision(RetryPolicy(), limit=10)
-    assert waits(by_time, OVERLOADED, 2, elapsed=8) == [1, 2]
-    assert isinstance(by_time.after(OVERLOADED, elapsed=8, paid=False), GiveUp)
-
-
-def test_five_paid_failures_in_a_row_end_it_and_a_free_one_starts_the_count_anew() -> None:
-    decision = Decision(RetryPolicy(), None)
-    waits(decision, OVERLOADED, 4, paid=True)
-    waits(decision, OVERLOADED, 1, paid=False)
-    waits(decision, OVERLOADED, 4, paid=True)
-    assert isinstance(decision.after(OVERLOADED, elapsed=0, paid=True), GiveUp)
-
-
-def test_failures_that_nothing_explains_are_tried_five_times() -> None:
-    decision = Decision(RetryPolicy(), None)
-    waits(decision, UNKNOWN, 4)
-    assert isinstance(decision.after(UNKNOWN, elapsed=0, paid=False), GiveUp)
 
 
 class Bench:
