@@ -221,7 +221,7 @@ def retry(
         raise unknown_option("retry()", unknown, retry.__kwdefaults__ or ())
     if not callable(fn):
         hint = ": it was called already; give the function itself, such as retry(lambda: f(x))" if inspect.isawaitable(fn) else ""
-        raise UsageError(f"retry() needs a function that takes nothing, not a {type(fn).__name__}{hint}")
+        raise UsageError(f"retry() needs a function without arguments, not a {type(fn).__name__}{hint}")
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise UsageError("retry() can't try a generator again: give a function that returns what it yields, such as lambda: list(f())")
     if not (policy is None or isinstance(policy, RetryPolicy)):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from chatkit.errors import Classification
 from chatkit.events import (
     Approval,
     ErrorEvent,
@@ -89,6 +90,22 @@ def test_the_wire_form_is_the_documented_one() -> None:
         "kind": "overloaded",
         "provider": "anthropic",
         "status_code": 529,
+    }
+
+
+def test_the_event_of_an_error_has_the_fields_of_its_classification() -> None:
+    failure = Classification(
+        retryable=True, kind="overloaded", message="openai is overloaded", provider="openai", status_code=503, detail="busy", request_id="r"
+    )
+    assert json.loads(encode_event(ErrorEvent.of(failure, "c1"))) == {
+        "type": "error",
+        "chat_id": "c1",
+        "message": "openai is overloaded",
+        "detail": "busy",
+        "kind": "overloaded",
+        "provider": "openai",
+        "status_code": 503,
+        "retryable": True,
     }
 
 

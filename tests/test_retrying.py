@@ -159,7 +159,7 @@ def test_cancelling_the_awaitable_is_not_taken_for_a_stop(fake_clock: FakeClock)
 
 @pytest.mark.parametrize("wrong", [3, None, "f"])
 def test_what_cannot_be_called_is_a_clear_error(wrong: Any) -> None:
-    with pytest.raises(UsageError, match="needs a function that takes nothing"):
+    with pytest.raises(UsageError, match="needs a function without arguments"):
         chatkit.retry(wrong)
 
 

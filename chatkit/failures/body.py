@@ -35,39 +35,15 @@ Shape = Literal["empty", "html", "json", "events", "text"]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body says.
-
-    Attributes
-    ----------
-    shape : str
-        ``empty``, ``html``, ``json``, ``events`` (server-sent events) or ``text``.
-    codes : tuple of str
-        Its typed codes, outermost first.
-    status : int or None
-        The HTTP status that it names: the innermost number from 400 to 599 under a key such as ``code``, else one in its text.
-    texts : tuple of str
-        Its messages without addresses, outermost first.
-    detail : str
-        The innermost message, which is that of the server that failed.
-    waits : tuple of (str, object)
-        Keys and values that ask for a wait, such as Google's ``retryDelay``.
-    headers : dict
-        Headers that a gateway passes on in the body.
-    has_zero_limit : bool
-        It names a limit of zero.
-    failed : bool
-        It says that something failed.
-    request_id : str or None
-        The request's id.
-    """
+    """What a body says. Codes and texts are in their order, outermost first; the `detail` is the innermost message."""
 
     shape: Shape
     codes: tuple[str, ...] = ()
-    status: int | None = None
-    texts: tuple[str, ...] = ()
+    status: int | None = None  # the innermost number from 400 to 599 under a key such as "code", else one in the text
+    texts: tuple[str, ...] = ()  # the messages, without addresses
     detail: str = ""
-    waits: tuple[tuple[str, Any], ...] = ()
-    headers: dict[str, str] = {}
+    waits: tuple[tuple[str, Any], ...] = ()  # keys and values that ask for a wait, such as Google's retryDelay
+    headers: dict[str, str] = {}  # those that a gateway passes on in the body
     has_zero_limit: bool = False
     failed: bool = False
     request_id: str | None = None

@@ -194,7 +194,7 @@ def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: _E
             return f"{who} can't be reached"
         case "invalid_request" if evidence and evidence.class_kind == "invalid_request":
             return f"no connection to {who} can be made with this address, certificate or header"
-        case "program" if evidence and evidence.culprit:
+        case "program" if evidence and evidence.culprit is not None:
             name = type(evidence.culprit).__name__
             return f"the call failed with {'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
     return _SENTENCES[kind].format(who=who)

@@ -101,6 +101,27 @@ def test_a_hint_above_the_ceiling_names_the_time_of_reset(how: str) -> None:
 
 
 @both
+def test_the_failure_that_ended_the_loop_is_kept_as_it_was_classified(how: str) -> None:
+    bench = Bench(TimeoutError(), ConnectionResetError(), policy=RetryPolicy(max_attempts=2))
+    with pytest.raises(ConnectionResetError):
+        bench.run(how)
+    assert bench.loop.failure is not None
+    assert (bench.loop.failure.kind, bench.loop.failure.provider) == ("network", "anthropic")
+    late = Bench(provider_error(hinted(1200)))
+    with pytest.raises(ProviderError) as caught:
+        late.run(how)
+    assert caught.value.classification is late.loop.failure
+    stopped = Bench(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(how)
+    assert stopped.loop.failure is not None
+    assert stopped.loop.failure.kind == "canceled"
+    well = Bench(TimeoutError(), "done")
+    well.run(how)
+    assert well.loop.failure is None
+
+
+@both
 def test_program_errors_are_never_tried_again(how: str) -> None:
     bench = Bench(TypeError("mine"))
     with pytest.raises(TypeError):
