@@ -1,22 +1,24 @@
 """Server-sent events: bytes to events and back.
 
-The rules are those of the WHATWG HTML standard, section "Server-sent events": UTF-8 with one optional byte order mark;
-lines end in LF, CR or CRLF, wherever the network split them; a line that starts with a colon is a comment; an empty line
-dispatches; an event without data is dropped; an event that the end of the stream cut off is dropped.
+The rules are those of the WHATWG HTML standard, section "Server-sent events": the text is UTF-8 and may begin with a byte
+order mark; lines end in LF, CR or CRLF, and the network may split them anywhere; a line that begins with a colon is a
+comment; an empty line dispatches the event; an event without data, or without its empty line, is dropped.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 _BOM = b"\xef\xbb\xbf"
-_LF, _CR = b"\n\r"  # as numbers: looking for one is seven times as fast as for a slice
+_CR = 13  # as a number: looking for it is seven times as fast as for b"\r"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_ONE_EVENT = re.compile(rb"(?:event: (.+)\n)?data: (.*)\n\n").fullmatch  # the dot matches every byte but LF
 
 
-class ServerSentEvent(NamedTuple):
-    """One dispatched event: its name (``message`` unless said), its data, the last id seen, the reconnection time in ms."""
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event: its name (``message`` if it has none), its data, the last id so far, and the reconnection time in ms."""
 
     event: str
     data: bytes
@@ -25,7 +27,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class SseDecoder:
-    """An incremental decoder: feed it bytes as they come.
+    """An incremental decoder, which takes the bytes as they arrive.
 
     >>> decoder = SseDecoder()
     >>> decoder.feed(b"data: a\\r")
@@ -35,7 +37,7 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []  # what follows the last line end: in pieces, so that one endless line costs no copies
+        self._rest: list[bytes] = []  # the bytes after the last line end, not joined until it ends: a long line is copied once
         self._started = False
         self._after_cr = False
         self._event = ""
@@ -45,22 +47,12 @@ class SseDecoder:
 
     @property
     def pending(self) -> bytes:
-        """What came after the last line end: a cut stream leaves its stump here."""
+        """The bytes after the last line end: the beginning of a line that was cut off."""
         return b"".join(self._rest)
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that `chunk` completes, in order.
-
-        Parameters
-        ----------
-        chunk : bytes
-            Any slice of the stream, also an empty one.
-
-        Returns
-        -------
-        list of ServerSentEvent
-        """
-        if self._after_cr and chunk:  # the CR has ended its line already: an LF that follows belongs to it
+        """Return the events that this chunk completes, in order."""
+        if self._after_cr and chunk:  # the CR ended its line already, and an LF after it belongs to it
             self._after_cr = False
             if chunk.startswith(b"\n"):
                 chunk = chunk[1:]
@@ -72,13 +64,9 @@ class SseDecoder:
                 return []
             self._started = True
             chunk = chunk.removeprefix(_BOM)
-        elif chunk.endswith(b"\n\n") and not (self._rest or self._data or self._event or _CR in chunk):
-            name, data = "message", chunk  # the chunk is mostly one event: a third of the work
-            if chunk.startswith(b"event: "):
-                line, _, data = chunk.partition(b"\n")
-                name = line[7:].decode("utf-8", "replace")
-            if name and data.startswith(b"data: ") and _LF not in (body := data[6:-2]):
-                return [ServerSentEvent(name, body, self._id, self._retry)]
+        elif not (self._rest or self._data or self._event or _CR in chunk) and (one := _ONE_EVENT(chunk)):
+            name, data = one.groups()  # most chunks are one event: this takes a third of the time
+            return [ServerSentEvent(name.decode("utf-8", "replace") if name else "message", data, self._id, self._retry)]
         if _CR in chunk:
             self._after_cr = chunk.endswith(b"\r")
             lines = _LINE_END.split(chunk)
@@ -106,7 +94,7 @@ class SseDecoder:
         return events
 
     def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")  # a comment has the empty name
+        name, _, value = line.partition(b":")  # the name of a comment is empty
         value = value.removeprefix(b" ")
         match name:
             case b"data":
@@ -120,21 +108,8 @@ class SseDecoder:
 
 
 def encode_sse(data: str | bytes, *, event: str = "", id: str = "") -> bytes:
-    """One event on the wire.
+    """One event as bytes: each line of the data becomes a data line.
 
-    Parameters
-    ----------
-    data : str or bytes
-        The payload; each of its lines becomes a data line.
-    event, id : str, optional
-        The event's name and id.
-
-    Returns
-    -------
-    bytes
-
-    Examples
-    --------
     >>> encode_sse("one\\ntwo", event="note")
     b'event: note\\ndata: one\\ndata: two\\n\\n'
     """

@@ -17,7 +17,7 @@ from chatkit.clock import POLL, Clock
 from chatkit.events import Event, MessagePart
 from chatkit.fold import Transcript, merge
 from chatkit.parts import Message, Part, Role
-from chatkit.providers.wire import Finish
+from chatkit.providers.decoding import Finish
 
 _logger = logging.getLogger("chatkit")
 

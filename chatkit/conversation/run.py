@@ -17,8 +17,9 @@ from chatkit.clock import Clock
 from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.events import ErrorEvent, Event, MessagePart
 from chatkit.parts import Message, Part, Role
+from chatkit.providers.decoding import Finish, Piece
+from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
-from chatkit.providers.wire import Finish, Piece, Request
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
 from chatkit.retries.loop import RetriedCall, RetryLoop, drive_async

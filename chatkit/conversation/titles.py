@@ -10,8 +10,9 @@ from chatkit.clock import Clock, deadline
 from chatkit.errors import provider_error
 from chatkit.failures.classification import classified
 from chatkit.parts import Message, Part, Text
+from chatkit.providers.decoding import Piece
+from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
-from chatkit.providers.wire import Piece, Request
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.loop import RetriedCall, RetryLoop, drive_async
 from chatkit.retries.wake import Wake

@@ -1,22 +1,25 @@
 """Anthropic Messages.
 
-Anthropic demands a limit on output tokens, alternating roles, and its own words back unchanged: signed and redacted
+Anthropic demands a limit on output tokens and alternating roles, and needs some content back unchanged: signed and redacted
 thinking, and the calls and results of tools that it ran itself.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.anthropic_stream import FAMILY, AnthropicDecoder
-from chatkit.providers.history import Turn, base64_of, cannot_carry, result_text, split
-from chatkit.providers.reading import own_data
-from chatkit.providers.wire import Request, body_of
+import msgspec
 
+from chatkit.parts import File, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
+from chatkit.providers.decoding import Finish, Piece, anthropic_usage, count, cut_off, finished, frames, mapping, objects, whole_reply, word
+from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, encoded, grouped, own_data, result_text
+from chatkit.providers.tool_calls import CallDraft
+from chatkit.sse import ServerSentEvent
+
+FAMILY = "anthropic"
 VERSION = "2023-06-01"
 MAX_TOKENS = 32_000
-SMALLER_LIMITS = {  # the output limits of older models: https://docs.anthropic.com/en/docs/about-claude/models, by the start of the name
+SMALLER_LIMITS = {  # by the start of the name: https://docs.anthropic.com/en/docs/about-claude/models
     "claude-instant": 4_096,
     "claude-2": 4_096,
     "claude-3-opus": 4_096,
@@ -26,15 +29,22 @@ SMALLER_LIMITS = {  # the output limits of older models: https://docs.anthropic.
     "claude-3-5-haiku": 8_192,
 }
 CACHE_MARK = {"type": "ephemeral"}
+STOP_REASONS: dict[str, StopReason] = {
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+    "compaction": "pause",
+}
+"""Every other word (`end_turn`, `stop_sequence`) is an ordinary end."""
+BLOCK_OF_DELTA = {"text_delta": "text", "citations_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking"}
 
 
 class AnthropicMessages:
     """The wire format of ``/v1/messages``.
 
-    Parameters
-    ----------
-    origin : str
-        The server's host. Thinking that came unsigned, from a server that only speaks the format, goes back to it alone.
+    `origin` is the server's host: thinking that came from it unsigned (DeepSeek, Kimi) is sent back to it only.
     """
 
     path = "/v1/messages"
@@ -49,11 +59,11 @@ class AnthropicMessages:
         return AnthropicDecoder(provider, self.origin)
 
     def encode(self, request: Request) -> bytes:
-        system, turns = split(request)
+        system, groups = grouped(request)
         messages: list[dict[str, Any]] = []
-        for turn in turns:
-            role = "assistant" if turn.role == "assistant" else "user"
-            blocks = self._reply(turn) if role == "assistant" else [b for p in turn.parts for b in _question(p)]
+        for group in groups:
+            role = "assistant" if group.role == "assistant" else "user"
+            blocks = self._reply(group) if role == "assistant" else [b for p in group.parts for b in _input(p)]
             if blocks and messages and messages[-1]["role"] == role:
                 messages[-1]["content"].extend(blocks)
             elif blocks:
@@ -68,13 +78,13 @@ class AnthropicMessages:
             "system": prompt or None,
             "messages": messages,
         }
-        return body_of(body, request.options)
+        return encoded(body, request.options)
 
-    def _reply(self, turn: Turn) -> list[dict[str, Any]]:
-        """The blocks of an assistant's turn; what an interrupt left half done is dropped."""
-        answered = {p.tool_call_id for p in turn.parts if isinstance(p, ToolResult)}
+    def _reply(self, group: RoleGroup) -> list[dict[str, Any]]:
+        """The blocks for the assistant's messages, without what an interrupt left incomplete."""
+        answered = {p.tool_call_id for p in group.parts if isinstance(p, ToolResult)}
         blocks: list[dict[str, Any]] = []
-        for part in turn.parts:
+        for part in group.parts:
             own = own_data(part.provider_data, FAMILY)
             match part:
                 case Text() if part.text.strip():
@@ -85,7 +95,7 @@ class AnthropicMessages:
                 case Reasoning() if own.get("signature") or (own and own.get("origin") == self.origin):
                     blocks.append({"type": "thinking", "thinking": part.text, "signature": own.get("signature", "")})
                 case ToolCall(provider_executed=True):
-                    if "block" in own and (turn.paused or part.tool_call_id in answered):
+                    if "block" in own and (group.paused or part.tool_call_id in answered):
                         blocks.append(own["block"])
                 case ToolCall():
                     call = {"type": "tool_use", "id": part.tool_call_id, "name": part.tool_name, "input": part.args or {}}
@@ -94,31 +104,31 @@ class AnthropicMessages:
                     blocks.append(own["block"])
                 case _:
                     pass
-        while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):  # may not end a message
+        while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):  # which may not end a message
             blocks.pop()
         return blocks
 
 
 def output_limit(model: str) -> int:
-    """The limit that is sent where the person set none: 32,000 tokens, or the model's own if that is lower.
+    """The limit in tokens that is sent if the user set none: 32,000, or the model's own limit if that is lower.
 
     >>> output_limit("claude-sonnet-4-5"), output_limit("claude-3-haiku-20240307")
     (32000, 4096)
     """
-    name = model.rpartition("/")[2].rpartition("anthropic.")[2]  # "anthropic/claude-…", "us.anthropic.claude-…": resellers' names
+    name = model.rpartition("/")[2].rpartition("anthropic.")[2]  # OpenRouter: "anthropic/claude-…"; Bedrock: "us.anthropic.claude-…"
     return next((limit for start, limit in SMALLER_LIMITS.items() if name.startswith(start)), MAX_TOKENS)
 
 
 def _mark(blocks: list[dict[str, Any]]) -> None:
-    """Mark the end of what is worth caching: the last block that may carry a mark."""
-    for n in range(len(blocks) - 1, -1, -1):
+    """Ask Anthropic to cache everything up to here: mark the last block that may carry a mark."""
+    for n in reversed(range(len(blocks))):
         if blocks[n]["type"] in ("text", "image", "document", "tool_use", "tool_result"):
             blocks[n] = {**blocks[n], "cache_control": CACHE_MARK}
             return
 
 
-def _question(part: Part) -> list[dict[str, Any]]:
-    """The blocks of what isn't the assistant's: text, files, results of tools."""
+def _input(part: Part) -> list[dict[str, Any]]:
+    """The blocks for a part that isn't the assistant's: a text, a file, or the result of a tool."""
     match part:
         case Text():
             return [{"type": "text", "text": part.text}] if part.text.strip() else []
@@ -145,3 +155,235 @@ def _file(file: File) -> dict[str, Any]:
     else:
         source = {"type": "base64", "media_type": file.media_type, "data": base64_of(file)}
     return {"type": kind, "source": source, **titled}
+
+
+class _PlainDelta(msgspec.Struct):
+    type: Literal["text_delta", "thinking_delta", "input_json_delta"]
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+
+
+class _PlainBlockDelta(msgspec.Struct, tag_field="type", tag="content_block_delta"):
+    """The event that nearly all are; what doesn't fit is read in full."""
+
+    index: int
+    delta: _PlainDelta
+
+
+_plain = msgspec.json.Decoder(_PlainBlockDelta).decode
+
+
+class _ContentBlock:
+    """One content block under way: the number of its part, and what is known only when it ends."""
+
+    __slots__ = ("at", "call", "citations", "kind", "signature", "start")
+
+    def __init__(self, kind: str, at: int, start: dict[str, Any]) -> None:
+        self.kind = kind
+        self.at = at
+        self.start = start
+        self.call: CallDraft | None = None
+        self.signature = ""
+        self.citations: list[dict[str, Any]] = []
+
+
+class AnthropicDecoder:
+    """Decodes one reply of Anthropic Messages. Thinking that the server doesn't sign is marked with its host, `origin`."""
+
+    def __init__(self, provider: str, origin: str = "") -> None:
+        self.done = self.complete = False
+        self._provider = provider
+        self._origin = origin
+        self._model: str | None = None
+        self._id = ""
+        self._stop = ""
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[int, _ContentBlock] = {}
+        self._next = 0  # the number of the next part
+        self._said = False
+        self._called = False
+
+    def feed(self, event: ServerSentEvent) -> list[Piece]:
+        try:
+            plain = _plain(event.data)
+            block, delta = self._blocks[plain.index], plain.delta
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+            pieces: list[Piece] = []
+            for frame in frames(event, self._provider):
+                if self.done:
+                    break
+                if frame is not None:
+                    pieces += self._frame(frame, word(frame.get("type")) or event.event)
+                elif self._stop:  # a proxy that ends with [DONE] as Chat Completions does
+                    pieces += self._end_message()
+            return pieces
+        return self._grow(block, delta.text, delta.thinking, delta.partial_json)
+
+    def whole(self, body: Any) -> list[Piece]:
+        message = whole_reply(body, "content", self._provider)
+        self._meet(message)
+        self._stop = word(message.get("stop_reason"))
+        pieces: list[Piece] = []
+        for n, block in enumerate(objects(message["content"])):
+            pieces += self._start(n, block) + self._end(n)
+        self.done = self.complete = True
+        return pieces
+
+    def close(self) -> Finish:
+        if not self.done:
+            raise cut_off(self._provider)
+        return finished(
+            self._provider,
+            STOP_REASONS.get(self._stop, "end"),
+            self._stop or None,
+            said=self._said,
+            called=self._called,
+            usage=anthropic_usage(self._usage),
+            model=self._model,
+        )
+
+    def _frame(self, frame: dict[str, Any], kind: str) -> list[Piece]:
+        index = count(frame.get("index")) or 0
+        match kind:
+            case "message_start":
+                self._meet(mapping(frame.get("message")))
+            case "content_block_start":
+                return self._start(index, mapping(frame.get("content_block")))
+            case "content_block_delta":
+                return self._delta(index, mapping(frame.get("delta")))
+            case "content_block_stop":
+                return self._end(index)
+            case "message_delta":
+                self._count(frame.get("usage"))
+                self._stop = word(mapping(frame.get("delta")).get("stop_reason")) or self._stop
+            case "message_stop":
+                self._count(frame.get("usage"))
+                return self._end_message()
+            case _:
+                pass
+        return []
+
+    def _meet(self, message: dict[str, Any]) -> None:
+        self._model = word(message.get("model")) or None
+        self._id = word(message.get("id"))
+        self._count(message.get("usage"))
+
+    def _count(self, usage: Any) -> None:
+        self._usage.update({k: v for k, v in mapping(usage).items() if v is not None})
+
+    def _end_message(self) -> list[Piece]:
+        self.done = self.complete = True
+        return [piece for index in list(self._blocks) for piece in self._end(index)]
+
+    def _new(self, index: int, kind: str, start: dict[str, Any]) -> _ContentBlock:
+        block = self._blocks[index] = _ContentBlock(kind, self._next, start)
+        self._next += 1
+        return block
+
+    def _start(self, index: int, start: dict[str, Any]) -> list[Piece]:
+        """A block begins, without its content, with some of it, or with all."""
+        kind = word(start.get("type"))
+        pieces = self._end(index)  # a block of the same number that never ended
+        if kind in ("text", "thinking"):
+            block = self._new(index, kind, start)
+            block.signature = word(start.get("signature"))
+            pieces += self._grow(block, word(start.get("text")), word(start.get("thinking")), "")
+            for citation in objects(start.get("citations")):
+                pieces.append(self._cite(block, citation))
+        elif kind == "redacted_thinking":
+            block = self._new(index, kind, start)
+            pieces.append((block.at, Reasoning(provider_data={FAMILY: {"redacted": start.get("data")}})))
+        elif kind.endswith("tool_use"):  # tool_use, server_tool_use, mcp_tool_use
+            block, ours = self._new(index, kind, start), kind == "tool_use"
+            id = word(start.get("id")) or f"toolu_{self._id}_{index}"
+            block.call = CallDraft(block.at, id, word(start.get("name")), executed=not ours)
+            self._called = self._called or ours
+            self._said = self._said or not ours
+            pieces.append(block.call.piece())
+        elif kind.endswith("tool_result"):
+            pieces.append(self._result(self._new(index, kind, start).at, start))
+        else:  # an unknown block, whose deltas are skipped
+            self._blocks[index] = _ContentBlock(kind, -1, start)
+        return pieces
+
+    def _grow(self, block: _ContentBlock, text: str, thinking: str, json: str) -> list[Piece]:
+        """The piece that a delta adds to its block."""
+        if text and block.kind == "text":
+            self._said = True
+            return [(block.at, Text(text=text))]
+        if thinking and block.kind == "thinking":
+            self._said = True
+            return [(block.at, Reasoning(text=thinking))]
+        return [block.call.piece(json)] if json and block.call is not None else []
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> list[Piece]:
+        kind = word(delta.get("type"))
+        block = self._blocks.get(index)
+        if block is None:  # a proxy that leaves out content_block_start
+            if kind not in BLOCK_OF_DELTA:
+                return []
+            block = self._new(index, BLOCK_OF_DELTA[kind], {})
+        match kind:
+            case "text_delta" | "thinking_delta" | "input_json_delta":
+                return self._grow(block, word(delta.get("text")), word(delta.get("thinking")), word(delta.get("partial_json")))
+            case "signature_delta":
+                block.signature += word(delta.get("signature"))
+            case "citations_delta" if citation := mapping(delta.get("citation")):
+                return [self._cite(block, citation)]
+            case _:
+                pass
+        return []
+
+    def _end(self, index: int) -> list[Piece]:
+        """A block ends: what goes back to the provider with it is known."""
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return []
+        if block.kind == "thinking":
+            own = {"signature": block.signature} if block.signature else {"origin": self._origin}
+            return [(block.at, Reasoning(provider_data={FAMILY: own}))]
+        if block.citations:
+            return [(block.at, Text(provider_data={FAMILY: {"citations": block.citations}}))]
+        call = block.call
+        if call is None:
+            return []
+        given = block.start.get("input")
+        if not call.fragments and isinstance(given, dict):
+            call.args = given
+        if call.executed:
+            call.data = {FAMILY: {"block": {**block.start, "input": call.read() or {}}}}
+        elif (caller := block.start.get("caller")) is not None:
+            call.data = {FAMILY: {"extra": {"caller": caller}}}
+        return call.settle()
+
+    def _result(self, at: int, block: dict[str, Any]) -> Piece:
+        """The result of a tool that the provider ran. Encrypted content goes back with the block, and is not shown."""
+        content = block.get("content")
+        return at, ToolResult(
+            tool_call_id=word(block.get("tool_use_id")),
+            tool_name=word(block.get("type")).removesuffix("_tool_result"),
+            result=_readable(content),
+            is_error=bool(block.get("is_error")) or word(mapping(content).get("type")).endswith("_error"),
+            provider_executed=True,
+            provider_data={FAMILY: {"block": block}},
+        )
+
+    def _cite(self, block: _ContentBlock, citation: dict[str, Any]) -> Piece:
+        block.citations.append(citation)
+        at, self._next = self._next, self._next + 1
+        document = citation.get("document_index")
+        return at, Source(
+            source_id=word(citation.get("file_id")) or word(citation.get("source")) or ("" if document is None else str(document)),
+            url=word(citation.get("url")),
+            title=word(citation.get("title")) or word(citation.get("document_title")),
+        )
+
+
+def _readable(content: Any) -> Any:
+    """The content without its encrypted values."""
+    if isinstance(content, list):
+        return [_readable(c) for c in content]
+    if isinstance(content, dict):
+        return {k: _readable(v) for k, v in content.items() if not k.startswith("encrypted_")}
+    return content

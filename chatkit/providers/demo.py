@@ -29,7 +29,7 @@ SPEED = 40.0
 """Words a second, unless ``CHATKIT_DEMO_SPEED`` says otherwise."""
 SLOW = 20.0
 """Seconds that a reply of ``demo:slow`` takes at that speed."""
-CONTEXT = 4096
+MAX_CONTEXT_TOKENS = 4096
 """Tokens, words that is, of the demo's context window."""
 CUT_AFTER = 8
 """Words that ``demo:flaky`` says before it is cut off."""
@@ -98,7 +98,8 @@ def connect_demo(variant: str = "", *, speed: float | None = None) -> Provider:
     script = _Script(VARIANTS[name], _speed(speed))
     stage = _stage()
     prefix, url = stage.open(script)
-    provider = Provider("demo", name, AnthropicMessages(), url, context_limit=CONTEXT)
+    wire = AnthropicMessages()
+    provider = Provider("demo", name, wire, url + wire.path, context_limit=MAX_CONTEXT_TOKENS)
     provider.label = f"demo:{variant}" if variant else "demo"
     weakref.finalize(provider, stage.scripts.pop, prefix, None).atexit = False
     return provider

@@ -1,53 +1,55 @@
-"""The one place that speaks HTTP: a request goes out, the pieces of its reply come in.
+"""The only module that speaks HTTP: a request goes out, the pieces of its reply come in.
 
-All providers share one pool of connections for each event loop. A request is one attempt: retries are made above.
+All providers share one pool of connections per event loop. One request is one attempt: retries happen above this module.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import re
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 from msgspec.structs import replace
 
 from chatkit.bridge import at_end
-from chatkit.clock import Clock
+from chatkit.clock import Clock, Timer
 from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.failures.classification import classify
-from chatkit.providers.endpoint import endpoint
-from chatkit.providers.reading import error_in, read_json
-from chatkit.providers.silence import SilenceGuard
-from chatkit.providers.wire import Decoder, Finish, Piece, Request, WireFormat, cut_off, failure, refused
-from chatkit.sse import ServerSentEvent, SseDecoder
+from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, read_json, refused
+from chatkit.providers.encoding import Request
+from chatkit.sse import SseDecoder
 
-CONNECT = 30.0
-"""Seconds for a connection to be made. Reading has no limit of its own: the silence guard rules."""
-GRACE = 10.0
+CONNECT_TIMEOUT = 30.0
+"""Seconds. Reading has no timeout: the silence guard limits it."""
+USAGE_TIMEOUT = 10.0
 """Seconds that a complete reply waits for what may follow it (the usage of Chat Completions)."""
-DRAIN = 0.1
-"""Seconds for the end of the body after the last event: a body that was read to its end leaves its connection in the pool."""
-ERROR_BYTES = 64 * 1024
-ERROR_SECONDS = 5.0
-"""How much of an error's body is read, and for how long at most."""
-WHOLE_BYTES = 32 * 1024 * 1024
-REQUEST_ID = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
+DRAIN_TIMEOUT = 0.1
+"""Seconds for the end of the body after the last event: only a body that was read to its end leaves its connection in the pool."""
+MAX_ERROR_BYTES = 64 * 1024
+ERROR_TIMEOUT = 5.0
+"""Seconds for reading the body of an error."""
+MAX_WHOLE_BYTES = 32 * 1024 * 1024
+REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_EVENT_END = b"\n\n"
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = weakref.WeakKeyDictionary()
 
 
 def _client(*, direct: bool) -> httpx.AsyncClient:
-    """The client of the running loop; `direct` ones (to this machine) know no proxies."""
+    """The client of the running loop; a direct one, for this machine, uses no proxy."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     if direct not in clients:
         clients[direct] = httpx.AsyncClient(
             headers={"user-agent": "chatkit", "accept": "text/event-stream, application/json", "accept-encoding": "identity"},
-            timeout=httpx.Timeout(None, connect=CONNECT),
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60),
             follow_redirects=False,
             trust_env=not direct,
@@ -57,61 +59,49 @@ def _client(*, direct: bool) -> httpx.AsyncClient:
 
 
 class _Secret(str):
-    """A header that no traceback and no `vars` shows."""
+    """A header that neither a traceback nor `vars` shows."""
 
     def __repr__(self) -> str:
         return "'***'"
 
 
+class WireFormat(Protocol):
+    """One provider's language: requests are encoded, replies are decoded. `path` follows the base URL."""
+
+    @property
+    def path(self) -> str: ...
+
+    def headers(self, api_key: str | None) -> dict[str, str]:
+        """Return the headers that carry the key, and others that the format needs."""
+
+    def encode(self, request: Request) -> bytes:
+        """Return the body, or raise a `UsageError` if the options or a file can't be sent in this format."""
+
+    def decoder(self, provider: str) -> Decoder:
+        """Return a decoder for one reply of this provider."""
+
+
 class Provider:
-    """A model of a provider, ready to be asked.
+    """A model of a provider, ready for requests.
 
-    Parameters
-    ----------
-    name : str
-        The provider's name: ``anthropic``, ``openai``, ``openai-compat``, ``demo``.
-    model : str
-        The model's name, as the provider knows it.
-    wire : WireFormat
-        The language that it speaks.
-    base_url : str
-        Where it is; `wire.path` follows.
-    api_key : str, optional
-        Shown nowhere.
-    headers : mapping, optional
-        Sent along.
-    context_limit : int, optional
-        The model's context window, in tokens.
-
-    Attributes
-    ----------
-    name, model, context_limit
-    label : str
-        ``name:model``.
+    `address` is the full URL of the operation. `context_limit` is the model's context window in tokens, if it is known.
+    `label` is ``name:model``, and `direct` is true for an address on this machine, which is asked without a proxy.
     """
 
     def __init__(
-        self,
-        name: str,
-        model: str,
-        wire: WireFormat,
-        base_url: str,
-        *,
-        api_key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        context_limit: int | None = None,
+        self, name: str, model: str, wire: WireFormat, address: str, *, api_key: str | None = None, context_limit: int | None = None
     ) -> None:
         self.name = name
         self.model = model
-        self.context_limit = context_limit
         self.label = f"{name}:{model}"
-        self.endpoint = endpoint(base_url)
+        self.address = address
+        self.context_limit = context_limit
+        self.headers = {"content-type": "application/json", **{k: _Secret(v) for k, v in wire.headers(api_key).items()}}
+        self.direct = _is_this_machine(urlsplit(address).hostname or "")
         self._wire = wire
-        secret = {name: _Secret(value) for name, value in wire.headers(api_key).items()}
-        self._headers = {"content-type": "application/json", **secret, **(headers or {})}
 
     def __repr__(self) -> str:
-        return f"<Provider {self.label} at {self.endpoint.origin}>"
+        return f"<Provider {self.label} at {urlsplit(self.address).netloc.rpartition('@')[2].lower()}>"
 
     async def stream(
         self,
@@ -122,95 +112,124 @@ class Provider:
         silence_timeout: float,
         opened: Callable[[str | None], object] = lambda request_id: None,
     ) -> Finish:
-        """Make one attempt: send the request, and hand on the pieces of the reply as they come.
+        """Make one attempt, and hand on the pieces of the reply as they arrive; a failure is a `ProviderError`.
 
-        Parameters
-        ----------
-        request : Request
-        sink : callable
-            Gets the pieces that one chunk of the network held, on the loop; it must not block.
-        clock : Clock
-            Drives the silence guard.
-        silence_timeout : float
-            Seconds without a piece after which the attempt counts as dead; 0 for never.
-        opened : callable
-            Gets the provider's name for the request, or None, when the headers have come.
-
-        Returns
-        -------
-        Finish
-
-        Raises
-        ------
-        ProviderError
-            It failed, in whatever way.
-        UsageError
-            The request can't be put in this provider's words.
-        asyncio.CancelledError
-            The caller cancelled.
+        `sink` gets the pieces of one chunk of the network, on the loop, and must not block. `opened` gets the provider's
+        name for the request, if there is one, when the headers have arrived. After `silence_timeout` seconds without a
+        piece the attempt has failed; 0 means never.
         """
         body = self._wire.encode(request)
         attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock, opened)
         try:
-            await self._make(attempt, body, silence_timeout)
+            await attempt.make(self.address, self.headers, body, direct=self.direct, silence_timeout=silence_timeout)
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
-            if found.status_code == 404 and not self.endpoint.path and not self._wire.path.startswith("/v1"):
+            path = urlsplit(self.address).path
+            if found.status_code == 404 and path == self._wire.path and not path.startswith("/v1"):
                 found = replace(found, message=f"{found.message} (base_url usually ends in /v1 here)")
             error.classification = replace(found, request_id=found.request_id or attempt.request_id)
             raise
         return replace(finish, request_id=attempt.request_id)
 
-    async def _make(self, attempt: _Attempt, body: bytes, silence_timeout: float) -> None:
-        """The attempt under its guard. What breaks once the reply is complete is forgiven."""
-        task = asyncio.current_task()
-        assert task is not None
-        guard = attempt.guard = SilenceGuard(attempt.clock, silence_timeout, task.cancel)
-        try:
-            guard.start()
-            client = _client(direct=self.endpoint.is_loopback)
-            await attempt.run(client, client.build_request("POST", self.endpoint.url(self._wire.path), content=body, headers=self._headers))
-        except asyncio.CancelledError:
-            ours = guard.fired and task.uncancel() == 0
-            if not ours and task.cancelling():  # also where the caller's cancel was on its way before this began
-                raise
-            if attempt.decoder.complete:
-                return
-            if ours:
-                raise failure("timeout", self.name, f"{self.name} said nothing for {_words(silence_timeout)}") from None
-            raise failure("network", self.name, f"the connection to {self.name} was cancelled from the other side") from None
-        except ChatkitError:
-            raise
-        except Exception as error:
-            if not attempt.decoder.complete:
-                raise provider_error(classify(error, provider=self.name, now=attempt.clock.now())) from error
-        finally:
-            guard.stop()
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _SilenceGuard:
+    """Calls `fire` once when nothing was said for so many seconds; 0 or less means never.
+
+    It has one timer: whoever reads sets `since` to the time of the last piece, which costs no more than reading the clock.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, fire: Callable[[], object]) -> None:
+        self.since = 0.0
+        self.fired = False
+        self._clock = clock
+        self._seconds = seconds
+        self._fire = fire
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Begin anew with all the seconds."""
+        self.stop()
+        self.since = self._clock.monotonic()
+        if self._seconds > 0:
+            self._timer = self._clock.call_later(self._seconds, self._due)
+
+    def shorten(self, seconds: float) -> None:
+        """Begin anew with at most so many seconds."""
+        self._seconds = min(self._seconds, seconds) if self._seconds > 0 else seconds
+        self.start()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due(self) -> None:
+        left = self.since + self._seconds - self._clock.monotonic()
+        if left > 1e-6:
+            self._timer = self._clock.call_later(left, self._due)
+            return
+        self._timer = None
+        self.fired = True
+        self._fire()
 
 
 class _Attempt:
     """One request and the reading of its answer."""
 
-    guard: SilenceGuard
-
     def __init__(
         self, provider: str, decoder: Decoder, sink: Callable[[list[Piece]], None], clock: Clock, opened: Callable[[str | None], object]
     ) -> None:
-        self.opened = opened
         self.provider = provider
         self.decoder = decoder
-        self.sink = sink
-        self.clock = clock
         self.request_id: str | None = None
+        self._sink = sink
+        self._clock = clock
+        self._opened = opened
+        self._guard: _SilenceGuard
 
-    async def run(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
+    async def make(self, address: str, headers: dict[str, str], body: bytes, *, direct: bool, silence_timeout: float) -> None:
+        """Send the request and read the answer; what breaks after the reply is complete is ignored."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._guard = guard = _SilenceGuard(self._clock, silence_timeout, task.cancel)
+        try:
+            guard.start()
+            client = _client(direct=direct)
+            await self._send(client, client.build_request("POST", address, content=body, headers=headers))
+        except asyncio.CancelledError:
+            ours = guard.fired and task.uncancel() == 0
+            if not ours and task.cancelling():  # the caller cancelled, perhaps before this attempt began
+                raise
+            if self.decoder.complete:
+                return
+            if ours:
+                raise failure("timeout", self.provider, f"{self.provider} said nothing for {_duration(silence_timeout)}") from None
+            raise failure("network", self.provider, f"the connection to {self.provider} was cancelled from the other side") from None
+        except ChatkitError:
+            raise
+        except Exception as error:
+            if not self.decoder.complete:
+                raise provider_error(classify(error, provider=self.provider, now=self._clock.now())) from error
+        finally:
+            guard.stop()
+
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
         response = await client.send(request, stream=True)
         try:
-            self.request_id = next((v for name in REQUEST_ID if (v := response.headers.get(name))), None)
-            self.opened(self.request_id)
+            self.request_id = next((v for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
+            self._opened(self.request_id)
             if response.status_code != 200:
-                raise await self._refusal(response)
+                raise await self._status_error(response)
             plain = response.headers.get("content-encoding", "identity").lower() in ("", "identity")
             stream = response.stream if plain else response.aiter_bytes()
             assert not isinstance(stream, httpx.SyncByteStream)
@@ -219,115 +238,112 @@ class _Attempt:
             await response.aclose()
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> None:
-        """Read the body, whatever it turns out to be."""
+        """Read the body, as events or whole, whatever its content type claims."""
         head = b""
         async for chunk in chunks:
             head += chunk
-            start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-            if start[:1] in (b"{", b"[", b"<"):
-                return await self._read_whole(head, chunks)
-            if start:
-                return await self._read_events(head, chunks)
+            if start := head.lstrip(_BLANK)[:1]:
+                await (self._read_whole if start in b"{[<" else self._read_events)(head, chunks)
+                return
             head = head[-3:]
         raise failure("server_error", self.provider, f"{self.provider} answered with nothing", status_code=200)
 
     async def _read_events(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
-        sse, decoder, sink, guard = SseDecoder(), self.decoder, self.sink, self.guard
-        feed, decode, now = sse.feed, decoder.feed, self.clock.monotonic
-
-        def take(events: list[ServerSentEvent]) -> None:  # once for each chunk: every line here is paid for
-            pieces: list[Piece] = []
-            try:
-                for event in events:
+        """Decode events, and hand on the pieces of each chunk. The loop runs once per delta, so every line of it costs."""
+        sse, decoder, guard, sink, now = SseDecoder(), self.decoder, self._guard, self._sink, self._clock.monotonic
+        feed, decode = sse.feed, decoder.feed
+        pieces: list[Piece] = []
+        heard = waiting = False
+        last = b""
+        chunk: bytes | None = head
+        try:
+            while chunk is not None:
+                for event in feed(chunk):
+                    heard = True
                     pieces += decode(event)
-            finally:
-                if pieces:  # also those before a frame that fails
+                if pieces:
                     guard.since = now()
                     sink(pieces)
-
-        events = feed(chunk := head)
-        spoke = bool(events)
-        take(events)
-        if not decoder.done:
-            if not (awaits_end := not decoder.complete):
-                guard.shorten(GRACE)
-            async for chunk in chunks:
-                if events := feed(chunk):
-                    spoke = True
-                    take(events)
-                    if decoder.complete and awaits_end:
-                        awaits_end = False
-                        guard.shorten(GRACE)
+                    pieces = []
+                if decoder.complete:
                     if decoder.done:
-                        break
-        if decoder.done:
-            return await self._drain(chunks)
+                        await self._drain(chunks)
+                        return
+                    if not waiting:
+                        waiting = True
+                        guard.shorten(USAGE_TIMEOUT)
+                last, chunk = chunk, await anext(chunks, None)
+                if chunk is None and not (decoder.complete or last == _EVENT_END):
+                    self._raise_bare_error(sse.pending or last.strip().rpartition(b"\n")[2])
+                    chunk = _EVENT_END  # the last event may lack only the empty line after it
+        except ProviderError:
+            if pieces:  # they came before the frame that failed
+                sink(pieces)
+            raise
         if not decoder.complete:
-            self._stump(sse.pending or chunk.strip().rpartition(b"\n")[2])
-            take(feed(b"\n\n"))  # a last event that lacks only the empty line after it
-            if not decoder.complete:
-                raise cut_off(self.provider, "" if spoke else _excerpt(head))
-        return None
+            raise cut_off(self.provider, "" if heard else _excerpt(head))
 
-    def _stump(self, rest: bytes) -> None:
-        """Some servers end a stream with a bare JSON error: no `data:`, or no end of the line."""
-        if rest.lstrip().startswith(b"{"):
-            try:
-                frame = read_json(rest, self.provider)
-            except ProviderError:
-                return
-            if error_in(frame):
-                raise refused(self.provider, frame)
+    def _raise_bare_error(self, line: bytes) -> None:
+        """Raise the error in the last line of a stream, if it is a JSON object without ``data:`` or without a line end."""
+        if not line.lstrip().startswith(b"{"):
+            return
+        try:
+            frame = read_json(line, self.provider)
+        except ProviderError:  # half an event
+            return
+        if error_in(frame):
+            raise refused(self.provider, frame)
 
     async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
-        """Read what is left of a body, if that is nothing much."""
-        self.guard.stop()
+        """Read the rest of the body if it is short."""
+        self._guard.stop()
         with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):
-            async with asyncio.timeout(DRAIN):
+            async with asyncio.timeout(DRAIN_TIMEOUT):
                 async for _ in chunks:
                     pass
 
     async def _read_whole(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
-        """A body that is no stream: a page, an error, or the reply of a server that doesn't stream."""
+        """Read a body that is not a stream: a page, an error, or the reply of a server that doesn't stream."""
         body = bytearray(head)
         async for chunk in chunks:
             body += chunk
-            if len(body) > WHOLE_BYTES:
+            if len(body) > MAX_WHOLE_BYTES:
                 raise failure("server_error", self.provider, f"{self.provider} answered with a body that has no end")
-        if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            title = _TITLE.search(body)
+        text = bytes(body).lstrip(_BLANK)
+        if text.startswith(b"<"):
+            title = _TITLE.search(text)
             message = f"{self.provider} answered with an HTML page instead of a reply"
             raise failure("server_error", self.provider, message, _excerpt(title[1]) if title else "", 200)
-        if pieces := self.decoder.whole(read_json(bytes(body).removeprefix(b"\xef\xbb\xbf"), self.provider)):
-            self.sink(pieces)
+        if pieces := self.decoder.whole(read_json(text, self.provider)):
+            self._sink(pieces)
 
-    async def _refusal(self, response: httpx.Response) -> ProviderError:
-        """The error that a status other than 200 stands for."""
-        status, location = response.status_code, response.headers.get("location", "")
+    async def _status_error(self, response: httpx.Response) -> ProviderError:
+        """The error for a status other than 200."""
+        status = response.status_code
         if 300 <= status < 400:
-            where = re.sub(r"[?#].*|(?<=//)[^/]*@", "", location)
+            where = re.sub(r"[?#].*|(?<=//)[^/]*@", "", response.headers.get("location", ""))
             message = f"{self.provider} points to another address: give that as base_url"
             return failure("invalid_request", self.provider, message, where, status)
         body = bytearray()
         with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):
-            async with asyncio.timeout(ERROR_SECONDS):
+            async with asyncio.timeout(ERROR_TIMEOUT):
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) >= ERROR_BYTES:
+                    if len(body) >= MAX_ERROR_BYTES:
                         break
         headers: dict[str, Any] = dict(response.headers)
-        finding = classify(status=status, headers=headers, body=bytes(body[:ERROR_BYTES]), provider=self.provider, now=self.clock.now())
-        return provider_error(finding)
+        now = self._clock.now()
+        return provider_error(classify(status=status, headers=headers, body=bytes(body[:MAX_ERROR_BYTES]), provider=self.provider, now=now))
 
 
 def _excerpt(raw: bytes) -> str:
     return raw[:300].decode("utf-8", "replace").strip()
 
 
-def _words(seconds: float) -> str:
-    """A number of seconds as a person says it.
+def _duration(seconds: float) -> str:
+    """A number of seconds in words.
 
-    >>> _words(600), _words(60), _words(1.5)
+    >>> _duration(600), _duration(60), _duration(1.5)
     ('10 minutes', '60 seconds', '1.5 seconds')
     """
     return f"{seconds / 60:g} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} seconds"

@@ -1,7 +1,7 @@
-"""Chat Completions, the dialect of OpenAI that most other servers speak, more or less.
+"""Chat Completions, encoded: OpenAI's older format, which most other servers speak, more or less.
 
-The request asks for usage (`stream_options.include_usage`): a server that rejects this answers ``invalid_request``, and
-``options={"stream_options": None}`` takes it out.
+The request asks for usage (`stream_options.include_usage`). A server that rejects this answers ``invalid_request``, and
+``options={"stream_options": None}`` removes it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,15 @@ from typing import Any
 import msgspec
 
 from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.history import Turn, base64_of, cannot_carry, data_url, joined, result_text, split
+from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, grouped, own_data, result_text
 from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
-from chatkit.providers.reading import own_data
-from chatkit.providers.wire import Request, body_of
 
 
 class ChatCompletions:
     """The wire format of ``/chat/completions``.
 
-    Parameters
-    ----------
-    origin : str
-        The server's host. What a server needs back with a part (signatures, reasoning) goes to this host only: others
-        reject keys that they don't know.
-    limit_key : str, default "max_tokens"
-        What the limit on output tokens is called: ``max_completion_tokens`` at OpenAI itself.
+    `origin` is the server's host: what came from it with a part (signatures, reasoning) is sent back to it only, since
+    others reject keys that they don't know. `limit_key` is its name for the limit on output tokens.
     """
 
     path = "/chat/completions"
@@ -42,11 +35,11 @@ class ChatCompletions:
         return ChatDecoder(provider, self.origin)
 
     def encode(self, request: Request) -> bytes:
-        system, turns = split(request)
+        system, groups = grouped(request)
         messages: list[dict[str, Any]] = [{"role": "system", "content": text} for text in system]
-        last_question = max((n for n, turn in enumerate(turns) if turn.role == "user"), default=-1)
-        for n, turn in enumerate(turns):
-            messages.extend(self._messages(turn, in_tool_loop=n > last_question))
+        last_prompt = max((n for n, group in enumerate(groups) if group.role == "user"), default=-1)
+        for n, group in enumerate(groups):
+            messages.extend(self._messages(group, in_tool_loop=n > last_prompt))
         body: dict[str, Any] = {
             "model": request.model,
             "messages": messages,
@@ -54,22 +47,22 @@ class ChatCompletions:
             "stream_options": {"include_usage": True},
             self.limit_key: request.max_output_tokens,
         }
-        return body_of(body, request.options)
+        return encoded(body, request.options)
 
-    def _messages(self, turn: Turn, *, in_tool_loop: bool) -> list[dict[str, Any]]:
-        match turn.role:
+    def _messages(self, group: RoleGroup, *, in_tool_loop: bool) -> list[dict[str, Any]]:
+        match group.role:
             case "system":
-                return [{"role": "system", "content": "\n\n".join(p.text for p in turn.parts if isinstance(p, Text))}]
+                return [{"role": "system", "content": _joined(group.parts, "\n\n")}]
             case "user":
-                return [{"role": "user", "content": _question(turn.parts)}]
+                return [{"role": "user", "content": _content(group.parts)}]
             case "tool":
-                results = [p for p in turn.parts if isinstance(p, ToolResult)]
+                results = [p for p in group.parts if isinstance(p, ToolResult)]
                 return [{"role": "tool", "tool_call_id": r.tool_call_id, "content": result_text(r)} for r in results]
             case "assistant":
-                return self._reply(turn.parts, in_tool_loop=in_tool_loop)
+                return self._reply(group.parts, in_tool_loop=in_tool_loop)
 
     def _reply(self, parts: list[Part], *, in_tool_loop: bool) -> list[dict[str, Any]]:
-        text = joined(parts)
+        text = _joined(parts, "")
         calls = [self._call(p) for p in parts if isinstance(p, ToolCall) and not p.provider_executed]
         if not (text or calls):
             return []
@@ -82,7 +75,7 @@ class ChatCompletions:
                 continue
             if details := own.get("details"):
                 message.setdefault("reasoning_details", []).extend(details)
-            elif calls and in_tool_loop and (key := own.get("key")):  # a model that calls tools while it thinks goes on from its thoughts
+            elif calls and in_tool_loop and (key := own.get("key")):  # DeepSeek needs its thoughts back while it calls tools
                 message[key] = message.get(key, "") + part.text
         return [message]
 
@@ -99,17 +92,16 @@ class ChatCompletions:
         return entry
 
 
-def _question(parts: list[Part]) -> str | list[dict[str, Any]]:
-    """The content of a user's message: plain text where it can be, since not every server takes a list."""
+def _joined(parts: list[Part], separator: str) -> str:
+    return separator.join(p.text for p in parts if isinstance(p, Text))
+
+
+def _content(parts: list[Part]) -> str | list[dict[str, Any]]:
+    """The content of a user's message: plain text if possible, since not every server accepts a list."""
     if all(isinstance(p, Text) for p in parts):
-        return "\n\n".join(p.text for p in parts if isinstance(p, Text))
-    content: list[dict[str, Any]] = []
-    for part in parts:
-        if isinstance(part, Text):
-            content.append({"type": "text", "text": part.text})
-        elif isinstance(part, File):
-            content.append(_file(part))
-    return content
+        return _joined(parts, "\n\n")
+    texts_and_files = (p for p in parts if isinstance(p, Text | File))
+    return [{"type": "text", "text": p.text} if isinstance(p, Text) else _file(p) for p in texts_and_files]
 
 
 def _file(file: File) -> dict[str, Any]:

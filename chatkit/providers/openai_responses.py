@@ -1,7 +1,7 @@
-"""OpenAI Responses.
+"""OpenAI Responses, encoded.
 
-The whole history goes with every request, so nothing is left with OpenAI: ``store`` is false unless the options say
-otherwise, and reasoning comes and goes back encrypted.
+The whole history goes with every request, so nothing is stored at OpenAI: ``store`` is false unless the options set it, and
+reasoning comes and goes back encrypted.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 
 from chatkit.parts import File, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.history import Turn, cannot_carry, data_url, result_text, split
+from chatkit.providers.decoding import word
+from chatkit.providers.encoding import Request, RoleGroup, cannot_carry, data_url, encoded, grouped, own_data, result_text
 from chatkit.providers.openai_responses_stream import FAMILY, ResponsesDecoder
-from chatkit.providers.reading import own_data, word
-from chatkit.providers.wire import Request, body_of
 
 _PLAIN_MODEL = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt|gpt-5[\d.]*-chat)")
-"""Models that don't reason, and refuse to be asked for encrypted reasoning."""
+"""Models that don't reason, and reject a request for encrypted reasoning."""
 
 
 class OpenAIResponses:
@@ -33,17 +32,17 @@ class OpenAIResponses:
         return ResponsesDecoder(provider)
 
     def encode(self, request: Request) -> bytes:
-        system, turns = split(request)
+        system, groups = grouped(request)
         stored = bool(request.options.get("store"))
         custom = {
             p.tool_call_id
-            for turn in turns
-            for p in turn.parts
+            for group in groups
+            for p in group.parts
             if isinstance(p, ToolCall) and own_data(p.provider_data, FAMILY).get("type") == "custom_tool_call"
         }
         items: list[dict[str, Any]] = []
-        for turn in turns:
-            items.extend(_reply(turn, stored=stored) if turn.role == "assistant" else _said_to(turn, custom))
+        for group in groups:
+            items.extend(_reply(group, stored=stored) if group.role == "assistant" else _input(group, custom))
         encrypted = not stored and not _PLAIN_MODEL.match(request.model)
         body: dict[str, Any] = {
             "model": request.model,
@@ -54,14 +53,14 @@ class OpenAIResponses:
             "include": ["reasoning.encrypted_content"] if encrypted else None,
             "max_output_tokens": request.max_output_tokens,
         }
-        return body_of(body, request.options)
+        return encoded(body, request.options)
 
 
-def _said_to(turn: Turn, custom: set[str]) -> list[dict[str, Any]]:
-    """What isn't the assistant's: messages, and results of tools."""
+def _input(group: RoleGroup, custom: set[str]) -> list[dict[str, Any]]:
+    """The items for messages of other roles than the assistant's, and for results of tools."""
     content: list[dict[str, Any]] = []
     items: list[dict[str, Any]] = []
-    for part in turn.parts:
+    for part in group.parts:
         match part:
             case Text():
                 content.append({"type": "input_text", "text": part.text})
@@ -73,19 +72,19 @@ def _said_to(turn: Turn, custom: set[str]) -> list[dict[str, Any]]:
             case _:
                 pass
     if content:
-        items.append({"type": "message", "role": "system" if turn.role == "system" else "user", "content": content})
+        items.append({"type": "message", "role": "system" if group.role == "system" else "user", "content": content})
     return items
 
 
-def _reply(turn: Turn, *, stored: bool) -> list[dict[str, Any]]:
-    """The items of an assistant's turn, those of this API as they came.
+def _reply(group: RoleGroup, *, stored: bool) -> list[dict[str, Any]]:
+    """The items for the assistant's messages, those of this API as they came.
 
-    Reasoning can't go back where it came neither encrypted nor stored, and may not end a turn. An item that belonged to
-    reasoning that stays away is refused under its own id: then all ids stay away.
+    Reasoning can be sent only if it came encrypted or is stored, and may not end the reply. If reasoning is left out, an
+    item that belonged to it is rejected under its own id: then all ids are left out.
     """
     entries: list[tuple[str, dict[str, Any]]] = []
     lost = False
-    for part in turn.parts:
+    for part in group.parts:
         own = own_data(part.provider_data, FAMILY)
         if isinstance(part, Reasoning) and own:
             item = own.get("item") or {}

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from chatkit.parts import File, Message, Part, Role, StopReason, Text
-from chatkit.providers.wire import Request, WireFormat
+from chatkit.providers.encoding import Request
+from chatkit.providers.http import WireFormat
 from tests.providers.streams import WIRES
 
 MARK = {"type": "ephemeral"}

@@ -16,10 +16,11 @@ from chatkit.chattest.recorded import Headers, RecordedRequest
 from chatkit.errors import ProviderError, UsageError
 from chatkit.parts import Message, Role, Text
 from chatkit.providers import demo
+from chatkit.providers.decoding import Piece
 from chatkit.providers.demo import SPEED, VARIANTS, connect_demo
 from chatkit.providers.demo_answers import FALLBACK, LABEL, TOPICS, answer, title
+from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
-from chatkit.providers.wire import Piece, Request
 
 WHY = "Why do clients back off?"
 

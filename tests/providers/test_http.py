@@ -22,10 +22,10 @@ from chatkit.chattest import (
 from chatkit.clock import SystemClock
 from chatkit.errors import AuthError, ContextExceeded, ProviderError, RequestRejected, TransientError, UsageError
 from chatkit.parts import Usage
-from chatkit.providers.http import Provider
-from chatkit.providers.wire import Piece, Request
-from tests.providers.attempts import FORMATS, WORDS, Fakes, ask
-from tests.providers.streams import WIRES, chunk, data
+from chatkit.providers.decoding import Piece
+from chatkit.providers.encoding import Request
+from tests.providers.attempts import FORMATS, WORDS, Fakes, ask, provider_at
+from tests.providers.streams import chunk, data
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -70,7 +70,7 @@ def test_a_second_request_takes_the_first_one_s_connection() -> None:
 
     async def ask_thrice() -> list[Any]:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        provider = Provider("acme", "m", WIRES["chat"], f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        provider = provider_at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         request = Request(model="m", messages=())
         told = [(await provider.stream(request, lambda p: None, clock=SystemClock(), silence_timeout=5)).stop_reason for _ in range(3)]
         server.close()
@@ -270,7 +270,7 @@ def test_this_machine_is_asked_without_a_proxy(fake_provider: Fakes, monkeypatch
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
     async def on_a_loop_of_its_own() -> str | None:
-        provider = Provider("acme", "m", WIRES["chat"], fake.openai_url)
+        provider = provider_at(fake.openai_url)
         return (await provider.stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5)).stop_reason
 
     fake = fake_provider(reply("x"))
@@ -288,7 +288,7 @@ def test_neither_the_provider_s_repr_nor_its_errors_show_the_key(fake_provider: 
     echo = error_response(401, "Incorrect API key provided: sk-secret-key-1234567890")
     asked = ask(fake_provider(echo))
     error = asked.error()
-    for text in (repr(asked.provider), repr(asked.provider.endpoint), str(error), repr(error), repr(error.classification)):
+    for text in (repr(asked.provider), repr(asked.provider.headers), str(error), repr(error), repr(error.classification)):
         assert "secret" not in text
     assert repr(asked.provider).startswith("<Provider acme:m-1 at 127.0.0.1:")
 
@@ -299,7 +299,7 @@ def test_an_error_of_the_sink_is_not_retried(fake_provider: Fakes) -> None:
     def broken(pieces: list[Piece]) -> None:
         raise KeyError("sink")
 
-    provider = Provider("acme", "m", WIRES["chat"], fake.openai_url)
+    provider = provider_at(fake.openai_url)
     work = bridge.spawn(provider.stream(Request(model="m", messages=()), broken, clock=SystemClock(), silence_timeout=5))
     with pytest.raises(ProviderError) as caught:
         work.result(10)

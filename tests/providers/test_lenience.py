@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit.parts import Message, Part, Text
-from chatkit.providers.wire import Request
+from chatkit.providers.encoding import Request
 from tests.providers.streams import DONE, WIRES, data, read, read_whole
 
 ODD: st.SearchStrategy[Any] = st.sampled_from(

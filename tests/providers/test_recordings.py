@@ -17,8 +17,9 @@ from chatkit.chattest import FakeProvider, http_response
 from chatkit.clock import SystemClock
 from chatkit.errors import ProviderError
 from chatkit.parts import Usage
-from chatkit.providers.http import Provider
-from chatkit.providers.wire import Piece, Request
+from chatkit.providers.decoding import Piece
+from chatkit.providers.encoding import Request
+from tests.providers.attempts import provider_at
 from tests.providers.streams import WIRES, Folded, join, read
 
 NAMES = [
@@ -149,7 +150,7 @@ def test_a_recording_folds_to_the_same_over_http(data: Path, name: str) -> None:
     pieces: list[Piece] = []
     with FakeProvider(http_response(200, [stream[i : i + 700] for i in range(0, len(stream), 700)])) as fake:
         wire = WIRES[entry["format"]]
-        provider = Provider("acme", "m", wire, fake.url if wire.path.startswith("/v1") else fake.openai_url)
+        provider = provider_at(fake.url if wire.path.startswith("/v1") else fake.openai_url, wire=wire)
         work = provider.stream(Request(model="m", messages=()), pieces.extend, clock=SystemClock(), silence_timeout=5)
         try:
             finish = bridge.spawn(asyncio.wait_for(work, 10)).result(15)

@@ -10,10 +10,9 @@ from chatkit import bridge
 from chatkit.chattest import FakeProvider, reply
 from chatkit.clock import SystemClock
 from chatkit.errors import MissingKey, UsageError
-from chatkit.providers.endpoint import endpoint
+from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
-from chatkit.providers.registry import connect
-from chatkit.providers.wire import Request
+from chatkit.providers.registry import Endpoint, connect
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-env", "OPENAI_API_KEY": "sk-oai-env", "OPENAI_COMPAT_API_KEY": "sk-compat-env"}
 
@@ -26,12 +25,8 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def key_of(provider: Provider) -> str | None:
     """The key that a request would carry."""
-    headers = provider._headers
+    headers = provider.headers
     return headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ") or None
-
-
-def address(provider: Provider) -> str:
-    return provider.endpoint.url(provider._wire.path)
 
 
 @pytest.mark.usefixtures("_keys")
@@ -49,7 +44,7 @@ def address(provider: Provider) -> str:
 )
 def test_a_name_means_a_provider_at_its_vendor_with_the_vendor_s_key(model: str, label: str, url: str, key: str) -> None:
     provider = connect(model)
-    assert (provider.label, address(provider), key_of(provider)) == (label, url, key)
+    assert (provider.label, provider.address, key_of(provider)) == (label, url, key)
     assert provider.label == f"{provider.name}:{provider.model}"
 
 
@@ -81,7 +76,7 @@ def test_a_name_means_a_provider_at_its_vendor_with_the_vendor_s_key(model: str,
 )
 def test_a_key_of_the_environment_goes_to_its_own_vendor_only(model: str, base_url: str, url: str, key: str | None) -> None:
     provider = connect(model, base_url=base_url)
-    assert (address(provider), key_of(provider)) == (url, key)
+    assert (provider.address, key_of(provider)) == (url, key)
 
 
 @pytest.mark.usefixtures("_keys")
@@ -206,9 +201,9 @@ def test_demo_takes_no_address() -> None:
     ],
 )
 def test_loopback_is_this_machine_alone(host: str, near: bool) -> None:
-    assert endpoint(f"http://{host}:8000/v1").is_loopback is near
+    assert connect("openai-compat:m", base_url=f"http://{host}:8000/v1").direct is near
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
-    provider = connect("openai-compat:m", base_url="https://me:hunter2@host/v1")
-    assert "hunter2" not in repr(provider) + repr(provider.endpoint) + provider.endpoint.origin
+    url = "https://me:hunter2@host/v1"
+    assert "hunter2" not in repr(connect("openai-compat:m", base_url=url)) + repr(Endpoint.parse(url)) + Endpoint.parse(url).origin

@@ -10,13 +10,13 @@ from chatkit import bridge
 from chatkit.chattest import FakeClock, http_response, reply
 from chatkit.clock import SystemClock
 from chatkit.errors import ProviderError
-from chatkit.providers.http import Provider
+from chatkit.providers.decoding import Piece
+from chatkit.providers.encoding import Request
 from chatkit.providers.openai_chat import ChatCompletions
 from chatkit.providers.openai_chat_stream import ChatDecoder
-from chatkit.providers.wire import Piece, Request
 from chatkit.sse import ServerSentEvent
-from tests.providers.attempts import FORMATS, WORDS, Fakes, ask, until
-from tests.providers.streams import WIRES, chunk, data
+from tests.providers.attempts import FORMATS, WORDS, Fakes, ask, provider_at, until
+from tests.providers.streams import chunk, data
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -102,7 +102,7 @@ def test_a_cancel_that_nobody_here_asked_for_is_a_network_error(fake_provider: F
         def decoder(self, provider: str) -> ChatDecoder:
             return Cancelled(provider)
 
-    provider = Provider("acme", "m", Wire(), fake_provider(reply("x")).openai_url)
+    provider = provider_at(fake_provider(reply("x")).openai_url, wire=Wire())
     work = bridge.spawn(provider.stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5))
     with pytest.raises(ProviderError) as caught:
         work.result(10)
@@ -113,7 +113,7 @@ def test_a_cancel_that_came_before_the_attempt_stays_one(fake_provider: Fakes) -
     fake = fake_provider(reply("x"))
 
     async def cancelled_first() -> bool:
-        provider = Provider("acme", "m", WIRES["chat"], fake.openai_url)
+        provider = provider_at(fake.openai_url)
 
         async def ask_after_a_cancel() -> None:
             task = asyncio.current_task()
@@ -132,7 +132,7 @@ def test_a_cancel_of_the_caller_stays_one_and_closes_the_connection(fake_provide
     fake = fake_provider(reply(WORDS).stall(after=2))
 
     async def cancelled() -> tuple[bool, int]:
-        provider = Provider("acme", "m", WIRES["chat"], fake.openai_url)
+        provider = provider_at(fake.openai_url)
         task = asyncio.ensure_future(
             provider.stream(Request(model="m", messages=()), lambda p: None, clock=fake_clock, silence_timeout=600)
         )
@@ -150,7 +150,7 @@ def test_a_guard_that_fired_leaves_no_cancel_behind(fake_provider: Fakes, fake_c
     fake = fake_provider(reply(WORDS).stall())
 
     async def twice() -> tuple[str, int]:
-        provider = Provider("acme", "m", WIRES["chat"], fake.openai_url)
+        provider = provider_at(fake.openai_url)
 
         def pass_the_time() -> None:
             fake.wait_for(stalled=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatkit.providers.reading import arguments
+from chatkit.providers.tool_calls import arguments
 from tests.providers.streams import DONE, ORIGIN, Folded, chunk, data, read
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatkit.parts import Usage
-from chatkit.providers.usage import anthropic_usage, openai_usage
+from chatkit.providers.decoding import anthropic_usage, openai_usage
 
 
 @pytest.mark.parametrize(
