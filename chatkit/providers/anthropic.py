@@ -11,7 +11,19 @@ from typing import Any, Literal
 import msgspec
 
 from chatkit.parts import File, Part, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
-from chatkit.providers.decoding import Finish, Piece, anthropic_usage, count, cut_off, finished, frames, mapping, objects, whole_reply, word
+from chatkit.providers.decoding import (
+    Decoder,
+    Finish,
+    Piece,
+    anthropic_usage,
+    count,
+    cut_off,
+    finished,
+    mapping,
+    objects,
+    whole_reply,
+    word,
+)
 from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, encoded, grouped, own_data, result_text
 from chatkit.providers.tool_calls import CallDraft
 from chatkit.sse import ServerSentEvent
@@ -30,7 +42,6 @@ SMALLER_LIMITS = {  # by the start of the name: https://docs.anthropic.com/en/do
 }
 CACHE_MARK = {"type": "ephemeral"}
 STOP_REASONS: dict[str, StopReason] = {
-    "tool_use": "tool_calls",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
@@ -174,33 +185,27 @@ class _PlainBlockDelta(msgspec.Struct, tag_field="type", tag="content_block_delt
 _plain = msgspec.json.Decoder(_PlainBlockDelta).decode
 
 
-class _ContentBlock:
+class _ContentBlock(msgspec.Struct):
     """One content block under way: the number of its part, and what is known only when it ends."""
 
-    __slots__ = ("at", "call", "citations", "kind", "signature", "start")
-
-    def __init__(self, kind: str, at: int, start: dict[str, Any]) -> None:
-        self.kind = kind
-        self.at = at
-        self.start = start
-        self.call: CallDraft | None = None
-        self.signature = ""
-        self.citations: list[dict[str, Any]] = []
+    kind: str
+    at: int
+    start: dict[str, Any]
+    call: CallDraft | None = None
+    signature: str = ""
+    citations: list[dict[str, Any]] = []
 
 
-class AnthropicDecoder:
+class AnthropicDecoder(Decoder):
     """Decodes one reply of Anthropic Messages. Thinking that the server doesn't sign is marked with its host, `origin`."""
 
     def __init__(self, provider: str, origin: str = "") -> None:
-        self.done = self.complete = False
-        self._provider = provider
+        super().__init__(provider)
         self._origin = origin
-        self._model: str | None = None
         self._id = ""
         self._stop = ""
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _ContentBlock] = {}
-        self._next = 0  # the number of the next part
         self._said = False
         self._called = False
 
@@ -209,15 +214,7 @@ class AnthropicDecoder:
             plain = _plain(event.data)
             block, delta = self._blocks[plain.index], plain.delta
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-            pieces: list[Piece] = []
-            for frame in frames(event, self._provider):
-                if self.done:
-                    break
-                if frame is not None:
-                    pieces += self._frame(frame, word(frame.get("type")) or event.event)
-                elif self._stop:  # a proxy that ends with [DONE] as Chat Completions does
-                    pieces += self._end_message()
-            return pieces
+            return super().feed(event)
         return self._grow(block, delta.text, delta.thinking, delta.partial_json)
 
     def whole(self, body: Any) -> list[Piece]:
@@ -240,7 +237,7 @@ class AnthropicDecoder:
             said=self._said,
             called=self._called,
             usage=anthropic_usage(self._usage),
-            model=self._model,
+            model=self._model or None,
         )
 
     def _frame(self, frame: dict[str, Any], kind: str) -> list[Piece]:
@@ -265,20 +262,22 @@ class AnthropicDecoder:
         return []
 
     def _meet(self, message: dict[str, Any]) -> None:
-        self._model = word(message.get("model")) or None
+        self._model = word(message.get("model"))
         self._id = word(message.get("id"))
         self._count(message.get("usage"))
 
     def _count(self, usage: Any) -> None:
         self._usage.update({k: v for k, v in mapping(usage).items() if v is not None})
 
+    def _end_mark(self) -> list[Piece]:
+        return self._end_message() if self._stop else []  # a proxy may end a message as Chat Completions does
+
     def _end_message(self) -> list[Piece]:
         self.done = self.complete = True
         return [piece for index in list(self._blocks) for piece in self._end(index)]
 
     def _new(self, index: int, kind: str, start: dict[str, Any]) -> _ContentBlock:
-        block = self._blocks[index] = _ContentBlock(kind, self._next, start)
-        self._next += 1
+        block = self._blocks[index] = _ContentBlock(kind, self._new_part(), start)
         return block
 
     def _start(self, index: int, start: dict[str, Any]) -> list[Piece]:
@@ -371,9 +370,8 @@ class AnthropicDecoder:
 
     def _cite(self, block: _ContentBlock, citation: dict[str, Any]) -> Piece:
         block.citations.append(citation)
-        at, self._next = self._next, self._next + 1
         document = citation.get("document_index")
-        return at, Source(
+        return self._new_part(), Source(
             source_id=word(citation.get("file_id")) or word(citation.get("source")) or ("" if document is None else str(document)),
             url=word(citation.get("url")),
             title=word(citation.get("title")) or word(citation.get("document_title")),

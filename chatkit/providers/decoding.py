@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -39,24 +40,47 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
-class Decoder(Protocol):
-    """Reads one reply, event by event.
+class Decoder(ABC):
+    """Reads one reply, event by event; a reply that fails raises a `ProviderError`.
 
     `complete` is true after the terminal event: what the connection does then cannot spoil the reply. `done` is true when
-    nothing of interest can follow, so that reading may stop. Every method raises a `ProviderError` for a failed reply.
+    nothing of interest can follow, so that reading may stop.
     """
 
-    complete: bool
-    done: bool
+    def __init__(self, provider: str) -> None:
+        self.complete = self.done = False
+        self._provider = provider
+        self._model = ""
+        self._next = 0  # the number of the next part
 
     def feed(self, event: ServerSentEvent) -> list[Piece]:
         """Return the pieces in one event."""
+        pieces: list[Piece] = []
+        for frame in frames(event, self._provider):
+            if self.done:
+                break
+            pieces += self._end_mark() if frame is None else self._frame(frame, word(frame.get("type")) or event.event)
+        return pieces
 
+    @abstractmethod
     def whole(self, body: Any) -> list[Piece]:
         """Return the pieces of a reply that a server sent as one JSON object, although a stream was requested."""
 
+    @abstractmethod
     def close(self) -> Finish:
         """Return how the reply ended, or raise if it is incomplete (kind ``network``) or empty (``server_error``)."""
+
+    @abstractmethod
+    def _frame(self, frame: dict[str, Any], kind: str) -> list[Piece]:
+        """Return the pieces in one object, whose type is `kind`."""
+
+    def _end_mark(self) -> list[Piece]:
+        """Return the pieces that ``[DONE]`` completes."""
+        return []
+
+    def _new_part(self) -> int:
+        self._next += 1
+        return self._next - 1
 
 
 # ── failures ──
@@ -266,7 +290,7 @@ def openai_usage(raw: Any) -> Usage | None:
     if total is None and prompt is not None and output is not None:
         total = prompt + output + (cached if apart else 0)
     fresh = prompt if prompt is None or apart else prompt - cached
-    return _usage((fresh, output, total, reasoning, written, read))
+    return _usage(fresh, output, total, reasoning, written, read)
 
 
 def anthropic_usage(raw: dict[str, Any]) -> Usage | None:
@@ -275,13 +299,21 @@ def anthropic_usage(raw: dict[str, Any]) -> Usage | None:
     written, read = count(raw.get("cache_creation_input_tokens")), count(raw.get("cache_read_input_tokens"))
     total = None if fresh is None or output is None else fresh + output + (written or 0) + (read or 0)
     reasoning = _counted(mapping(raw.get("output_tokens_details")), "thinking_tokens", "reasoning_tokens")
-    return _usage((fresh, output, total, reasoning, written, read))
+    return _usage(fresh, output, total, reasoning, written, read)
 
 
-def _usage(counts: tuple[int | None, ...]) -> Usage | None:
-    """The usage of these counts: input, output, total, reasoning, written to and read from the cache; None if none is known."""
-    names = ("input_tokens", "output_tokens", "total_tokens", "reasoning_tokens", "cache_creation_tokens", "cache_read_tokens")
-    return Usage(**dict(zip(names, counts, strict=True))) if any(n is not None for n in counts) else None
+def _usage(
+    fresh: int | None, output: int | None, total: int | None, reasoning: int | None, written: int | None, read: int | None
+) -> Usage | None:
+    usage = Usage(
+        input_tokens=fresh,
+        output_tokens=output,
+        total_tokens=total,
+        reasoning_tokens=reasoning,
+        cache_creation_tokens=written,
+        cache_read_tokens=read,
+    )
+    return None if usage == Usage() else usage
 
 
 def _counted(raw: dict[str, Any], *names: str) -> int | None:

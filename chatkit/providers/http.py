@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 from msgspec.structs import replace
 
 from chatkit.bridge import at_end
@@ -119,9 +120,12 @@ class Provider:
         piece the attempt has failed; 0 means never.
         """
         body = self._wire.encode(request)
-        attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock, opened)
+        task = asyncio.current_task()
+        assert task is not None
+        guard = _SilenceGuard(clock, silence_timeout, task.cancel)
+        attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock, opened, guard)
         try:
-            await attempt.make(self.address, self.headers, body, direct=self.direct, silence_timeout=silence_timeout)
+            await attempt.make(task, self.address, self.headers, body, direct=self.direct)
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
@@ -142,92 +146,85 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-class _SilenceGuard:
+class _SilenceGuard(msgspec.Struct):
     """Calls `fire` once when nothing was said for so many seconds; 0 or less means never.
 
     It has one timer: whoever reads sets `since` to the time of the last piece, which costs no more than reading the clock.
     """
 
-    def __init__(self, clock: Clock, seconds: float, fire: Callable[[], object]) -> None:
-        self.since = 0.0
-        self.fired = False
-        self._clock = clock
-        self._seconds = seconds
-        self._fire = fire
-        self._timer: Timer | None = None
+    clock: Clock
+    seconds: float
+    fire: Callable[[], object]
+    since: float = 0.0
+    fired: bool = False
+    timer: Timer | None = None
 
     def start(self) -> None:
         """Begin anew with all the seconds."""
         self.stop()
-        self.since = self._clock.monotonic()
-        if self._seconds > 0:
-            self._timer = self._clock.call_later(self._seconds, self._due)
+        self.since = self.clock.monotonic()
+        if self.seconds > 0:
+            self.timer = self.clock.call_later(self.seconds, self._due)
 
     def shorten(self, seconds: float) -> None:
         """Begin anew with at most so many seconds."""
-        self._seconds = min(self._seconds, seconds) if self._seconds > 0 else seconds
+        self.seconds = min(self.seconds, seconds) if self.seconds > 0 else seconds
         self.start()
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _due(self) -> None:
-        left = self.since + self._seconds - self._clock.monotonic()
+        left = self.since + self.seconds - self.clock.monotonic()
         if left > 1e-6:
-            self._timer = self._clock.call_later(left, self._due)
+            self.timer = self.clock.call_later(left, self._due)
             return
-        self._timer = None
+        self.timer = None
         self.fired = True
-        self._fire()
+        self.fire()
 
 
-class _Attempt:
+class _Attempt(msgspec.Struct):
     """One request and the reading of its answer."""
 
-    def __init__(
-        self, provider: str, decoder: Decoder, sink: Callable[[list[Piece]], None], clock: Clock, opened: Callable[[str | None], object]
-    ) -> None:
-        self.provider = provider
-        self.decoder = decoder
-        self.request_id: str | None = None
-        self._sink = sink
-        self._clock = clock
-        self._opened = opened
-        self._guard: _SilenceGuard
+    provider: str
+    decoder: Decoder
+    sink: Callable[[list[Piece]], None]
+    clock: Clock
+    opened: Callable[[str | None], object]
+    guard: _SilenceGuard
+    request_id: str | None = None
 
-    async def make(self, address: str, headers: dict[str, str], body: bytes, *, direct: bool, silence_timeout: float) -> None:
-        """Send the request and read the answer; what breaks after the reply is complete is ignored."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._guard = guard = _SilenceGuard(self._clock, silence_timeout, task.cancel)
+    async def make(self, task: asyncio.Task[Any], address: str, headers: dict[str, str], body: bytes, *, direct: bool) -> None:
+        """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""
         try:
-            guard.start()
+            self.guard.start()
             client = _client(direct=direct)
             await self._send(client, client.build_request("POST", address, content=body, headers=headers))
         except asyncio.CancelledError:
-            ours = guard.fired and task.uncancel() == 0
+            ours = self.guard.fired and task.uncancel() == 0
             if not ours and task.cancelling():  # the caller cancelled, perhaps before this attempt began
                 raise
             if self.decoder.complete:
                 return
             if ours:
-                raise failure("timeout", self.provider, f"{self.provider} said nothing for {_duration(silence_timeout)}") from None
+                raise failure("timeout", self.provider, f"{self.provider} said nothing for {_duration(self.guard.seconds)}") from None
             raise failure("network", self.provider, f"the connection to {self.provider} was cancelled from the other side") from None
         except ChatkitError:
             raise
         except Exception as error:
             if not self.decoder.complete:
-                raise provider_error(classify(error, provider=self.provider, now=self._clock.now())) from error
+                raise provider_error(classify(error, provider=self.provider, now=self.clock.now())) from error
         finally:
-            guard.stop()
+            self.guard.stop()
 
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
         response = await client.send(request, stream=True)
         try:
             self.request_id = next((v for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
-            self._opened(self.request_id)
+            self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._status_error(response)
             plain = response.headers.get("content-encoding", "identity").lower() in ("", "identity")
@@ -250,7 +247,7 @@ class _Attempt:
 
     async def _read_events(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
         """Decode events, and hand on the pieces of each chunk. The loop runs once per delta, so every line of it costs."""
-        sse, decoder, guard, sink, now = SseDecoder(), self.decoder, self._guard, self._sink, self._clock.monotonic
+        sse, decoder, guard, sink, now = SseDecoder(), self.decoder, self.guard, self.sink, self.clock.monotonic
         feed, decode = sse.feed, decoder.feed
         pieces: list[Piece] = []
         heard = waiting = False
@@ -296,7 +293,7 @@ class _Attempt:
 
     async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
         """Read the rest of the body if it is short."""
-        self._guard.stop()
+        self.guard.stop()
         with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):
             async with asyncio.timeout(DRAIN_TIMEOUT):
                 async for _ in chunks:
@@ -315,7 +312,7 @@ class _Attempt:
             message = f"{self.provider} answered with an HTML page instead of a reply"
             raise failure("server_error", self.provider, message, _excerpt(title[1]) if title else "", 200)
         if pieces := self.decoder.whole(read_json(text, self.provider)):
-            self._sink(pieces)
+            self.sink(pieces)
 
     async def _status_error(self, response: httpx.Response) -> ProviderError:
         """The error for a status other than 200."""
@@ -332,7 +329,7 @@ class _Attempt:
                     if len(body) >= MAX_ERROR_BYTES:
                         break
         headers: dict[str, Any] = dict(response.headers)
-        now = self._clock.now()
+        now = self.clock.now()
         return provider_error(classify(status=status, headers=headers, body=bytes(body[:MAX_ERROR_BYTES]), provider=self.provider, now=now))
 
 

@@ -9,6 +9,7 @@ import msgspec
 from chatkit.errors import Kind
 from chatkit.parts import File, Reasoning, Source, StopReason, Text
 from chatkit.providers.decoding import (
+    Decoder,
     Finish,
     Piece,
     base64_bytes,
@@ -16,7 +17,6 @@ from chatkit.providers.decoding import (
     cut_off,
     failure,
     finished,
-    frames,
     mapping,
     objects,
     openai_usage,
@@ -33,13 +33,8 @@ REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_text", "thinking"
 
 STOP_REASONS: dict[str, StopReason] = {
     "length": "length",
-    "max_tokens": "length",
+    "max_tokens": "length",  # Gemini, Bedrock
     "model_length": "length",  # Mistral
-    "max_output_tokens": "length",
-    "tool_calls": "tool_calls",
-    "tool_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
     "content_filter": "content_filter",
     "content_filtered": "content_filter",  # Bedrock
     "guardrail_intervened": "content_filter",
@@ -48,7 +43,7 @@ STOP_REASONS: dict[str, StopReason] = {
     "recitation": "content_filter",
     "prohibited_content": "content_filter",
     "blocklist": "content_filter",
-    "refusal": "refusal",
+    "refusal": "refusal",  # Anthropic
 }
 """Every other word, in upper or lower case, is an ordinary end."""
 
@@ -97,20 +92,17 @@ class _PlainChunk(msgspec.Struct):
 _plain = msgspec.json.Decoder(_PlainChunk).decode
 
 
-class ChatDecoder:
+class ChatDecoder(Decoder):
     """Decodes one reply of Chat Completions. What the server needs back is marked with its host, `origin`."""
 
     def __init__(self, provider: str, origin: str = "") -> None:
-        self.done = self.complete = False
-        self._provider = provider
+        super().__init__(provider)
         self._origin = origin
-        self._model = ""
         self._finish = ""
         self._usage: Any = None
         self._frames = 0
         self._plain_allowed = False  # once the model is known (or isn't going to be), plain chunks need no full reading
         self._has_choice_0 = False
-        self._next = 0  # the number of the next part
         self._at = 0  # the number of the part under way, and its kind
         self._open = ""
         self._said: dict[str, list[str]] = {"text": [], "reasoning": [], "refusal": [], "file": []}
@@ -137,21 +129,10 @@ class ChatDecoder:
                         self._begin("text")
                     self._texts.append(text)
                     return [(self._at, Text(text=text))]
-        pieces: list[Piece] = []
-        for frame in frames(event, self._provider):
-            if self.done:
-                break
-            if frame is None:
-                self.done = self.complete = True
-                pieces += self._settle()
-            else:
-                pieces += self._frame(frame)
-        return pieces
+        return super().feed(event)
 
     def whole(self, body: Any) -> list[Piece]:
-        pieces = self._frame(whole_reply(body, "choices", self._provider))
-        self.done = self.complete = True
-        return pieces + self._settle()
+        return self._frame(whole_reply(body, "choices", self._provider)) + self._end_mark()
 
     def close(self) -> Finish:
         if not self.complete:
@@ -169,7 +150,11 @@ class ChatDecoder:
             model=self._model or None,
         )
 
-    def _frame(self, frame: dict[str, Any]) -> list[Piece]:
+    def _end_mark(self) -> list[Piece]:
+        self.done = self.complete = True
+        return self._settle()
+
+    def _frame(self, frame: dict[str, Any], kind: str = "") -> list[Piece]:
         self._model = self._model or word(frame.get("model"))
         self._calls.seed = self._calls.seed or f"{word(frame.get('id'))}{frame.get('created') or ''}"
         choices, groq = objects(frame.get("choices")), mapping(frame.get("x_groq"))
@@ -283,8 +268,7 @@ class ChatDecoder:
         return [(self._at, Reasoning(text=text, provider_data=data))]
 
     def _begin(self, kind: str) -> None:
-        self._open, self._at = kind, self._next
-        self._next += 1
+        self._open, self._at = kind, self._new_part()
 
     def _keep(self, detail: dict[str, Any]) -> None:
         """Gather the details of the reasoning, which go back to OpenRouter whole: the fragments of one are joined."""

@@ -13,6 +13,7 @@ import msgspec
 
 from chatkit.parts import File, Reasoning, Source, StopReason, Text, ToolCall, ToolResult
 from chatkit.providers.decoding import (
+    Decoder,
     Finish,
     Piece,
     base64_bytes,
@@ -20,7 +21,6 @@ from chatkit.providers.decoding import (
     cut_off,
     failure,
     finished,
-    frames,
     mapping,
     objects,
     openai_usage,
@@ -60,17 +60,14 @@ class _TextDelta(msgspec.Struct, tag_field="type", tag="response.output_text.del
 _plain = msgspec.json.Decoder(_TextDelta).decode
 
 
-class ResponsesDecoder:
+class ResponsesDecoder(Decoder):
     """Decodes one reply of OpenAI Responses."""
 
     def __init__(self, provider: str) -> None:
-        self.done = self.complete = False
-        self._provider = provider
-        self._model: str | None = None
+        super().__init__(provider)
         self._status = ""
         self._reason = ""
         self._usage: Any = None
-        self._next = 0  # the number of the next part
         self._parts: dict[Place, list[int]] = {}  # the number of the part, and how many of its characters were told
         self._item: Any = None  # the place that an event named last
         self._places: dict[str, Any] = {}  # the place of an item's id
@@ -85,11 +82,7 @@ class ResponsesDecoder:
             plain = _plain(event.data)
             part = self._parts[plain.output_index, "text", plain.content_index]
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-            pieces: list[Piece] = []
-            for frame in frames(event, self._provider):
-                if frame is not None and not self.done:
-                    pieces += self._frame(frame, word(frame.get("type")) or event.event)
-            return pieces
+            return super().feed(event)
         text = plain.delta
         part[1] += len(text)
         return [(part[0], Text(text=text))] if text else []
@@ -109,7 +102,7 @@ class ResponsesDecoder:
             called="call" in self._told,
             declined="refusal" in self._told and "text" not in self._told,
             usage=openai_usage(self._usage),
-            model=self._model,
+            model=self._model or None,
         )
 
     def _frame(self, frame: dict[str, Any], kind: str) -> list[Piece]:
@@ -300,7 +293,3 @@ class ResponsesDecoder:
         if data := base64_bytes(image):
             pieces.append((self._new_part(), File(media_type=f"image/{word(item.get('output_format')) or 'png'}", data=data)))
         return pieces
-
-    def _new_part(self) -> int:
-        self._next += 1
-        return self._next - 1

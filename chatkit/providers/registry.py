@@ -104,8 +104,8 @@ def connect(model: str | None = None, *, api_key: str | None = None, base_url: s
     elif name == "openai":
         where = Endpoint.parse("https://api.openai.com" if base_url is None else base_url).without("/responses")
         ours = f".{where.host}".endswith(".api.openai.com")  # also those of its regions
-        where = where.at("/v1") if ours and not where.path else where
         wire = OpenAIResponses()
+        where = where.at("/v1") if ours and not where.path else where
         key = key or _vendor_key("OPENAI_API_KEY", where, ours=ours)
     else:
         if base_url is None:
@@ -131,9 +131,8 @@ def _named(model: str | None) -> tuple[str, str]:
             if text.startswith(start):
                 return vendor, text
     near = difflib.get_close_matches(name.lower(), FORMS, 1)
-    hint = (
-        f" Did you mean {FORMS[near[0]]}?" if near else f" For a server of your own: openai-compat:{text} with base_url=." if text else ""
-    )
+    own_server = f" A server of your own is openai-compat:{text} with base_url=." if text else ""
+    hint = f" Did you mean {FORMS[near[0]]}?" if near else own_server
     raise UsageError(f"no provider is called {name!r}.{hint} There are {', '.join(FORMS.values())}")
 
 

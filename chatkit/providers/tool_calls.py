@@ -7,29 +7,30 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from chatkit.parts import ToolCall
 from chatkit.providers.decoding import Piece, count, mapping, word
 
 _one_value = json.JSONDecoder(strict=False).raw_decode
 
 
-class CallDraft:
+class CallDraft(msgspec.Struct, eq=False):
     """One call while its arguments stream; `at` is the number of its part.
 
     `args` are arguments that the server gave as an object, `data` is what the provider needs back with the call, and
     `provisional` means that the id is ours because the server has given none so far.
     """
 
-    def __init__(self, at: int, id: str, name: str, *, executed: bool = False, provisional: bool = False) -> None:
-        self.at = at
-        self.id = id
-        self.name = name
-        self.executed = executed
-        self.provisional = provisional
-        self.fragments: list[str] = []
-        self.args: dict[str, Any] | None = None
-        self.data: dict[str, Any] | None = None
-        self.settled = False
+    at: int
+    id: str
+    name: str
+    executed: bool = False
+    provisional: bool = False
+    fragments: list[str] = []
+    args: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    settled: bool = False
 
     def piece(self, fragment: str = "") -> Piece:
         """Take in a fragment of the arguments, and return it as a piece."""
