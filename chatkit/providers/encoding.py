@@ -85,12 +85,7 @@ def own_data(data: dict[str, Any] | None, family: str) -> dict[str, Any]:
 
 def result_text(result: ToolResult) -> str:
     """A tool's result for the model: a text unchanged, everything else as JSON."""
-    if isinstance(result.result, str):
-        return result.result
-    try:
-        return msgspec.json.encode(result.result).decode()
-    except TypeError:
-        return str(result.result)
+    return result.result if isinstance(result.result, str) else msgspec.json.encode(result.result).decode()
 
 
 def base64_of(file: File) -> str:

@@ -15,9 +15,8 @@ from chatkit.chattest import TITLE_PROMPT, FakeClock
 from chatkit.chattest.recorded import Headers, RecordedRequest
 from chatkit.errors import ProviderError, UsageError
 from chatkit.parts import Message, Role, Text
-from chatkit.providers import demo
 from chatkit.providers.decoding import Piece
-from chatkit.providers.demo import SPEED, VARIANTS, connect_demo
+from chatkit.providers.demo import VARIANTS, WORDS_PER_SECOND, DemoScript, connect_demo, demo_server
 from chatkit.providers.demo_answers import FALLBACK, LABEL, TOPICS, answer, title
 from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
@@ -125,22 +124,22 @@ def recorded(text: str) -> RecordedRequest:
     return RecordedRequest(1, "POST", "/chat1/v1/messages", Headers(), content)
 
 
-@pytest.mark.parametrize(("speed", "seconds"), [(SPEED, 20.0), (2 * SPEED, 10.0), (math.inf, 0.0)])
+@pytest.mark.parametrize(("speed", "seconds"), [(WORDS_PER_SECOND, 20.0), (2 * WORDS_PER_SECOND, 10.0), (math.inf, 0.0)])
 def test_the_slow_reply_takes_twenty_seconds_unless_the_demo_is_made_faster(speed: float, seconds: float) -> None:
-    response = demo._Script(VARIANTS["slow"], speed).respond(recorded(WHY))
+    response = DemoScript("slow", speed).respond(recorded(WHY))
     assert response.delay * response.pieces == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(("setting", "delay"), [("", 0.025), ("80", 0.0125), ("inf", 0.0)])
 def test_the_environment_sets_the_words_a_second(monkeypatch: pytest.MonkeyPatch, setting: str, delay: float) -> None:
     monkeypatch.setenv("CHATKIT_DEMO_SPEED", setting)
-    assert demo._Script(VARIANTS["steady"], demo._speed(None)).respond(recorded(WHY)).delay == delay
+    assert DemoScript("steady").respond(recorded(WHY)).delay == delay
 
 
 @pytest.mark.parametrize("setting", ["fast", "0", "-1", "nan"])
 def test_a_speed_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv("CHATKIT_DEMO_SPEED", setting)
-    with pytest.raises(UsageError, match="words a second"):
+    with pytest.raises(UsageError, match="words per second"):
         connect_demo()
 
 
@@ -159,7 +158,7 @@ def test_a_reply_that_was_stopped_begins_its_script_anew() -> None:
         await asyncio.wait([task])
 
     spawn(stopped()).result(10)
-    fake = demo._stage().fake
+    fake = demo_server().fake
     fake.wait_for(hang_ups=1)
     assert ask(provider, WHY) == OVERLOADED
 
@@ -184,18 +183,18 @@ def test_a_title_request_never_fails_and_leaves_the_script_alone() -> None:
 
 
 def test_a_provider_that_is_forgotten_leaves_nothing_behind() -> None:
-    before = len(demo._stage().scripts)
+    before = len(demo_server().scripts)
     provider = fast()
-    assert len(demo._stage().scripts) == before + 1
+    assert len(demo_server().scripts) == before + 1
     del provider
     gc.collect()
-    assert len(demo._stage().scripts) <= before
+    assert len(demo_server().scripts) <= before
 
 
 def test_no_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret")
     ask(fast("steady"), WHY)
-    headers = demo._stage().fake.received[-1].headers
+    headers = demo_server().fake.received[-1].headers
     assert not {"x-api-key", "authorization"} & set(headers)
 
 
