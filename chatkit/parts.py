@@ -1,7 +1,7 @@
-"""Parts and messages: what is said, as frozen values with JSON in and out.
+"""Parts and messages: the content of a chat, as frozen values that can be written to JSON and read from it.
 
-A message is a role and a list of parts; the set of parts is closed. Fields are absent from the JSON when empty.
-While a part streams, its values are pieces: `chatkit.fold` joins them.
+A message is a role and a list of parts, and the set of parts is closed. Empty fields are left out of the JSON. While a part
+streams, each value is a piece of it: `chatkit.fold` joins the pieces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ StopReason = Literal["end", "tool_calls", "length", "content_filter", "refusal",
 
 
 class Tagged(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, tag_field="type"):
-    """A value whose JSON says what it is; `type` says the same here."""
+    """A value whose JSON names its type; `type` is that name."""
 
     @property
     def type(self) -> str:
@@ -26,29 +26,29 @@ class Tagged(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults
 
 
 class _Value(Tagged, frozen=True, kw_only=True):
-    """What all parts share: `provider_data` goes back to the same provider unchanged, and is opaque to everyone else."""
+    """What all parts have in common: `provider_data` goes back to the same provider unchanged, and nobody else reads it."""
 
     provider_data: dict[str, Any] | None = None
 
 
 class Text(_Value, frozen=True, kw_only=True, tag="text", gc=False):
-    """Visible text. `refusal` marks the model's words for declining to answer."""
+    """Visible text. `refusal` is true for the words with which the model declines to answer."""
 
     text: str = ""
     refusal: bool = False
 
 
 class Reasoning(_Value, frozen=True, kw_only=True, tag="reasoning", gc=False):
-    """Thinking, or a summary of it."""
+    """The model's thinking, or a summary of it."""
 
     text: str = ""
     title: str = ""
 
 
 class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
-    """A call that the model wants made. Pieces in `args_delta`; a full `args` replaces them.
+    """A call of a tool that the model asks for. `args_delta` holds a piece of the arguments; a full `args` replaces all pieces.
 
-    `provider_executed` marks a tool that the provider ran itself: shown, never run here.
+    `provider_executed` is true for a tool that the provider ran itself: it is shown, and never run here.
     """
 
     tool_call_id: str
@@ -59,7 +59,7 @@ class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
 
 
 class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result"):
-    """What a call gave."""
+    """The result of a call."""
 
     tool_call_id: str
     tool_name: str = ""
@@ -93,7 +93,7 @@ Part = Text | Reasoning | ToolCall | ToolResult | Source | File
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True):
-    """Tokens of one step. None is unknown, which is not zero. `input_tokens` never includes cached tokens."""
+    """The tokens of one step. None means unknown, which is not zero. `input_tokens` never includes cached tokens."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -105,10 +105,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=
 
 
 class Message(Tagged, frozen=True, kw_only=True, tag="message"):
-    """One stored message of a chat, which is at once the event that commits it.
+    """One stored message of a chat, which is also the event that commits it.
 
-    `id` increases within the store. A `stop_reason` that is absent from an assistant's message means that it was
-    interrupted; `provider_stop_reason` is the provider's own word.
+    `id` increases within the store. An assistant's message without a `stop_reason` was interrupted;
+    `provider_stop_reason` is the provider's own word.
     """
 
     id: int
@@ -125,19 +125,19 @@ class Message(Tagged, frozen=True, kw_only=True, tag="message"):
 
     @property
     def is_question(self) -> bool:
-        """Whether a person said it: a summary for the model alone has their role, and is none."""
+        """Whether a user wrote it: a summary that only the model sees has the same role."""
         return self.role == "user" and self.visibility != "model"
 
     @property
     def text(self) -> str:
-        """The visible text: a reply's blocks joined with nothing between, a question's parts as `text_of` gives them."""
+        """The visible text: the text parts of a reply joined without a separator, those of other messages as in `text_of`."""
         if self.role == "assistant":
             return "".join(p.text for p in self.parts if isinstance(p, Text) and not p.refusal)
         return text_of(self.parts)
 
 
 def text_of(parts: Iterable[Part]) -> str:
-    """The text of a message of several parts: its text parts, trimmed, joined by a space.
+    """The text of several parts: their text parts, trimmed and joined with a space.
 
     >>> text_of([Text(text=" see "), File(media_type="image/png"), Text(text="this")])
     'see this'

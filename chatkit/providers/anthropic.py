@@ -168,14 +168,14 @@ def _file(file: File) -> dict[str, Any]:
     return {"type": kind, "source": source, **titled}
 
 
-class _PlainDelta(msgspec.Struct):
+class _PlainDelta(msgspec.Struct, gc=False):
     type: Literal["text_delta", "thinking_delta", "input_json_delta"]
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
 
 
-class _PlainBlockDelta(msgspec.Struct, tag_field="type", tag="content_block_delta"):
+class _PlainBlockDelta(msgspec.Struct, gc=False, tag_field="type", tag="content_block_delta"):
     """The event that nearly all are; what doesn't fit is read in full."""
 
     index: int

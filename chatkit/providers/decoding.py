@@ -146,7 +146,7 @@ def read_json(data: bytes, provider: str) -> Any:
         value = json.loads(data.decode("utf-8", "replace"), strict=False)
     except ValueError:
         excerpt = data[:200].decode("utf-8", "replace")
-        raise failure("network", provider, f"the stream of {provider} holds broken JSON", excerpt) from None
+        raise failure("network", provider, f"the stream of {provider} contains broken JSON", excerpt) from None
     return _without_surrogates(value)
 
 
@@ -187,7 +187,7 @@ def whole_reply(body: Any, key: str, provider: str) -> dict[str, Any]:
     if error_in(reply):
         raise refused(provider, reply)
     if not isinstance(reply.get(key), list):
-        raise failure("server_error", provider, f"{provider} answered with JSON that is no reply", str(body))
+        raise failure("server_error", provider, f"{provider} answered with JSON that is not a reply", str(body))
     return reply
 
 

@@ -1,4 +1,4 @@
-"""What the demo says: a few answers written in advance, chosen by the words of the question. No model, no chance."""
+"""The demo's answers: they are written in advance, and the words of the prompt choose one, without a model or chance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LABEL = "*Scripted demo on this machine: no model answered.*"
 
 
 class Topic(NamedTuple):
-    """An answer, what a chat about it is called, and the words that ask for it."""
+    """An answer, the title of a chat about it, and the words that ask for it."""
 
     title: str
     words: re.Pattern[str]
@@ -207,27 +207,27 @@ ck.Chat("openai-compat:llama3", base_url="http://127.0.0.1:11434/v1")
 All else stays the same: the stream, the countdown, the record of the retries."""
 
 
-def answer(question: str) -> str:
-    """The answer to a question: always the same one.
+def answer(prompt: str) -> str:
+    """The answer to a prompt, which is always the same.
 
     >>> answer("And without jitter?").splitlines()[0][:38]
     '**Jitter spreads retries out in time.*'
     >>> answer("And without jitter?").endswith(LABEL)
     True
     """
-    topic = _topic(question)
+    topic = _topic(prompt)
     return f"{topic.text if topic else FALLBACK}\n\n{LABEL}"
 
 
-def title(question: str) -> str:
-    """A short title by rule: the topic's, or the question's own words without the small ones at its start.
+def title(prompt: str) -> str:
+    """A short title: that of the topic, or the prompt's own words without the small ones at its start.
 
     >>> title("Why do clients back off?"), title("Could you please tell me about the tallest trees of the world, and why?")
     ('Why clients back off', 'Tallest trees of the world and why')
     """
-    if topic := _topic(question):
+    if topic := _topic(prompt):
         return topic.title
-    words = re.findall(r"\w[\w'’-]*", question)
+    words = re.findall(r"\w[\w'’-]*", prompt)
     while len(words) > 1 and _SMALL.fullmatch(words[0]):
         words.pop(0)
     text = " ".join(words[:7])[:60].rstrip()
@@ -241,8 +241,8 @@ _SMALL = re.compile(
 )
 
 
-def _topic(question: str) -> Topic | None:
-    """The topic whose words occur most often; the first of equals."""
-    counts = [(len(topic.words.findall(question)), topic) for topic in TOPICS]
+def _topic(prompt: str) -> Topic | None:
+    """The topic whose words occur most often, or the first of several such topics."""
+    counts = [(len(topic.words.findall(prompt)), topic) for topic in TOPICS]
     most = max(count for count, _ in counts)
     return next(topic for count, topic in counts if count == most) if most else None

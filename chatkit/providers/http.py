@@ -305,7 +305,7 @@ class _Attempt(msgspec.Struct):
         async for chunk in chunks:
             body += chunk
             if len(body) > MAX_WHOLE_BYTES:
-                raise failure("server_error", self.provider, f"{self.provider} answered with a body that has no end")
+                raise failure("server_error", self.provider, f"{self.provider} sent a body of more than {MAX_WHOLE_BYTES >> 20} MB")
         text = bytes(body).lstrip(_BLANK)
         if text.startswith(b"<"):
             title = _TITLE.search(text)
@@ -319,7 +319,7 @@ class _Attempt(msgspec.Struct):
         status = response.status_code
         if 300 <= status < 400:
             where = re.sub(r"[?#].*|(?<=//)[^/]*@", "", response.headers.get("location", ""))
-            message = f"{self.provider} points to another address: give that as base_url"
+            message = f"{self.provider} redirects to another address: pass that one as base_url"
             return failure("invalid_request", self.provider, message, where, status)
         body = bytearray()
         with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):

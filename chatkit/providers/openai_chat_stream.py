@@ -56,7 +56,7 @@ FAILURES: dict[str, Kind] = {
 """Finish reasons of a reply that failed."""
 
 
-class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: str
     role: str | None = None
     refusal: None = None
@@ -69,7 +69,7 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
     token_id: Any = None  # Together
 
 
-class _PlainChoice(msgspec.Struct):
+class _PlainChoice(msgspec.Struct, gc=False):
     delta: _PlainDelta
     index: int = 0
     finish_reason: None = None
@@ -79,7 +79,7 @@ class _PlainChoice(msgspec.Struct):
     usage: None = None
 
 
-class _PlainChunk(msgspec.Struct):
+class _PlainChunk(msgspec.Struct, gc=False):
     """A chunk that holds some text and nothing else, as nearly all do; what doesn't fit is read in full."""
 
     choices: tuple[_PlainChoice]
@@ -138,7 +138,7 @@ class ChatDecoder(Decoder):
         if not self.complete:
             raise cut_off(self._provider)
         if kind := FAILURES.get(self._finish):
-            raise failure(kind, self._provider, f"{self._provider} broke its reply off with {self._finish!r}")
+            raise failure(kind, self._provider, f"{self._provider} ended its reply with {self._finish!r}")
         return finished(
             self._provider,
             STOP_REASONS.get(self._finish.lower().partition(":")[0], "end"),  # "content_filter: RECITATION"
@@ -243,7 +243,7 @@ class ChatDecoder(Decoder):
             if isinstance(item, str):
                 pieces += self._say("text", item)
             elif isinstance(item, dict) and item.get("type") in ("thinking", "reasoning"):
-                pieces += self._think(_joined_text(item.get("thinking") or item.get("summary")))
+                pieces += self._think(_joined_text(item.get("thinking") or item.get("summary") or item.get("text")))
             elif isinstance(item, dict):
                 pieces += self._say("text", word(item.get("text")))
         return pieces
