@@ -18,7 +18,7 @@ from chatkit.conversation.interface import Chat
 from chatkit.conversation.replies import Reply
 from chatkit.errors import ChatClosed, unknown_option
 from chatkit.providers.demo import VARIANTS
-from chatkit.providers.registry import FORMS
+from chatkit.providers.registry import MODEL_FORMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHAT, REPLY = "chat", "reply"  # the variables of the conversation and its last reply
 OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}
-MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in FORMS if name != "demo")]
+MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in MODEL_FORMS if name != "demo")]
 LINE = re.compile(r"(?:^|=)\s*(%%chat|%?chat_retries)\s+(.*)$")
 F = TypeVar("F", bound=Callable[..., Any])
 ipython: Any = magic_arguments

@@ -24,12 +24,12 @@ from chatkit.providers.decoding import (
     whole_reply,
     word,
 )
-from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, encoded, grouped, own_data, result_text
+from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, encoded, own_data, result_text, role_groups
 from chatkit.providers.tool_calls import CallDraft
 from chatkit.sse import ServerSentEvent
 
 FAMILY = "anthropic"
-VERSION = "2023-06-01"
+API_VERSION = "2023-06-01"
 MAX_TOKENS = 32_000
 SMALLER_LIMITS = {  # by the start of the name: https://docs.anthropic.com/en/docs/about-claude/models
     "claude-instant": 4_096,
@@ -64,13 +64,13 @@ class AnthropicMessages:
         self.origin = origin
 
     def headers(self, api_key: str | None) -> dict[str, str]:
-        return {"anthropic-version": VERSION, **({"x-api-key": api_key} if api_key else {})}
+        return {"anthropic-version": API_VERSION, **({"x-api-key": api_key} if api_key else {})}
 
     def decoder(self, provider: str) -> AnthropicDecoder:
         return AnthropicDecoder(provider, self.origin)
 
     def encode(self, request: Request) -> bytes:
-        system, groups = grouped(request)
+        system, groups = role_groups(request)
         messages: list[dict[str, Any]] = []
         for group in groups:
             role = "assistant" if group.role == "assistant" else "user"
@@ -168,7 +168,7 @@ def _file(file: File) -> dict[str, Any]:
     return {"type": kind, "source": source, **titled}
 
 
-class _PlainDelta(msgspec.Struct, gc=False):
+class _DeltaFields(msgspec.Struct, gc=False):
     type: Literal["text_delta", "thinking_delta", "input_json_delta"]
     text: str = ""
     thinking: str = ""
@@ -179,7 +179,7 @@ class _PlainBlockDelta(msgspec.Struct, gc=False, tag_field="type", tag="content_
     """The event that nearly all are; what doesn't fit is read in full."""
 
     index: int
-    delta: _PlainDelta
+    delta: _DeltaFields
 
 
 _plain = msgspec.json.Decoder(_PlainBlockDelta).decode

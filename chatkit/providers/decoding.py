@@ -274,17 +274,17 @@ def openai_usage(raw: Any) -> Usage | None:
     raw = mapping(raw)
     of_input = mapping(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
     of_output = mapping(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
-    prompt, output = _counted(raw, "prompt_tokens", "input_tokens"), _counted(raw, "completion_tokens", "output_tokens")
-    read = _counted(of_input, "cached_tokens")
+    prompt, output = _first_count(raw, "prompt_tokens", "input_tokens"), _first_count(raw, "completion_tokens", "output_tokens")
+    read = _first_count(of_input, "cached_tokens")
     if read is None:  # Databricks, DeepSeek, Moonshot
-        read = _counted(raw, "cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
-    written = _counted(of_input, "cache_write_tokens", "cache_creation_tokens", "cached_write_tokens")  # …, LiteLLM, Envoy
+        read = _first_count(raw, "cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
+    written = _first_count(of_input, "cache_write_tokens", "cache_creation_tokens", "cached_write_tokens")  # …, LiteLLM, Envoy
     if written is None:  # Databricks
-        written = _counted(raw, "cache_creation_input_tokens")
-    reasoning = _counted(of_output, "reasoning_tokens")
+        written = _first_count(raw, "cache_creation_input_tokens")
+    reasoning = _first_count(of_output, "reasoning_tokens")
     if reasoning is None:
-        reasoning = _counted(raw, "reasoning_tokens")
-    total = _counted(raw, "total_tokens")
+        reasoning = _first_count(raw, "reasoning_tokens")
+    total = _first_count(raw, "total_tokens")
     cached = (read or 0) + (written or 0)
     apart = prompt is not None and (cached > prompt or total == prompt + (output or 0) + cached)
     if total is None and prompt is not None and output is not None:
@@ -298,7 +298,7 @@ def anthropic_usage(raw: dict[str, Any]) -> Usage | None:
     fresh, output = count(raw.get("input_tokens")), count(raw.get("output_tokens"))
     written, read = count(raw.get("cache_creation_input_tokens")), count(raw.get("cache_read_input_tokens"))
     total = None if fresh is None or output is None else fresh + output + (written or 0) + (read or 0)
-    reasoning = _counted(mapping(raw.get("output_tokens_details")), "thinking_tokens", "reasoning_tokens")
+    reasoning = _first_count(mapping(raw.get("output_tokens_details")), "thinking_tokens", "reasoning_tokens")
     return _usage(fresh, output, total, reasoning, written, read)
 
 
@@ -316,6 +316,6 @@ def _usage(
     return None if usage == Usage() else usage
 
 
-def _counted(raw: dict[str, Any], *names: str) -> int | None:
+def _first_count(raw: dict[str, Any], *names: str) -> int | None:
     """The first of these counts that is known."""
     return next((n for name in names if (n := count(raw.get(name))) is not None), None)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from chatkit.errors import UsageError
 from chatkit.parts import Usage
 from chatkit.providers.anthropic import AnthropicMessages
-from chatkit.providers.demo_answers import answer, title
+from chatkit.providers.demo_answers import answer, demo_title
 from chatkit.providers.http import Provider
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class DemoServer:
         self._serial = itertools.count(1)
         scripts = self.scripts
         self.fake: FakeProvider = FakeProvider(
-            lambda request: scripts[request.prefix].respond(request), title=lambda request: title(request.text), keep=1
+            lambda request: scripts[request.prefix].respond(request), title=lambda request: demo_title(request.text), keep=1
         ).start()
 
     def open(self, script: DemoScript) -> str:

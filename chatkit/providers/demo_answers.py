@@ -219,10 +219,10 @@ def answer(prompt: str) -> str:
     return f"{topic.text if topic else FALLBACK}\n\n{LABEL}"
 
 
-def title(prompt: str) -> str:
+def demo_title(prompt: str) -> str:
     """A short title: that of the topic, or the prompt's own words without the small ones at its start.
 
-    >>> title("Why do clients back off?"), title("Could you please tell me about the tallest trees of the world, and why?")
+    >>> demo_title("Why do clients back off?"), demo_title("Could you please tell me about the tallest trees of the world, and why?")
     ('Why clients back off', 'Tallest trees of the world and why')
     """
     if topic := _topic(prompt):

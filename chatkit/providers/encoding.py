@@ -37,7 +37,7 @@ class RoleGroup(NamedTuple):
     paused: bool
 
 
-def grouped(request: Request) -> tuple[list[str], list[RoleGroup]]:
+def role_groups(request: Request) -> tuple[list[str], list[RoleGroup]]:
     """The system texts that lead the request, and the other messages without empty ones, grouped by role."""
     system = [request.system] if request.system.strip() else []
     groups: list[RoleGroup] = []

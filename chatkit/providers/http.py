@@ -123,7 +123,7 @@ class Provider:
         task = asyncio.current_task()
         assert task is not None
         guard = _SilenceGuard(clock, silence_timeout, task.cancel)
-        attempt = _Attempt(self.name, self._wire.decoder(self.name), sink, clock, opened, guard)
+        attempt = _HttpAttempt(self.name, self._wire.decoder(self.name), sink, clock, opened, guard)
         try:
             await attempt.make(task, self.address, self.headers, body, direct=self.direct)
             finish = attempt.decoder.close()
@@ -186,7 +186,7 @@ class _SilenceGuard(msgspec.Struct):
         self.fire()
 
 
-class _Attempt(msgspec.Struct):
+class _HttpAttempt(msgspec.Struct):
     """One request and the reading of its answer."""
 
     provider: str

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, grouped, own_data, result_text
+from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, own_data, result_text, role_groups
 from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
 
 
@@ -35,7 +35,7 @@ class ChatCompletions:
         return ChatDecoder(provider, self.origin)
 
     def encode(self, request: Request) -> bytes:
-        system, groups = grouped(request)
+        system, groups = role_groups(request)
         messages: list[dict[str, Any]] = [{"role": "system", "content": text} for text in system]
         last_prompt = max((n for n, group in enumerate(groups) if group.role == "user"), default=-1)
         for n, group in enumerate(groups):

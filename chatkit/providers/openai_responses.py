@@ -13,7 +13,7 @@ import msgspec
 
 from chatkit.parts import File, Reasoning, Text, ToolCall, ToolResult
 from chatkit.providers.decoding import word
-from chatkit.providers.encoding import Request, RoleGroup, cannot_carry, data_url, encoded, grouped, own_data, result_text
+from chatkit.providers.encoding import Request, RoleGroup, cannot_carry, data_url, encoded, own_data, result_text, role_groups
 from chatkit.providers.openai_responses_stream import FAMILY, ResponsesDecoder
 
 _PLAIN_MODEL = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt|gpt-5[\d.]*-chat)")
@@ -32,7 +32,7 @@ class OpenAIResponses:
         return ResponsesDecoder(provider)
 
     def encode(self, request: Request) -> bytes:
-        system, groups = grouped(request)
+        system, groups = role_groups(request)
         stored = bool(request.options.get("store"))
         custom = {
             p.tool_call_id

@@ -16,7 +16,7 @@ from chatkit.providers.http import Provider, WireFormat
 from chatkit.providers.openai_chat import ChatCompletions
 from chatkit.providers.openai_responses import OpenAIResponses
 
-FORMS = {
+MODEL_FORMS = {
     "anthropic": "anthropic:NAME",
     "openai": "openai:NAME",
     "openai-compat": "openai-compat:NAME with base_url=",
@@ -95,7 +95,7 @@ def connect(model: str | None = None, *, api_key: str | None = None, base_url: s
 
         return connect_demo(model)
     if not model:
-        raise UsageError(f"which model? Write {FORMS[name]}")
+        raise UsageError(f"which model? Write {MODEL_FORMS[name]}")
     wire: WireFormat
     if name == "anthropic":
         where = Endpoint.parse("https://api.anthropic.com" if base_url is None else base_url).without("/messages", "/v1")
@@ -121,19 +121,19 @@ def _named(model: str | None) -> tuple[str, str]:
     if model is None:
         model = os.environ.get("CHATKIT_MODEL") or "demo"
     if not isinstance(model, str):
-        raise UsageError(f"a model is a string like {FORMS['anthropic']}, not {type(model).__name__}")
+        raise UsageError(f"a model is a string like {MODEL_FORMS['anthropic']}, not {type(model).__name__}")
     text = model.strip()
     name, _, rest = text.partition(":")
-    if (name := name.rstrip()) in FORMS:
+    if (name := name.rstrip()) in MODEL_FORMS:
         return name, rest.strip()
     if ":" not in text and not text.startswith("gpt-oss"):
         for start, vendor in VENDOR_PREFIXES.items():
             if text.startswith(start):
                 return vendor, text
-    near = difflib.get_close_matches(name.lower(), FORMS, 1)
+    near = difflib.get_close_matches(name.lower(), MODEL_FORMS, 1)
     own_server = f" A server of your own is openai-compat:{text} with base_url=." if text else ""
-    hint = f" Did you mean {FORMS[near[0]]}?" if near else own_server
-    raise UsageError(f"no provider is called {name!r}.{hint} There are {', '.join(FORMS.values())}")
+    hint = f" Did you mean {MODEL_FORMS[near[0]]}?" if near else own_server
+    raise UsageError(f"no provider is called {name!r}.{hint} There are {', '.join(MODEL_FORMS.values())}")
 
 
 def _vendor_key(variable: str, where: Endpoint, *, ours: bool) -> str | None:

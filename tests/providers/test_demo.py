@@ -17,7 +17,7 @@ from chatkit.errors import ProviderError, UsageError
 from chatkit.parts import Message, Role, Text
 from chatkit.providers.decoding import Piece
 from chatkit.providers.demo import VARIANTS, WORDS_PER_SECOND, DemoScript, connect_demo, demo_server
-from chatkit.providers.demo_answers import FALLBACK, LABEL, TOPICS, answer, title
+from chatkit.providers.demo_answers import FALLBACK, LABEL, TOPICS, answer, demo_title
 from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
 
@@ -214,7 +214,7 @@ QUESTIONS = {
 
 @pytest.mark.parametrize(("question", "topic"), QUESTIONS.items())
 def test_a_question_is_answered_by_the_topic_that_its_words_name(question: str, topic: str) -> None:
-    assert title(question) == topic
+    assert demo_title(question) == topic
     assert answer(question) == next(t.text for t in TOPICS if t.title == topic) + "\n\n" + LABEL
 
 
@@ -245,7 +245,7 @@ def test_every_answer_has_its_length_its_markdown_and_says_that_no_model_answere
     ],
 )
 def test_other_titles_are_the_questions_own_words(question: str, expected: str) -> None:
-    assert title(question) == expected
+    assert demo_title(question) == expected
 
 
 def test_the_answers_speak_of_names_that_exist() -> None:
