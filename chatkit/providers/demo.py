@@ -11,14 +11,16 @@ import difflib
 import itertools
 import math
 import os
+import re
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatkit.errors import UsageError
 from chatkit.parts import Usage
 from chatkit.providers.anthropic import AnthropicMessages
-from chatkit.providers.demo_answers import answer, demo_title
 from chatkit.providers.http import Provider
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ MAX_CONTEXT_TOKENS = 4096
 """The demo's context window; its tokens are words."""
 CUT_AFTER_WORDS = 8
 """Where the second attempt of ``demo:flaky`` is cut off."""
+
+LABEL = "*Scripted demo on this machine: no model answered.*"
+"""The last line of every answer."""
 
 VARIANTS = {
     "flaky": ["overloaded", "cut early", "reply"],
@@ -151,3 +156,59 @@ def demo_server() -> DemoServer:
         if _server is None or _server.pid != os.getpid():
             _server = DemoServer()
         return _server
+
+
+class Topic(NamedTuple):
+    """An answer, the title of a chat about it, and the words that ask for it."""
+
+    title: str
+    words: re.Pattern[str]
+    text: str
+
+
+@cache
+def topics() -> tuple[Topic, ...]:
+    """The sections of ``demo_answers.md``: a heading, a comment with the words, and the answer. The last has no words."""
+    text = (files("chatkit.providers") / "demo_answers.md").read_text("utf-8")
+    sections = [section.strip().split("\n\n", 2) for section in text.split("\n# ")[1:]]
+    return tuple(Topic(title, re.compile(rf"\b(?:{words[5:-4]})", re.IGNORECASE), body) for title, words, body in sections)
+
+
+def _topic(prompt: str) -> Topic:
+    """The topic whose words occur most often, the first of several such topics, or the last if no word occurs."""
+    counts = [len(topic.words.findall(prompt)) for topic in topics()]
+    return topics()[counts.index(max(counts)) if any(counts) else -1]
+
+
+def answer(prompt: str) -> str:
+    """The answer to a prompt, which is always the same.
+
+    >>> answer("And without jitter?").splitlines()[0][:38]
+    '**Jitter spreads retries out in time.*'
+    >>> answer("And without jitter?").endswith(LABEL)
+    True
+    """
+    return f"{_topic(prompt).text}\n\n{LABEL}"
+
+
+_SMALL_WORDS = re.compile(
+    r"a|about|an|and|are|can|could|do|does|explain|give|how|i|is|it|know|like|me|my|of|or|please|show|so|tell|the|then|to|want|was|what|when"
+    r"|where|which|who|why|will|would|you",
+    re.IGNORECASE,
+)
+
+
+def demo_title(prompt: str) -> str:
+    """A short title: that of the topic, or the prompt's own words without the small ones at its start.
+
+    >>> demo_title("Why do clients back off?"), demo_title("Could you please tell me about the tallest trees of the world, and why?")
+    ('Why clients back off', 'Tallest trees of the world and why')
+    """
+    topic = _topic(prompt)
+    if topic is not topics()[-1]:
+        return topic.title
+    words = re.findall(r"\w[\w'’-]*", prompt)
+    while len(words) > 1 and _SMALL_WORDS.fullmatch(words[0]):
+        words.pop(0)
+    text = " ".join(words[:7])[:60].rstrip()
+    return text[:1].upper() + text[1:] or "A question without words"

@@ -16,11 +16,12 @@ from chatkit.chattest.recorded import Headers, RecordedRequest
 from chatkit.errors import ProviderError, UsageError
 from chatkit.parts import Message, Role, Text
 from chatkit.providers.decoding import Piece
-from chatkit.providers.demo import VARIANTS, WORDS_PER_SECOND, DemoScript, connect_demo, demo_server
-from chatkit.providers.demo_answers import FALLBACK, LABEL, TOPICS, answer, demo_title
+from chatkit.providers.demo import LABEL, VARIANTS, WORDS_PER_SECOND, DemoScript, answer, connect_demo, demo_server, demo_title, topics
 from chatkit.providers.encoding import Request
 from chatkit.providers.http import Provider
 
+*TOPICS, OTHER = topics()
+FALLBACK = OTHER.text
 WHY = "Why do clients back off?"
 
 
