@@ -1,6 +1,6 @@
 """What a reader sees of a chat or of one turn, as pieces in reading order: pure functions of a `Transcript`.
 
-The writers (`html_writer`, `writers`) turn a document into HTML, Markdown or text. A document holds nothing that differs
+`writers` turns a document into HTML, Markdown or text. A document holds nothing that differs
 from run to run (no time of day, id or duration), so that a notebook's saved output can be compared with the next run's.
 """
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from html import escape
 
 from chatkit.display.document import Prompt, Said, answer, ending, prompt_piece, turn_notes, turns
-from chatkit.display.html_writer import MAX_LIVE_IMAGE, html_of, reasoning_title
 from chatkit.display.markdown.stream import MarkdownStream
 from chatkit.display.messages import Block
 from chatkit.display.plain_text import shown
+from chatkit.display.writers import MAX_LIVE_IMAGE, html_of, reasoning_title
 from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Text
 

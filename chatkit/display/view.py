@@ -11,7 +11,6 @@ from chatkit import bridge
 from chatkit.display.batcher import Batcher
 from chatkit.display.document import chat_document, retry_document, turn_document
 from chatkit.display.environment import Mode, display_mode, in_notebook
-from chatkit.display.facts import facts_of, retry_facts
 from chatkit.display.markdown.parse import parse
 from chatkit.display.messages import (
     Block,
@@ -31,7 +30,7 @@ from chatkit.display.messages import (
 from chatkit.display.opening import Commands, RunningCommands
 from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule, finish, hidden_while_live
 from chatkit.display.timeline import Timeline
-from chatkit.display.view_state import kernel_ms
+from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import ChatView, RetryView, TurnView
 from chatkit.display.words import BUSY, UNFINISHED, announce_wait
 from chatkit.display.writers import bundle

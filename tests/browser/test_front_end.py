@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chatkit.display.modules import STYLES, file_text, files_of, source_text
+from chatkit.display.widget import STYLES, file_text, files_of, source_text
 from tests.typescript import TARGET, declarations
 
 TESTS = Path(__file__).parent / "front_end"

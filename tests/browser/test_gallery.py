@@ -87,7 +87,7 @@ SCENES = {
     "error: context_exceeded": ended("the conversation is too long for the model (HTTP 400)", "shorter"),
     "error: model_not_found": ended("anthropic has no such model (HTTP 404)", "Check the model's name"),
     "error: invalid_request": ended("anthropic rejected the request (HTTP 400)"),
-    "error: content_filter": ended("anthropic's content filter refused (HTTP 400)", "other words"),
+    "error: content_filter": ended("anthropic's content filter refused (HTTP 400)", "Rephrase the prompt"),
     "error: unknown": ended("the attempt failed in an unknown way"),
     "error: program": ended("a callback of yours failed: ValueError: no"),
     "stopped: length": Scene(("Because a server in", "Cut off: the limit on output tokens was reached.")),

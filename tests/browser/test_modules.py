@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatkit.display.modules import module_text
+from chatkit.display.widget import module_text
 from tests.browser.looks import PALE, same_place
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ from importlib.resources import files
 import msgspec
 import pytest
 
-from chatkit.display.modules import STYLES, file_text, files_of, module_text, source_text
+from chatkit.display.widget import STYLES, file_text, files_of, module_text, source_text
 from chatkit.display.words import LABELS, Labels
 
 STATIC = files("chatkit.display") / "static"
