@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from chatkit.bridge import enable_nested_asyncio
     from chatkit.conversation.interface import Chat, chat
     from chatkit.conversation.replies import Reply, Run, Stream
-    from chatkit.conversation.titles import fallback_title
-    from chatkit.conversation.titling import title
+    from chatkit.conversation.titles import fallback_title, title
     from chatkit.errors import (
         AuthError,
         Busy,
@@ -88,8 +87,7 @@ _HOMES = {
     "bridge": "enable_nested_asyncio",
     "conversation.interface": "Chat chat",
     "conversation.replies": "Reply Run Stream",
-    "conversation.titles": "fallback_title",
-    "conversation.titling": "title",
+    "conversation.titles": "fallback_title title",
     "errors": "AuthError Busy ChatClosed ChatkitError Classification ContextExceeded MissingKey ProviderError QuotaError "
     "RequestRejected Stopped TransientError UnknownOption UsageError",
     "failures.classification": "classify is_retryable status_code_retryable",

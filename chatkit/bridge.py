@@ -207,7 +207,7 @@ def ignore_interrupt() -> None:
     """For a caller whose interrupt ends its own waiting and leaves the work alone."""
 
 
-class Worker:
+class CallbackThread:
     """Nobody waits: calls run one after another on a thread of their own, which begins with the first and ends by `close`."""
 
     def __init__(self) -> None:

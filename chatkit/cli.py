@@ -24,7 +24,7 @@ QUESTION = "Why do clients back off?"
 def demo() -> int:
     """Play the main job in this terminal: a reply streams through a failing provider, and every retry is seen."""
     from chatkit.conversation.interface import Chat
-    from chatkit.conversation.titling import title as generate_title
+    from chatkit.conversation.titles import title as generate_title
     from chatkit.display.terminal import TerminalDisplay
 
     print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")

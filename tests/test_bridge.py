@@ -62,7 +62,7 @@ def test_an_awaiting_caller_serves_calls_on_its_own_loop() -> None:
 
 
 def test_where_nobody_waits_calls_run_on_a_worker_thread() -> None:
-    worker = bridge.Worker()
+    worker = bridge.CallbackThread()
 
     async def work() -> str:
         return await worker.call(thread_name)

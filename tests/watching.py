@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from chatkit import Chat
-from chatkit.bridge import Waiter, spawn
 from chatkit.conversation.titles import fallback_title
+from chatkit.conversation.view import subscribe
 from chatkit.events import Event, MessagePart, TitleEvent
 from chatkit.parts import Text
 
@@ -16,7 +16,7 @@ PATIENCE = 10.0
 
 
 class Watch:
-    """A listener that remembers everything."""
+    """A subscriber that keeps every event."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -43,19 +43,11 @@ class Watch:
 def watching(chat: Chat) -> Iterator[Watch]:
     """What the chat has said, and says, to a late subscriber."""
     watch = Watch()
-
-    async def join() -> Callable[[], None]:
-        return chat._hub.listen(watch, 0)
-
-    leave = Waiter().wait(spawn(join()))
-
-    async def part() -> None:
-        leave()
-
+    leave = subscribe(chat, watch.push)
     try:
         yield watch
     finally:
-        Waiter().wait(spawn(part()))
+        leave()
 
 
 def wait_for_title(chat: Chat) -> str:

@@ -1,7 +1,6 @@
-"""One chat's events: what is stored, who listens, and how a late listener catches up.
+"""One chat's events: the transcript that they make, the subscribers that get them, and how a late one catches up.
 
-A hub lives on the bridge's loop; only `Subscription` crosses threads. Events cross in batches: everything that one turn
-of the loop brought goes over at once.
+A hub lives on the bridge's loop. Only a `Subscription` crosses threads, and it alone batches.
 """
 
 from __future__ import annotations
@@ -11,175 +10,110 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any
 
 from chatkit.clock import POLL, Clock
-from chatkit.events import Event, MessagePart
+from chatkit.events import Event
 from chatkit.fold import Transcript, merge
 from chatkit.parts import Message, Part, Role
-from chatkit.providers.decoding import Finish
 
 _logger = logging.getLogger("chatkit")
 
-SLOW = 1000
-"""Events that may wait for a reader before its deltas are merged."""
+MAX_WAITING = 1000
+"""Events that may wait for a reader before their deltas are merged."""
+
+Subscriber = Callable[[Sequence[Event]], object]
+"""Gets the events, in order and as they were published together, on the loop's thread; it must return at once."""
 
 
-class Listener(Protocol):
-    """Somebody who is told of every event, in order, on the loop's thread."""
+def each(take: Callable[[Event], object]) -> Subscriber:
+    """A subscriber that calls a function for each event."""
 
-    def push(self, events: Sequence[Event]) -> None:
-        """Take these over; returns at once."""
-
-
-class Each:
-    """A listener that hands events on one by one.
-
-    Parameters
-    ----------
-    take : callable
-        Gets every event.
-    """
-
-    def __init__(self, take: Callable[[Event], object]) -> None:
-        self._take = take
-
-    def push(self, events: Sequence[Event]) -> None:
+    def subscriber(events: Sequence[Event]) -> None:
         for event in events:
-            self._take(event)
+            take(event)
+
+    return subscriber
 
 
 class Hub:
-    """The transcript of one chat and its listeners.
-
-    Parameters
-    ----------
-    chat_id : str
-    clock : Clock
-        Dates the messages.
-    """
+    """The transcript of one chat and its subscribers; `clock` dates the messages."""
 
     def __init__(self, chat_id: str, clock: Clock) -> None:
         self.chat_id = chat_id
         self.transcript = Transcript()
         self._clock = clock
-        self._listeners: list[Listener] = []
-        self._pending: list[Event] = []
-        self._scheduled = False
-        self._last_id = 0
+        self._subscribers: list[Subscriber] = []
+        self._last_id = 0  # an id is never given twice, also after an undo
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What is stored, by id."""
-        return tuple(self.transcript.messages)
-
-    @property
-    def last_id(self) -> int:
-        """The id that was given last; ids are never given twice."""
-        return self._last_id
-
-    def parts(self) -> tuple[Part, ...]:
-        """The parts in flight, joined."""
-        return self.transcript.parts
-
-    def publish(self, events: Sequence[Event]) -> None:
-        """Take events into the transcript and tell every listener.
-
-        Parts go out together with all that this turn of the loop brings; everything else goes out now, after them.
-        """
-        apply = self.transcript.apply
+    def publish(self, *events: Event) -> None:
+        """Take the events into the transcript, and give them to every subscriber."""
         for event in events:
-            apply(event)
-        if not self._listeners:
-            return
-        self._pending.extend(events)
-        if type(events[-1]) is not MessagePart:
-            self._flush()
-        elif not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self.transcript.apply(event)
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(events)
+            except Exception:
+                self._subscribers.remove(subscriber)
+                _logger.exception("a subscriber of %s failed and gets no more events; the turn goes on", self.chat_id)
 
-    def _flush(self) -> None:
-        self._scheduled = False
-        if self._pending:
-            batch, self._pending = self._pending, []
-            for listener in tuple(self._listeners):
-                try:
-                    listener.push(batch)
-                except Exception:
-                    self._listeners.remove(listener)
-                    _logger.exception("a listener of %s failed, and hears no more; the turn goes on", self.chat_id)
-
-    def commit(self, role: Role, parts: tuple[Part, ...], *, model: str | None = None, finish: Finish | None = None) -> Message:
-        """Store one message under the next id; `finish` is how a reply ended, absent where it was interrupted."""
+    def commit(self, role: Role, parts: tuple[Part, ...], **fields: Any) -> None:
+        """Store one message under the next id; `fields` are further fields of `Message`. With a store, a transaction begins here."""
         self._last_id += 1
-        message = Message(
-            id=self._last_id,
-            chat_id=self.chat_id,
-            role=role,
-            parts=parts,
-            created_at=self._clock.now(),
-            model=model,
-            usage=finish.usage if finish else None,
-            stop_reason=finish.stop_reason if finish else None,
-            provider_stop_reason=finish.provider_stop_reason if finish else None,
-        )
-        self.publish((message,))
-        return message
+        now = self._clock.now()
+        self.publish(Message(id=self._last_id, chat_id=self.chat_id, role=role, parts=parts, created_at=now, **fields))
 
-    def listen(self, listener: Listener, after_id: int | None = None) -> Callable[[], None]:
-        """Add a listener: what it missed comes first, then what is live, with nothing between.
+    def subscribe(self, subscriber: Subscriber, after_id: int | None = None) -> Callable[[], None]:
+        """Add a subscriber, and return what removes it.
 
-        Parameters
-        ----------
-        listener : Listener
-        after_id : int, optional
-            The last message that it has (0 for none); None where it wants the live events alone.
-
-        Returns
-        -------
-        callable
-            Ends it.
+        Unless `after_id` is None, what the subscriber missed comes first: the messages after that id (0 for all) and the state
+        of the chat. The live events follow, without a gap or a duplicate.
         """
-        self._flush()
-        self._listeners.append(listener)
+        self._subscribers.append(subscriber)
         if after_id is not None and (missed := self.transcript.replay(after_id)):
-            listener.push(missed)
+            subscriber(missed)
 
         def leave() -> None:
-            if listener in self._listeners:
-                self._flush()
-                self._listeners.remove(listener)
+            with contextlib.suppress(ValueError):  # it failed before, or left already
+                self._subscribers.remove(subscriber)
 
         return leave
 
 
 class Subscription:
-    """A queue between the hub and one reader on any thread, plain or awaited.
+    """A queue between a hub and one reader on any thread, in a plain or an asynchronous loop.
 
-    A slow reader loses nothing: the deltas that wait for it are merged, so that what waits stays as small as what was said.
+    The events of one iteration of the bridge's loop are handed over together: a lock and a wake-up per delta would cost more than
+    the delta. A slow reader loses nothing: the deltas that wait for it are merged, so that the queue stays as small as the reply.
     """
 
     def __init__(self) -> None:
+        self._pushed: list[Event] = []
         self._changed = threading.Condition()
         self._waiting: list[Event] = []
-        self._limit = SLOW
+        self._limit = MAX_WAITING
         self._ended = False
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def push(self, events: Sequence[Event]) -> None:
+        """A `Subscriber`."""
+        if not self._pushed:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._pushed.extend(events)
+
+    def _hand_over(self) -> None:
         with self._changed:
-            self._waiting.extend(events)
+            self._waiting += self._pushed
+            self._pushed.clear()
             if len(self._waiting) > self._limit:
                 self._waiting = merge(self._waiting)
-                self._limit = SLOW + len(self._waiting)
+                self._limit = MAX_WAITING + len(self._waiting)
             self._notify()
 
     def end(self) -> None:
-        """No more will come."""
-        with self._changed:
-            self._ended = True
-            self._notify()
+        """No more events will come."""
+        self._ended = True
+        self._hand_over()
 
     def _notify(self) -> None:
         self._changed.notify_all()
@@ -189,41 +123,32 @@ class Subscription:
                 with contextlib.suppress(RuntimeError):  # the reader's loop has ended, and the reader with it
                     loop.call_soon_threadsafe(event.set)
 
-    def _take(self) -> list[Event]:
-        batch, self._waiting = self._waiting, []
-        self._limit = SLOW
-        return batch
+    def _take(self) -> tuple[list[Event], bool]:
+        """What waits, and whether it is the last."""
+        batch, self._waiting, self._limit = self._waiting, [], MAX_WAITING
+        return batch, self._ended
 
     def __iter__(self) -> Iterator[list[Event]]:
         """The events in batches, until the end. Interruptible."""
-        while True:
+        ended = False
+        while not ended:
             with self._changed:
-                while not self._waiting and not self._ended:
+                while not (self._waiting or self._ended):
                     self._changed.wait(POLL)
-                batch = self._take()
-                ended = self._ended
-            if batch:
-                yield batch
-            elif ended:
-                return
+                batch, ended = self._take()
+            yield batch
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
-        """The same for a coroutine; it keeps its loop turning, so that the kernel's interrupt is noticed."""
-        wake = asyncio.Event()
-        with self._changed:
-            self._reader = (asyncio.get_running_loop(), wake)
-        while True:
+        """The same for a coroutine. It wakes its loop every now and then, so that the kernel's interrupt is noticed."""
+        wake, ended = asyncio.Event(), False
+        self._reader = (asyncio.get_running_loop(), wake)
+        while not ended:
             with self._changed:
                 wake.clear()
-                batch = self._take()
-                ended = self._ended
+                batch, ended = self._take()
             if batch:
                 yield batch
-            elif ended:
-                return
-            else:
-                try:
+            elif not ended:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
                         await wake.wait()
-                except TimeoutError:
-                    pass

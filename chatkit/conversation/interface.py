@@ -1,28 +1,26 @@
-"""`Chat`, the conversation that a notebook holds, and `chatkit.chat` for one question."""
+"""`Chat`, the conversation that a notebook holds, and `chatkit.chat` for one prompt."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from chatkit.bridge import Awaiter, Caller, Waiter, call_soon
-from chatkit.bridge import Worker as WorkerThread
-from chatkit.bridge import loop as bridge_loop
+from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, call_soon
 from chatkit.clock import Clock, SystemClock
-from chatkit.conversation.asking import Opener, Question, display_opener
-from chatkit.conversation.hub import Hub, Listener, Subscription
-from chatkit.conversation.instructions import instruction_files, read_instructions
-from chatkit.conversation.questions import as_parts
+from chatkit.conversation.hub import Hub, Subscriber, Subscription
+from chatkit.conversation.prompt import Prompt, as_parts, instruction_files, read_instructions
 from chatkit.conversation.replies import Reply, Run, Stream
-from chatkit.conversation.run import Settings
-from chatkit.conversation.viewing import Viewer
+from chatkit.conversation.titles import ChatTitle
+from chatkit.conversation.turn import Settings, Turn
+from chatkit.conversation.view import ChatCommands, Show, Viewer, display_opener
 from chatkit.conversation.worker import Worker
-from chatkit.display.environment import attended, shows_by_default
+from chatkit.display.environment import attended
 from chatkit.errors import UsageError, unknown_option
 from chatkit.events import StatusWord
-from chatkit.parts import Message, Part, text_of
+from chatkit.parts import Message
 from chatkit.providers.registry import connect
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
@@ -31,11 +29,7 @@ from chatkit.retries.notice import RetryNotice, check_observer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatkit.display.widget import ChatView as ShownChat
-
-AUTO: Final = ""
-"""The title that asks for one to be made."""
-_ASK_OPTIONS = ("options", "show")
+    from chatkit.display.widget import ChatView
 
 
 class Chat:
@@ -49,7 +43,7 @@ class Chat:
     system : str
         The system prompt.
     title : str or None
-        The title; one is made after the first reply unless it is given; None for none.
+        The title; unless given, one is generated after the first reply; None for no title.
     api_key : str, optional
         Unless given, the provider's variable (``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_COMPAT_API_KEY``).
     base_url : str, optional
@@ -59,11 +53,11 @@ class Chat:
     options : dict, optional
         Passed through to the provider with every request, such as ``{"temperature": 0}``.
     policy : RetryPolicy, optional
-        The numbers of the retries.
+        How often and how long to retry.
     context_limit : int, optional
         The model's context window in tokens, of which `view` shows how much is used; only ``demo`` knows its own.
     silence_timeout : float
-        Seconds without a part after which an attempt counts as dead; 0 for never.
+        Seconds without a part of the reply after which an attempt has failed; 0 for no limit.
     on_retry : callable, optional
         Gets a `RetryNotice` before every wait, on the thread that waits for the reply. A Stop takes effect when it returns.
     show : bool, optional
@@ -74,7 +68,7 @@ class Chat:
     Raises
     ------
     UsageError
-        An unknown model, provider or option, a `base_url` that isn't http(s), a missing key: it says what to give.
+        An unknown model, provider or option, a `base_url` that is not http(s), or a missing key; the message says what to give.
 
     Examples
     --------
@@ -91,7 +85,7 @@ class Chat:
         model: str | None = None,
         *,
         system: str = "",
-        title: str | None = AUTO,
+        title: str | None = "",
         api_key: str | None = None,
         base_url: str | None = None,
         instructions: bool = True,
@@ -104,26 +98,21 @@ class Chat:
         clock: Clock | None = None,
         **unknown: object,
     ) -> None:
-        if unknown:
-            raise unknown_option("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
-        if not isinstance(system, str):
-            raise UsageError(f"system={system!r}: give a text")
-        if not (title is None or isinstance(title, str)):
-            raise UsageError(f"title={title!r}: give a text, or None for none")
-        if not (isinstance(silence_timeout, int | float) and silence_timeout >= 0):
-            raise UsageError(f"silence_timeout={silence_timeout!r}: give seconds, or 0 for no guard")
-        if not (policy is None or isinstance(policy, RetryPolicy)):
-            raise UsageError(f"policy={policy!r}: give a chatkit.RetryPolicy(...)")
-        if not (clock is None or hasattr(clock, "monotonic")):
-            raise UsageError(f"clock={clock!r}: give a clock, such as chatkit.chattest.FakeClock()")
-        if not (context_limit is None or (isinstance(context_limit, int) and context_limit > 0)):
-            raise UsageError(f"context_limit={context_limit!r}: give a number of tokens, or leave it out")
+        _check("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
+        _require(isinstance(system, str), "give a text", system=system)
+        _require(title is None or isinstance(title, str), "give a text, or None for no title", title=title)
+        in_seconds = isinstance(silence_timeout, int | float) and silence_timeout >= 0
+        _require(in_seconds, "give seconds, or 0 for no limit", silence_timeout=silence_timeout)
+        _require(policy is None or isinstance(policy, RetryPolicy), "give a chatkit.RetryPolicy(...)", policy=policy)
+        _require(clock is None or hasattr(clock, "monotonic"), "give a clock, such as chatkit.chattest.FakeClock()", clock=clock)
+        in_tokens = context_limit is None or (isinstance(context_limit, int) and context_limit > 0)
+        _require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
         check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url)
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
         self.instructions = instructions
-        self.options = _checked_options(options)
+        self.options = _options(options)
         self.policy = policy or RetryPolicy()
         self.context_limit = context_limit or self._provider.context_limit
         self.silence_timeout = float(silence_timeout)
@@ -131,55 +120,55 @@ class Chat:
         self.show = show
         self._clock = clock or SystemClock()
         self._hub = Hub(self.id, self._clock)
-        self._worker = Worker(self._hub, title)
-        self._viewer: Viewer | None = None
+        self._title = ChatTitle(self._hub, title)
+        self._worker = Worker(self._hub, self._title)
+        self._viewer = Viewer(self)
 
     @property
     def model(self) -> str:
-        """Whom it talks to, as ``provider:model``."""
+        """The model, as ``provider:model``."""
         return self._provider.label
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What was said, by id."""
-        return self._hub.messages
+        """The messages of the conversation, by id."""
+        return tuple(self._hub.transcript.messages)
 
     @property
     def title(self) -> str:
-        """What the chat is called: the fallback until a generated title comes."""
-        return self._worker.title
+        """The title: the first words of the conversation until the generated title arrives."""
+        return self._title.text
 
     @title.setter
     def title(self, title: str) -> None:
-        if not isinstance(title, str):
-            raise UsageError(f"title={title!r}: give a text")
-        self._worker.title = title
-        bridge_loop().call_soon_threadsafe(self._worker.announce_title)
+        _require(isinstance(title, str), "give a text", title=title)
+        self._title.text = title
+        call_soon(self._title.announce)
 
     @property
     def status(self) -> StatusWord:
-        """``waiting`` for a question, ``running``, ``interrupting``, or ``error``."""
+        """``waiting`` for a prompt, ``running``, ``interrupting``, or ``error``."""
         return self._hub.transcript.status_word
 
     @property
     def attempts(self) -> tuple[AttemptRecord, ...]:
-        """The record of every attempt of its turns, also with the log off."""
+        """The record of every attempt of the chat's turns, also where the log is off."""
         return tuple(self._worker.records)
 
     @property
     def retries(self) -> pd.DataFrame:
-        """`attempts` as a DataFrame: one row each, columns as in `chatkit.analysis.attempts_frame`."""
+        """`attempts` as a DataFrame: one row per attempt, with the columns of `chatkit.analysis.attempts_frame`."""
         from chatkit.analysis.frames import attempts_frame
 
         return attempts_frame(self.attempts)
 
-    def ask(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
-        """Ask, and wait for the reply; it streams into the cell meanwhile.
+    def ask(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+        """Send a prompt and wait for the reply, which streams into the cell meanwhile.
 
         Parameters
         ----------
         prompt : str, Path, image, Part, or list of these
-            The question.
+            What to ask.
         show : bool, optional
             Whether this turn is shown.
         options : dict, optional
@@ -196,24 +185,30 @@ class Chat:
         Busy
             A turn is running in this chat.
         ProviderError
-            The last attempt's failure, with the number of attempts. The question stays visible until the next one.
+            The last attempt failed. The prompt stays visible until the next one replaces it.
         Stopped
-            Somebody pressed Stop; `reply` holds what was said.
+            The turn was stopped with the button or `stop`; the partial reply is available as `reply`.
         KeyboardInterrupt
-            The kernel was interrupted; what was said is in `messages`.
+            The kernel was interrupted; the partial reply is in `messages`.
         """
         _check("ask()", unknown)
         waiter = Waiter()
-        return self._begin(prompt, show, options, waiter).wait(waiter)
+        turn = self._claim(prompt, waiter, show=show, options=options)
+        try:
+            return waiter.wait(turn.start(), interrupt=turn.stop)
+        except BaseException:
+            turn.stop()  # the interrupt may have come before or after the waiting
+            raise
 
-    async def send(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
-        """The awaitable form of `ask`, for cells and programs that await; cancelling it keeps what was said."""
+    async def send(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+        """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
         _check("send()", unknown)
         awaiter = Awaiter()
-        return await self._begin(prompt, show, options, awaiter).wait_async(awaiter)
+        turn = self._claim(prompt, awaiter, show=show, options=options)
+        return await awaiter.wait(turn.start(), interrupt=turn.stop)
 
-    def submit(self, prompt: Any, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Run:
-        """Ask, and return at once: the cell ends, its view goes on, and its buttons always work.
+    def submit(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Run:
+        """Send a prompt and return at once: the cell ends, while the view goes on and its buttons always work.
 
         Returns
         -------
@@ -221,69 +216,56 @@ class Chat:
             ``run.result()`` waits for the `Reply`.
         """
         _check("submit()", unknown)
-        asked = self._start(prompt, show, options)
-        return Run(asked.turn, asked.future)
+        return Run(*self._start(prompt, show=show, options=options))
 
-    def stream(self, prompt: Any, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
-        """Ask, and get every event as it comes, in a plain or an asynchronous loop. Nothing is shown.
+    def stream(self, prompt: Prompt, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
+        """Send a prompt and get every event as it arrives, in a plain or an asynchronous loop. Nothing is shown.
 
         Returns
         -------
         Stream
-            To be used in a ``with`` block: leaving it interrupts the turn.
+            Use it in a ``with`` block: leaving the block interrupts the turn.
         """
         _check("stream()", unknown, ("options",))
         events = Subscription()
-        asked = self._start(prompt, False, options, listeners=[events])
-        return Stream(asked.turn, asked.future, events)
+        return Stream(*self._start(prompt, events.push, show=False, options=options), events)
 
-    def view(self) -> ShownChat:
-        """The whole chat as a living widget: what is said as it is said, a field to write in, Stop, Retry now and Try again.
+    def view(self) -> ChatView:
+        """The whole chat as a live widget: the messages as they stream, a field for the next one, Stop, Retry now and Try again.
 
-        One chat can be shown in any number of cells, which all stay in step: every call gives the same widget, until
-        that is closed (``view.close()``). A turn shown here needn't be shown in its own cell: ``show=False``. A `Chat` as
-        the last line of a cell is its static transcript.
+        A chat can be shown in any number of cells, which all stay in step: every call gives the same widget until that is closed
+        (``view.close()``). A `Chat` as the last line of a cell is shown as a static transcript.
 
         Returns
         -------
         ipywidgets.DOMWidget
-            To be the last line of a cell, displayed, or put into a layout of widgets.
+            To be the last line of a cell, displayed, or put into a layout; turns that it shows can be asked with ``show=False``.
         """
-        if self._viewer is None:
-            self._viewer = Viewer(self._worker, self.model, lambda prompt, **how: self._start(prompt, False, None, **how))
         return self._viewer.widget()
 
     def stop(self) -> bool:
-        """Stop the turn that runs; what was said is kept. Returns at once; False where none runs."""
-        turn = self._worker.turn
-        if turn:
-            turn.stop()
-        return turn is not None
+        """Stop the running turn, and keep the partial reply. Returns at once; False where no turn is running."""
+        return self._worker.stop()
 
     def undo(self) -> tuple[Message, ...]:
-        """Remove the last question and its answer.
+        """Remove the last prompt and its answer.
 
         Returns
         -------
         tuple of Message
-            What was removed; empty where there was nothing.
+            The messages that were removed; empty where there were none.
 
         Raises
         ------
         Busy
             A turn is running.
         """
-        turn = self._worker.claim(self._settings(None))
-        try:
-            return Waiter().wait(call_soon(self._worker.undo))
-        finally:
-            self._worker.release(turn)
+        return Waiter().wait(call_soon(self._worker.undo))
 
     def close(self) -> None:
-        """Stop what runs, and take no more questions; what was said can still be read."""
+        """Stop the running turn, and take no more prompts. The messages can still be read."""
         self._worker.close()
-        if self._viewer is not None:
-            self._viewer.end()
+        self._viewer.end()
 
     def __enter__(self) -> Self:
         return self
@@ -304,76 +286,84 @@ class Chat:
         name = f" {self.title!r}" if self.title else ""
         return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
 
-    def _settings(self, options: Mapping[str, Any] | None) -> Settings:
-        return Settings(
+    def _claim(
+        self, prompt: Prompt, caller: Caller, *, show: Show, options: Mapping[str, Any] | None = None, replaces: bool = False
+    ) -> Turn:
+        """The next turn, ready to start."""
+        parts = as_parts(prompt)
+        opener = display_opener(self.show if show is None else show, self.model, parts)
+        settings = Settings(
             provider=self._provider,
             system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),
-            options={**self.options, **_checked_options(options)},
+            options={**self.options, **_options(options)},
             policy=self.policy,
-            limit=self.policy.elapsed_limit(attended()),
+            elapsed_limit=self.policy.elapsed_limit(attended()),
             silence_timeout=self.silence_timeout,
-            clock=self._clock,
             context_limit=self.context_limit,
+            clock=self._clock,
+            notify=partial(caller.call, self.on_retry) if self.on_retry else None,
         )
+        turn = self._worker.claim(parts, settings, replaces=replaces)
+        if opener:
+            turn.opener = partial(opener, ChatCommands(self, turn, options))
+        return turn
 
-    def _start(self, prompt: Any, show: bool | None, options: Mapping[str, Any] | None, **how: Any) -> Question:
-        """Ask with nobody waiting: callbacks have a thread of their own."""
-        worker = WorkerThread()
-        asked = self._begin(prompt, show, options, worker, detached=True, **how)
-        asked.start().add_done_callback(lambda _: worker.close())
-        return asked
-
-    def _begin(
-        self,
-        prompt: Any,
-        show: bool | None,
-        options: Mapping[str, Any] | None,
-        caller: Caller,
-        *,
-        detached: bool = False,
-        instead: bool = False,
-        opener: Opener | None = None,
-        listeners: Sequence[Listener] = (),
-    ) -> Question:
-        parts = as_parts(prompt)
-        if opener is None and self._shows(show):
-            opener = display_opener(self.model, text_of(parts))
-        turn = self._worker.claim(self._settings(options), instead=instead)
-        again = partial(self._again, parts, options)
-        return Question(
-            self._worker, turn, parts, caller, on_retry=self.on_retry, show=opener, again=again, listeners=listeners, detached=detached
-        )
-
-    def _again(self, parts: tuple[Part, ...], options: Mapping[str, Any] | None, opener: Opener) -> None:
-        self._start(list(parts), True, options, opener=opener)
-
-    def _shows(self, show: bool | None) -> bool:
-        choice = self.show if show is None else show
-        return shows_by_default() if choice is None else choice
+    def _start(self, prompt: Prompt, *subscribers: Subscriber, **how: Any) -> tuple[Turn, Future[Reply]]:
+        """Begin a turn for which nobody waits: its callbacks run on a thread of their own."""
+        thread = CallbackThread()
+        turn = self._claim(prompt, thread, **how)
+        turn.subscribers.extend(subscribers)
+        future = turn.start()
+        future.add_done_callback(lambda _: thread.close())
+        return turn, future
 
 
-def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = _ASK_OPTIONS) -> None:
+def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = ("options", "show")) -> None:
     if unknown:
         raise unknown_option(where, unknown, known)
 
 
-def _checked_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    if options is not None and not isinstance(options, Mapping):
-        raise UsageError(f"options={options!r}: give a dictionary of the provider's parameters, such as {{'temperature': 0}}")
+def _require(holds: bool, advice: str, **given: object) -> None:
+    """Refuse the value that is given under its name, unless it is of the right type."""
+    if not holds:
+        name, value = given.popitem()
+        raise UsageError(f"{name}={value!r}: {advice}")
+
+
+def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    right = options is None or isinstance(options, Mapping)
+    _require(right, "give a dictionary of the provider's parameters, such as {'temperature': 0}", options=options)
     return dict(options or {})
 
 
-def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
-    """Ask one question in a chat of its own.
+def chat(
+    prompt: Prompt,
+    model: str | None = None,
+    *,
+    system: str = "",
+    title: str | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    instructions: bool = True,
+    options: Mapping[str, Any] | None = None,
+    policy: RetryPolicy | None = None,
+    context_limit: int | None = None,
+    silence_timeout: float = 600.0,
+    on_retry: Callable[[RetryNotice], object] | None = None,
+    show: bool | None = None,
+    clock: Clock | None = None,
+    **unknown: object,
+) -> Reply:
+    """Send one prompt in a chat of its own.
 
     Parameters
     ----------
     prompt : str, Path, image, Part, or list of these
-        The question.
+        What to ask.
     model : str, optional
         ``"provider:model"``, as `Chat` takes it.
-    **options
-        Whatever else `Chat` takes: ``system``, ``api_key``, ``base_url``, ``options``, ``policy``, ``show`` …
+    system, title, api_key, base_url, instructions, options, policy, context_limit, silence_timeout, on_retry, show, clock
+        As `Chat` takes them.
 
     Returns
     -------
@@ -382,14 +372,29 @@ def chat(prompt: Any, model: str | None = None, **options: Any) -> Reply:
     Raises
     ------
     UsageError, ProviderError, Stopped
-        As `Chat` and `Chat.ask` do.
+        As `Chat` and `Chat.ask` raise them.
 
     Examples
     --------
     >>> chat("Hello", "demo:steady", show=False).stop_reason
     'end'
     """
-    one = Chat(model, **{"title": None, **options})
-    reply = one.ask(prompt)  # where it fails the chat stays open: its view offers to try again
+    one = Chat(
+        model,
+        system=system,
+        title=title,
+        api_key=api_key,
+        base_url=base_url,
+        instructions=instructions,
+        options=options,
+        policy=policy,
+        context_limit=context_limit,
+        silence_timeout=silence_timeout,
+        on_retry=on_retry,
+        show=show,
+        clock=clock,
+        **unknown,
+    )
+    reply = one.ask(prompt)  # after a failure the chat stays open: its view has a Try again button
     one.close()
     return reply

@@ -1,75 +1,172 @@
-"""The prompt of a request: the history as a provider accepts it."""
+"""What is sent to a model: the parts of a user's prompt, the instruction files, and the repaired history."""
 
 from __future__ import annotations
 
+import io
+import itertools
+import logging
+import mimetypes
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from chatkit.parts import Message, Part, ToolCall, ToolResult
+from chatkit.errors import UsageError
+from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+MAX_INSTRUCTION_BYTES = 64 * 1024
+"""Per file; what follows is left out."""
 UNANSWERED = "This call was not run: the turn ended first. Make it again if it is still needed."
+
+_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"%PDF-", "application/pdf"))
+_HOW = "give text, a path, an image (bytes, a PIL image, a matplotlib figure), a chatkit part, or a list of these"
+_HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_-]")
+_logger = logging.getLogger("chatkit")
+
+
+class ImageLike(Protocol):
+    """An image that can show itself in a notebook, such as one of PIL."""
+
+    def _repr_png_(self) -> object: ...
+
+
+class FigureLike(Protocol):
+    """A figure that can be saved, such as one of matplotlib."""
+
+    def savefig(self, file: io.BytesIO, /, *, format: str, bbox_inches: str) -> object: ...
+
+
+PromptItem = str | Path | bytes | Part | ImageLike | FigureLike
+Prompt = PromptItem | Iterable[PromptItem]
+"""What a chat can be asked: text, the path or the bytes of an image or PDF, an image, a figure, a part, or several of these."""
+
+
+def as_parts(prompt: Prompt) -> tuple[Part, ...]:
+    """A prompt as the parts of a message; a `UsageError` where it is empty, of another type, or a file that cannot be read.
+
+    >>> [part.text for part in as_parts(["What is this?", "And that?"])]
+    ['What is this?', 'And that?']
+    """
+    if isinstance(prompt, Iterable) and not (isinstance(prompt, str | bytes) or hasattr(prompt, "_repr_png_")):
+        parts = tuple(map(_part, prompt))
+    else:
+        parts = (_part(prompt),)
+    if not any(not isinstance(p, Text) or p.text.strip() for p in parts):
+        raise UsageError(f"the prompt is empty: {_HOW}")
+    return parts
+
+
+def _part(item: object) -> Part:
+    match item:
+        case str():
+            return Text(text=item)
+        case Text() | Reasoning() | ToolCall() | ToolResult() | Source() | File():
+            return item
+        case bytes():
+            return _file(item)
+        case Path():
+            try:
+                data = item.expanduser().read_bytes()
+            except OSError as error:
+                raise UsageError(f"the file {item} can't be read: {error.strerror}") from error
+            return _file(data, mimetypes.guess_type(item.name)[0], item.name)
+    if callable(png := getattr(item, "_repr_png_", None)) and isinstance(data := png(), bytes):
+        return File(media_type="image/png", data=data)
+    if callable(save := getattr(item, "savefig", None)):
+        buffer = io.BytesIO()
+        save(buffer, format="png", bbox_inches="tight")
+        return File(media_type="image/png", data=buffer.getvalue())
+    raise UsageError(f"a prompt can't hold a {type(item).__name__}: {_HOW}")
+
+
+def _file(data: bytes, guessed: str | None = None, title: str = "") -> File:
+    known = next((media for mark, media in _SIGNATURES if data.startswith(mark)), None)
+    if known is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        known = "image/webp"
+    media_type = known or guessed
+    if not data or media_type is None:
+        raise UsageError(f"{title or 'these bytes'}: neither an image nor a PDF that chatkit knows; {_HOW}")
+    return File(media_type=media_type, data=data, title=title)
+
+
+def instruction_files() -> tuple[Path, ...]:
+    """Where ``AGENTS.md`` is looked for: in chatkit's folder of the user's configuration directory, then in the working directory."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("chatkit", appauthor=False)) / "AGENTS.md", Path.cwd() / "AGENTS.md"
+
+
+def read_instructions(files: Sequence[Path]) -> str:
+    """The texts of the files that exist, each under its name and without HTML comments; a file that cannot be read is logged."""
+    texts = []
+    for path in dict.fromkeys(files):
+        try:
+            with path.open("rb") as file:
+                raw = file.read(MAX_INSTRUCTION_BYTES + 1)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _logger.warning("the instructions in %s can't be read: %s", path, error.strerror)
+            continue
+        text = _HTML_COMMENT.sub("", raw[:MAX_INSTRUCTION_BYTES].decode("utf-8", "ignore")).strip()
+        limit = f"{MAX_INSTRUCTION_BYTES // 1024} KiB"
+        cut = f"\n\n[{path.name} is longer than {limit}: the rest was left out.]" if len(raw) > MAX_INSTRUCTION_BYTES else ""
+        if text:
+            texts.append(f"Instructions from {path.name}:\n\n{text}{cut}")
+    return "\n\n".join(texts)
 
 
 def visible_to_model(history: Iterable[Message]) -> list[Message]:
-    """What of the history is sent."""
+    """The messages of a history that are sent."""
     return [m for m in history if m.visibility != "user" and not m.compressed]
 
 
 def repair(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The same history, with every tool call answered and every result asked for.
+    """The same history in the form that providers accept: every tool call is followed by its result, every result follows its call.
 
     Unanswered calls get an error result after the existing ones; results whose call is gone get a call; ids consist of
-    ``[A-Za-z0-9_-]`` on both sides; a call's arguments are an object.
-
-    Parameters
-    ----------
-    messages : sequence of Message
-        In order.
-
-    Returns
-    -------
-    tuple of Message
+    ``[A-Za-z0-9_-]`` on both sides; the arguments of a call are an object.
     """
     repaired: list[Message] = []
     at = 0
     while at < len(messages):
         message = messages[at]
-        orphaned = message.role == "tool"  # what follows a call is taken along with it: this one has none
+        orphaned = message.role == "tool"  # the results of a call are taken together with it
         results = _results(messages, at if orphaned else at + 1) if orphaned or message.role == "assistant" else []
-        said = () if orphaned else message.parts
-        calls = [p for p in said if isinstance(p, ToolCall) and not p.provider_executed]
+        parts = () if orphaned else message.parts
+        calls = [p for p in parts if isinstance(p, ToolCall) and not p.provider_executed]
         at += 1
         while results and at < len(messages) and messages[at].role == "tool":
             at += 1
         if not (calls or results):
             repaired += [] if orphaned else [message]
             continue
-        asked, answered = {c.tool_call_id for c in calls}, {r.tool_call_id for r in results}
-        lost = [ToolCall(tool_call_id=r.tool_call_id, tool_name=r.tool_name, args={}) for r in results if r.tool_call_id not in asked]
-        open_calls = [c for c in calls if c.tool_call_id not in answered]
-        made_up = [ToolResult(tool_call_id=c.tool_call_id, tool_name=c.tool_name, result=UNANSWERED, is_error=True) for c in open_calls]
-        repaired.append(replace(message, role="assistant", parts=tuple(_clean(p) for p in (*said, *lost))))
-        repaired.append(replace(message, role="tool", parts=tuple(_clean(r) for r in (*results, *made_up)), usage=None, stop_reason=None))
+        called, answered = {c.tool_call_id for c in calls}, {r.tool_call_id for r in results}
+        lost = [ToolCall(tool_call_id=r.tool_call_id, tool_name=r.tool_name, args={}) for r in results if r.tool_call_id not in called]
+        unanswered = [c for c in calls if c.tool_call_id not in answered]
+        errors = [ToolResult(tool_call_id=c.tool_call_id, tool_name=c.tool_name, result=UNANSWERED, is_error=True) for c in unanswered]
+        repaired.append(replace(message, role="assistant", parts=tuple(_clean(p) for p in (*parts, *lost))))
+        repaired.append(replace(message, role="tool", parts=tuple(_clean(r) for r in (*results, *errors)), usage=None, stop_reason=None))
     return tuple(repaired)
 
 
 def _results(messages: Sequence[Message], start: int) -> list[ToolResult]:
-    results: list[ToolResult] = []
-    for message in messages[start:]:
-        if message.role != "tool":
-            break
-        results.extend(p for p in message.parts if isinstance(p, ToolResult))
-    return results
+    """The results in the unbroken run of tool messages that begins at `start`."""
+    run = itertools.takewhile(lambda m: m.role == "tool", messages[start:])
+    return [p for message in run for p in message.parts if isinstance(p, ToolResult)]
 
 
 def _clean(part: Part) -> Part:
-    if isinstance(part, ToolCall):
-        return replace(
-            part, tool_call_id=_UNFIT.sub("_", part.tool_call_id), args=part.args if part.args is not None else {}, args_delta=""
-        )
-    if isinstance(part, ToolResult):
-        return replace(part, tool_call_id=_UNFIT.sub("_", part.tool_call_id))
+    match part:
+        case ToolCall():
+            return replace(part, tool_call_id=_cleaned(part), args=part.args if part.args is not None else {}, args_delta="")
+        case ToolResult():
+            return replace(part, tool_call_id=_cleaned(part))
     return part
+
+
+def _cleaned(part: ToolCall | ToolResult) -> str:
+    return _NOT_IN_AN_ID.sub("_", part.tool_call_id)

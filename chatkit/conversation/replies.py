@@ -1,19 +1,31 @@
-"""What a question gives back: a `Reply`, a `Run` that will give one, a `Stream` of the events that lead to one."""
+"""What a prompt gives back: a `Reply`, a `Run` that will give one, or a `Stream` of the events that lead to one."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, Self
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
 
 from chatkit.bridge import GRACE, Awaiter, Waiter, ignore_interrupt
 from chatkit.conversation.hub import Subscription
-from chatkit.conversation.worker import Answer, Turn
 from chatkit.errors import Stopped, UsageError
 from chatkit.events import Event
 from chatkit.fold import Transcript
-from chatkit.parts import Part, Reasoning, Source, StopReason, Text, ToolCall, Usage
+from chatkit.parts import Reasoning, Source, Text, ToolCall
+from chatkit.retries.log import AttemptRecord
+
+if TYPE_CHECKING:
+    from chatkit.conversation.turn import Turn
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The transcript of a turn that has an answer, whole or partial, and the seconds that the turn took."""
+
+    transcript: Transcript
+    duration: float
 
 
 class Reply:
@@ -26,7 +38,7 @@ class Reply:
     parts : tuple of Part
         All of it: text, reasoning, tool calls, sources, files.
     usage : Usage or None
-        Tokens; None where the provider didn't say.
+        The number of tokens; None where the provider does not report it.
     stop_reason : str or None
         ``end``, ``tool_calls``, ``length``, ``content_filter``, ``refusal``, ``pause``; None for an interrupted reply.
     provider_stop_reason : str or None
@@ -41,39 +53,39 @@ class Reply:
         Seconds between attempts, and in all.
     """
 
-    def __init__(self, answer: Answer, turn: Transcript, *, shown_in: object = None) -> None:
-        message = answer.message
+    def __init__(self, answer: Answer, records: tuple[AttemptRecord, ...] = (), *, shown_in: object = None) -> None:
+        message = answer.transcript.messages[-1]
         self.text = message.text
-        self.parts: tuple[Part, ...] = message.parts
-        self.usage: Usage | None = message.usage
-        self.stop_reason: StopReason | None = message.stop_reason
+        self.parts = message.parts
+        self.usage = message.usage
+        self.stop_reason = message.stop_reason
         self.provider_stop_reason = message.provider_stop_reason
         self.model = message.model
-        self.request_id = answer.request_id
-        self.attempts = answer.attempts
-        self.waited = answer.waited
+        self.request_id = records[-1].request_id if records else None
+        self.attempts = len(records)
+        self.waited = sum(r.waited_ms for r in records) / 1000
         self.duration = answer.duration
-        self._turn = turn
+        self._transcript = answer.transcript
         self._shown_in = shown_in
 
     @property
     def reasoning(self) -> str:
-        """The model's thinking, or its summary."""
+        """The model's reasoning, or the summary of it that the provider gives."""
         return "".join(p.text for p in self.parts if isinstance(p, Reasoning))
 
     @property
     def refusal(self) -> str:
-        """The model's words for declining to answer."""
+        """The text with which the model declined to answer."""
         return "".join(p.text for p in self.parts if isinstance(p, Text) and p.refusal)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls that the model wants made."""
+        """The tool calls that the model asks for."""
         return tuple(p for p in self.parts if isinstance(p, ToolCall) and not p.provider_executed)
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What the reply cites."""
+        """The sources that the reply cites."""
         return tuple(p for p in self.parts if isinstance(p, Source))
 
     def __str__(self) -> str:
@@ -82,20 +94,20 @@ class Reply:
     def __repr__(self) -> str:
         start = " ".join(self.text.split())
         start = start if len(start) <= 60 else start[:59] + "…"
-        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts, waited {self.waited:.0f} s"
-        return f"<Reply {start!r}: {self.stop_reason or 'interrupted'}, {tries}>"
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts, waited {self.waited:.0f} s"
+        return f"<Reply {start!r}: {self.stop_reason or 'interrupted'}, {attempts}>"
 
     def _bundle(self) -> dict[str, str]:
         from chatkit.display.document import turn_document
         from chatkit.display.writers import bundle
 
-        return bundle(turn_document(self._turn))
+        return bundle(turn_document(self._transcript))
 
     def _repr_markdown_(self) -> str:
         return self._bundle()["text/markdown"]
 
     def _ipython_display_(self) -> None:
-        """Show it, unless the cell that ends with it has shown it already."""
+        """Show the reply, unless the running cell has shown it already as it streamed."""
         from IPython.display import display
 
         from chatkit.display.environment import current_cell
@@ -105,36 +117,33 @@ class Reply:
 
 
 class Run:
-    """A turn that goes on by itself: ask it for the result, or let its view show it.
+    """A turn that runs in the background. Its view shows it; `result`, or ``await run``, waits for the reply."""
 
-    It can be awaited too: ``reply = await run``.
-    """
-
-    def __init__(self, turn: Turn, future: concurrent.futures.Future[Reply]) -> None:
+    def __init__(self, turn: Turn, future: Future[Reply]) -> None:
         self._turn = turn
         self._future = future
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the turn has ended, with a reply or an error."""
         return self._future.done()
 
     def result(self, timeout: float | None = None) -> Reply:
         """Wait for the reply.
 
-        An interrupt ends the waiting, not the run: use `stop` for that.
+        An interrupt of the cell ends only the waiting; `stop` ends the run.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait; as long as it takes unless given.
+            Seconds to wait; no limit unless given.
 
         Raises
         ------
         ProviderError, Stopped
-            What ended the run.
+            The turn failed, or was stopped.
         TimeoutError
-            It still runs.
+            The turn is still running.
         """
         return Waiter().wait(self._future, interrupt=ignore_interrupt, timeout=timeout)
 
@@ -142,11 +151,11 @@ class Run:
         return Awaiter().wait(self._future, interrupt=ignore_interrupt).__await__()
 
     def stop(self) -> None:
-        """End it; what was said is kept. Returns at once."""
+        """Stop the turn, and keep the partial reply. Returns at once."""
         self._turn.stop()
 
     def retry_now(self) -> None:
-        """End the wait that lasts."""
+        """End the current wait between two attempts."""
         self._turn.retry_now()
 
     def __repr__(self) -> str:
@@ -159,13 +168,14 @@ class Run:
 
 
 class Stream:
-    """The events of one turn, as they come, for plain and for asynchronous loops.
+    """The events of one turn as they arrive, for ``for`` and ``async for`` loops.
 
-    The turn begins at the call and runs apart from its reader: a slow reader finds deltas merged, never lost. Leaving the
-    loop, the ``with`` block, or `close` interrupts it. When the events have ended, a failure is raised, and `reply` is there.
+    The turn begins with the call and does not wait for its reader: for a slow one the deltas are merged, and nothing is lost.
+    Leaving the loop or the ``with`` block interrupts the turn, as `close` does. At the end of the events a failure is raised;
+    otherwise `reply` is available.
     """
 
-    def __init__(self, turn: Turn, future: concurrent.futures.Future[Reply], events: Subscription) -> None:
+    def __init__(self, turn: Turn, future: Future[Reply], events: Subscription) -> None:
         self._turn = turn
         self._future = future
         self._events = events
@@ -179,35 +189,31 @@ class Stream:
         Raises
         ------
         UsageError
-            The turn still runs.
+            The turn is still running.
         ProviderError, Stopped
-            What ended it instead.
+            The turn failed, or was stopped.
         """
         if not self._future.done():
             raise UsageError("the reply isn't there yet: read the events to their end first")
         return self._future.result()
 
     def __iter__(self) -> Iterator[Event]:
-        ended = False
         try:
             for batch in self._events:
                 yield from batch
-            ended = True
-        finally:
-            if not ended:
-                self.close()
+        except BaseException:  # the reader left the loop, or was interrupted
+            self.close()
+            raise
         self._raise()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        ended = False
         try:
             async for batch in self._events:
                 for event in batch:
                     yield event
-            ended = True
-        finally:
-            if not ended:
-                self._stop()
+        except BaseException:
+            self._stop()
+            raise
         self._raise()
 
     def _raise(self) -> None:
@@ -223,13 +229,13 @@ class Stream:
             self._turn.stop()
 
     def retry_now(self) -> None:
-        """End the wait that lasts."""
+        """End the current wait between two attempts."""
         self._turn.retry_now()
 
     def close(self) -> None:
-        """Interrupt the turn if it runs; what was said is kept in the chat."""
+        """Interrupt the turn if it is running; the chat keeps the partial reply."""
         self._stop()
-        concurrent.futures.wait([self._future], GRACE)
+        wait([self._future], GRACE)
 
     def __enter__(self) -> Self:
         return self

@@ -10,14 +10,13 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 import chatkit
-from chatkit import Busy, Chat, ChatClosed, ProviderError, Reply, RetryNotice, RetryPolicy, Stopped, UnknownOption, UsageError
-from chatkit.bridge import Waiter, spawn
+from chatkit import Busy, Chat, ChatClosed, ProviderError, Reply, RetryNotice, RetryPolicy, Run, Stopped, UnknownOption, UsageError
 from chatkit.chattest import (
     FakeClock,
     FakeProvider,
@@ -29,8 +28,10 @@ from chatkit.chattest import (
     openai_rate_limit_response,
     reply,
 )
-from chatkit.events import ErrorEvent, MessagePart, Reset, Retry, Status
+from chatkit.conversation.view import subscribe
+from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status
 from chatkit.parts import Message
+from chatkit.providers.registry import connect
 from tests.watching import watching
 
 Make = Callable[..., FakeProvider]
@@ -397,11 +398,16 @@ def test_leaving_a_stream_interrupts_it(fake_provider: Make, how: str) -> None:
     assert chat.ask("And?").text == "Next."
 
 
+def wait_until_over(chat: Chat) -> None:
+    with watching(chat) as seen:
+        seen.wait_for(lambda events: any(isinstance(e, Status) and e.status == "waiting" for e in events))
+
+
 def test_a_stream_runs_apart_from_its_reader_and_merges_for_a_slow_one(fake_provider: Make) -> None:
     pieces = [f"{n} " for n in range(5000)]
     chat = open_chat(fake_provider([reply(chunks=pieces)]))
     stream = chat.stream("Count")
-    stream._future.result(30)  # it has ended before the first event is read
+    wait_until_over(chat)  # before the first event is read
     events = list(stream)
     parts = [e for e in events if isinstance(e, MessagePart)]
     assert "".join(e.part.text for e in parts) == "".join(pieces)
@@ -543,8 +549,7 @@ def test_an_asynchronous_reader_whose_loop_ends_interrupts_the_turn(fake_provide
     with contextlib.suppress(LookupError, asyncio.CancelledError):
         asyncio.run(read())
     fake.wait_for(hang_ups=1)
-    with watching(chat) as seen:
-        seen.wait_for(lambda events: any(isinstance(e, Status) and e.status == "waiting" for e in events))
+    wait_until_over(chat)
     assert [m.role for m in chat.messages] == ["user", "assistant"]
     assert chat.ask("And?").text == "Next."
 
@@ -567,17 +572,13 @@ def test_stopping_a_run_that_is_over_changes_nothing(fake_provider: Make) -> Non
 
 def test_a_stop_right_after_the_commit_keeps_the_reply(fake_provider: Make) -> None:
     chat = open_chat(fake_provider([reply(WORDS)]))
-    runs = []
+    runs: list[Run] = []
 
-    class Stopper:
-        def push(self, events: Any) -> None:
-            if any(isinstance(e, Status) and e.status == "waiting" for e in events):
-                runs[0]._turn._stop()  # on the loop, at the very moment
+    def stop(events: Sequence[Event]) -> None:  # on the loop, at the very moment
+        if any(isinstance(e, Message) and e.role == "assistant" for e in events):
+            runs[0].stop()
 
-    async def join() -> None:
-        chat._hub.listen(Stopper())
-
-    Waiter().wait(spawn(join()))
+    subscribe(chat, stop)
     runs.append(chat.submit("Hi"))
     assert runs[0].result(10).text == WORDS
     assert chat.status == "waiting"
@@ -629,10 +630,10 @@ def test_options_of_the_wrong_type_and_titles_that_are_none_leave_the_chat_usabl
     assert chat.ask("Hi").text == "Hello."
 
 
-def test_the_key_is_not_in_what_a_debugger_prints(fake_provider: Make) -> None:
-    chat = open_chat(fake_provider([reply("Hello.")]))
-    chat.ask("Hi")
-    assert "sk-test" not in repr(vars(chat._provider))
+@every_format
+def test_the_key_is_not_in_what_a_debugger_prints(wire: str) -> None:
+    provider = connect(FORMATS[wire], base_url="https://api.example.com", api_key="sk-test")
+    assert "sk-test" not in repr(vars(provider))
 
 
 def test_undo_after_a_failure_leaves_a_chat_that_waits(fake_provider: Make) -> None:

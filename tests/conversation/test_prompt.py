@@ -1,13 +1,129 @@
+"""A prompt as parts, the instruction files, and the repaired history of a request."""
+
 from __future__ import annotations
 
+import io
+import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.conversation.prompt import repair, visible_to_model
-from chatkit.parts import Message, Part, Text, ToolCall, ToolResult
+from chatkit import Chat, File, Message, Text, ToolCall, ToolResult, UsageError
+from chatkit.chattest import FakeProvider, reply
+from chatkit.conversation.prompt import MAX_INSTRUCTION_BYTES, as_parts, instruction_files, read_instructions, repair, visible_to_model
+from chatkit.parts import Part
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+
+
+class Picture:
+    """What PIL's images offer to a notebook."""
+
+    def _repr_png_(self) -> bytes:
+        return PNG
+
+
+class Figure:
+    """What matplotlib's figures offer."""
+
+    def savefig(self, target: io.BytesIO, **_: Any) -> None:
+        target.write(PNG)
+
+
+@pytest.mark.parametrize("picture", [PNG, Picture(), Figure(), File(media_type="image/png", data=PNG)])
+def test_an_image_may_come_in_the_forms_that_a_notebook_has(picture: Any) -> None:
+    assert as_parts(["What is this?", picture]) == (Text(text="What is this?"), File(media_type="image/png", data=PNG))
+    assert as_parts(picture) == (File(media_type="image/png", data=PNG),)
+
+
+def test_a_path_is_read_and_keeps_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "plot.png"
+    path.write_bytes(PNG)
+    assert as_parts(path) == (File(media_type="image/png", data=PNG, title="plot.png"),)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+        (b"%PDF-1.7", "application/pdf"),
+    ],
+)
+def test_the_bytes_say_what_they_are(data: bytes, kind: str) -> None:
+    (part,) = as_parts(data)
+    assert isinstance(part, File)
+    assert part.media_type == kind
+
+
+def test_a_file_that_cannot_be_read_or_known_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be read: No such file"):
+        as_parts(tmp_path / "missing.png")
+    with pytest.raises(UsageError, match="neither an image nor a PDF"):
+        as_parts(b"who knows")
+
+
+@pytest.mark.parametrize("prompt", ["", " \n", [], [""], {}])
+def test_an_empty_prompt_is_a_clear_error(prompt: Any) -> None:
+    with pytest.raises(UsageError, match="the prompt is empty: give text"):
+        as_parts(prompt)
+
+
+def test_an_image_without_words_is_a_prompt() -> None:
+    assert len(as_parts([PNG])) == 1
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_files_come_in_their_order_without_comments(tmp_path: Path) -> None:
+    first = write(tmp_path / "a" / "AGENTS.md", "Be brief.\n<!-- not this\nnor this -->\nBe kind.")
+    second = write(tmp_path / "b" / "AGENTS.md", "Use SI units. <!-- open")
+    text = read_instructions([first, tmp_path / "missing" / "AGENTS.md", second, first])
+    assert text == "Instructions from AGENTS.md:\n\nBe brief.\n\nBe kind.\n\nInstructions from AGENTS.md:\n\nUse SI units."
+
+
+def test_a_long_file_is_cut_and_says_so(tmp_path: Path) -> None:
+    text = read_instructions([write(tmp_path / "AGENTS.md", "ü" * MAX_INSTRUCTION_BYTES)])
+    assert text.count("ü") == MAX_INSTRUCTION_BYTES // 2
+    assert text.endswith("[AGENTS.md is longer than 64 KiB: the rest was left out.]")
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    assert read_instructions([write(tmp_path / "AGENTS.md", " <!-- only this --> ")]) == ""
+
+
+def test_a_file_that_cannot_be_read_is_logged_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "AGENTS.md").mkdir()
+    with caplog.at_level(logging.WARNING, "chatkit"):
+        assert read_instructions([tmp_path / "AGENTS.md"]) == ""
+    assert "can't be read" in caplog.text
+
+
+def test_they_follow_the_system_prompt_of_every_question_and_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_provider: Callable[..., FakeProvider]
+) -> None:
+    write(tmp_path / "AGENTS.md", "Use SI units.")
+    monkeypatch.chdir(tmp_path)
+    assert instruction_files()[1] == tmp_path / "AGENTS.md"
+    fake = fake_provider([reply("One."), reply("Two.")])
+    settings = {"base_url": fake.anthropic_url, "api_key": "k", "system": "Be brief."}
+    Chat("anthropic:x", **settings).ask("Hi")  # type: ignore[arg-type]
+    Chat("anthropic:x", instructions=False, **settings).ask("Hi")  # type: ignore[arg-type]
+    assert fake.requests[0].system == "Be brief.\n\nInstructions from AGENTS.md:\n\nUse SI units."
+    assert fake.requests[1].system == "Be brief."
+    assert all("SI units" not in request.system for request in fake.title_requests)
+
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

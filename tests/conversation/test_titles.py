@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import chatkit
 from chatkit import Chat, ProviderError, RetryPolicy, UsageError, fallback_title
+from chatkit.bridge import Waiter, spawn
 from chatkit.chattest import (
     TITLE_PROMPT,
     FakeClock,
@@ -87,16 +89,15 @@ def open_chat(fake: FakeProvider, **options: object) -> Chat:
     return Chat("anthropic:claude-x", base_url=fake.anthropic_url, api_key="k", **given)  # type: ignore[arg-type]
 
 
-def title_is_over(chat: Chat) -> None:
-    """Wait until nobody works on a title any more."""
-    from chatkit.bridge import Waiter, spawn
+def wait_for_end_of_titling(chat: Chat) -> int:
+    """Wait until no title of the chat is being generated any more, and return how many were."""
 
-    async def over() -> None:
-        task = chat._worker._title_task
-        assert task is not None
-        await task
+    async def over() -> int:
+        tasks = [task for task in asyncio.all_tasks() if task.get_name() == f"title of {chat.id}"]
+        await asyncio.gather(*tasks)
+        return len(tasks)
 
-    Waiter().wait(spawn(over()))
+    return Waiter().wait(spawn(over()))
 
 
 @pytest.mark.parametrize("model", ["anthropic:claude-x", "openai:gpt-x", "openai-compat:llama"])
@@ -138,7 +139,7 @@ def test_a_rename_made_meanwhile_wins(fake_provider: Make) -> None:
     chat.title = "Mine"
     assert wait_for_title(chat) == "Mine"
     fake.release()
-    title_is_over(chat)
+    assert wait_for_end_of_titling(chat) == 1
     assert chat.title == "Mine"
 
 
@@ -151,7 +152,8 @@ def test_a_rename_during_the_turn_wins(fake_provider: Make) -> None:
     fake.release()
     assert run.result().text == "Because."
     assert chat.title == "Mine"
-    assert chat._worker._title_task is None  # nobody asks for one
+    assert wait_for_end_of_titling(chat) == 0
+    assert fake.title_requests == []
 
 
 @pytest.mark.parametrize("title", ["Mine", None])
@@ -169,7 +171,7 @@ def test_a_failing_title_neither_fails_nor_delays_the_turn(fake_provider: Make) 
     chat = open_chat(fake)
     assert chat.ask("Why?").text == "Because."
     assert chat.ask("And?").text == "So."
-    title_is_over(chat)
+    wait_for_end_of_titling(chat)
     assert chat.title == "Why?"
     assert len(fake.title_requests) == 1
 

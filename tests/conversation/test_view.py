@@ -10,7 +10,7 @@ import pytest
 from chatkit import Chat, bridge
 from chatkit.chattest import FakeProvider, reply
 from chatkit.errors import UsageError
-from chatkit.parts import Message, Text
+from chatkit.parts import Message
 from tests.comms import Wire, view_of
 from tests.watching import watching
 
@@ -66,13 +66,3 @@ def test_try_again_that_comes_late_takes_no_answer_away(wires: list[Wire], outpu
         view_of(wires).click("again")
     assert [m.text for m in chat.messages] == ["Hi?", "One."]
     assert "has its answer" in view_of(wires).answers[-1]["refused"]
-
-
-def test_undo_takes_a_question_and_not_a_summary_for_the_model(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
-    chat = Chat("demo:steady", title=None, show=False)
-    chat.ask("Why?")
-    first = chat.messages[0]
-    summary = Message(id=9, chat_id=chat.id, role="user", parts=(Text(text="So far"),), created_at=first.created_at, visibility="model")
-    bridge.call_soon(lambda: chat._hub.publish((summary,))).result(5)
-    assert chat.undo()[0].text == "Why?"
-    assert chat.messages == ()

@@ -1,0 +1,223 @@
+"""One turn of a chat: the handle that starts and stops it, and the steps that answer its prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from chatkit import bridge
+from chatkit.clock import Clock
+from chatkit.conversation.hub import Subscriber, each
+from chatkit.conversation.prompt import repair, visible_to_model
+from chatkit.conversation.replies import Answer, Reply
+from chatkit.display.environment import current_cell
+from chatkit.events import ErrorEvent, Event, MessagePart
+from chatkit.failures.classification import classify
+from chatkit.fold import Transcript
+from chatkit.parts import Part, Role
+from chatkit.providers.decoding import Finish, Piece
+from chatkit.providers.encoding import Request
+from chatkit.providers.http import Provider
+from chatkit.retries.backoff import RetryPolicy
+from chatkit.retries.log import AttemptRecord
+from chatkit.retries.loop import RetriedCall, RetryLoop, drive_async
+from chatkit.retries.notice import RetryNotice
+from chatkit.retries.wake import Wake
+
+if TYPE_CHECKING:
+    from chatkit.display.opening import Display
+
+_logger = logging.getLogger("chatkit")
+
+
+class Sink(Protocol):
+    """Where the steps of a turn leave their events and messages: a `Hub`."""
+
+    @property
+    def chat_id(self) -> str: ...
+
+    @property
+    def transcript(self) -> Transcript: ...
+
+    def publish(self, *events: Event) -> None: ...
+
+    def commit(self, role: Role, parts: tuple[Part, ...], **fields: Any) -> None: ...
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn runs with, as it was when the turn was claimed. Limits are in seconds, the context in tokens."""
+
+    provider: Provider
+    system: str
+    options: dict[str, Any]
+    policy: RetryPolicy
+    elapsed_limit: float | None
+    silence_timeout: float
+    context_limit: int | None
+    clock: Clock
+    notify: Callable[[RetryNotice], Awaitable[object]] | None
+
+
+class Turn:
+    """The handle of one turn, from the moment that the chat's worker gives it out.
+
+    `run` does the turn, on the bridge's loop. `records` is the chat's list, to which the turn adds its attempts. With `replaces`,
+    the prompt takes the place of the last one, whose answer is removed.
+    """
+
+    def __init__(
+        self,
+        prompt: tuple[Part, ...],
+        settings: Settings,
+        run: Callable[[Turn], Coroutine[Any, Any, Reply]],
+        records: list[AttemptRecord],
+        *,
+        replaces: bool = False,
+    ) -> None:
+        self.prompt = prompt
+        self.settings = settings
+        self.replaces = replaces
+        self.subscribers: list[Subscriber] = []
+        self.opener: Callable[[], Display] | None = None
+        self.stopping = False
+        self._run = run
+        self._records, self._first = records, len(records)
+        self._wake = Wake()
+        self._display: Display | None = None
+        self._cell: object = None
+        self._task: asyncio.Task[object] | None = None
+        self._on_stop: Callable[[], None]
+        self._began = settings.clock.monotonic()
+        self._over = False
+        self._pid = os.getpid()
+
+    def start(self) -> Future[Reply]:
+        """Open the display in the running cell, and begin. The future has the reply, and is done when the display shows all of it."""
+        if self.opener:
+            self._cell = current_cell()
+            try:
+                self._display = self.opener()
+            except BaseException:
+                self.end()
+                raise
+            self.subscribers.append(each(self._display.apply))
+        return bridge.spawn(self._work())
+
+    async def _work(self) -> Reply:
+        try:
+            return await self._run(self)
+        finally:
+            if self._display:
+                await _close(self._display)
+                self._display = None
+
+    def stop(self) -> None:
+        """Stop the turn, and keep the partial reply. From any thread; returns at once."""
+        bridge.loop().call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self.stopping or self._over:
+            return
+        self.stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            self._on_stop()
+
+    def retry_now(self) -> None:
+        """End the current wait. From any thread; returns at once."""
+        self._wake.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the turn has still to end in this process: a fork does not take it along."""
+        return not self._over and self._pid == os.getpid()
+
+    def running(self, on_stop: Callable[[], None]) -> None:
+        """The current task runs the turn; `on_stop` is called once when it is stopped."""
+        self._task, self._on_stop = asyncio.current_task(), on_stop
+        if self.stopping and self._task is not None:  # stopped before it began
+            self._task.cancel()
+            on_stop()
+
+    def end(self) -> None:
+        """The turn is over; stopping it does nothing from now on."""
+        self._over = True
+
+    def reply(self, transcript: Transcript) -> Reply:
+        """The reply at the end of the turn, of which this is the transcript."""
+        answer = Answer(transcript, self.settings.clock.monotonic() - self._began)
+        return Reply(answer, tuple(self._records[self._first :]), shown_in=self._cell)
+
+    async def answer(self, sink: Sink) -> None:
+        """Answer the last message of the sink's transcript, and commit the answer there.
+
+        A failure is published as an `ErrorEvent` and raised. When the task is cancelled, the partial answer is committed.
+        """
+        s, provider, step, seq = self.settings, self.settings.provider, 1, 0
+
+        def observe(notice: RetryNotice) -> object:
+            sink.publish(notice.event(sink.chat_id))
+            return s.notify(notice) if s.notify else None
+
+        loop = RetryLoop(
+            RetriedCall(operation="chat", chat=sink.chat_id, provider=provider.name, model=provider.model, step=step),
+            policy=s.policy,
+            limit=s.elapsed_limit,
+            clock=s.clock,
+            observe=observe,
+            record=self._records.append,
+        )
+        messages = repair(visible_to_model(sink.transcript.messages))
+        request = Request(model=provider.model, messages=messages, system=s.system, options=s.options)
+
+        def take(pieces: list[Piece]) -> None:
+            nonlocal seq
+            loop.paid = True
+            events = []
+            for index, part in pieces:
+                seq += 1
+                events.append(
+                    MessagePart(chat_id=sink.chat_id, role="assistant", part=part, step=step, attempt=loop.attempt, index=index, seq=seq)
+                )
+            sink.publish(*events)
+
+        def attempt() -> Awaitable[Finish]:
+            return provider.stream(request, take, clock=s.clock, silence_timeout=s.silence_timeout, opened=loop.opened)
+
+        try:
+            finish = await drive_async(loop, attempt, self._wake)
+        except asyncio.CancelledError:
+            if partial := sink.transcript.parts:
+                sink.commit("assistant", partial, model=provider.model)
+            raise
+        except Exception as error:
+            sink.publish(ErrorEvent.of(classify(error, provider=provider.name), sink.chat_id))
+            raise
+        usage = finish.usage
+        if usage is not None and usage.context_limit is None:
+            usage = replace(usage, context_limit=s.context_limit)
+        # Here a step ends. With tools, its calls are run, and their results committed with it; the next step follows.
+        sink.commit(
+            "assistant",
+            sink.transcript.parts,
+            model=finish.model or provider.model,
+            usage=usage,
+            stop_reason=finish.stop_reason,
+            provider_stop_reason=finish.provider_stop_reason,
+        )
+
+
+async def _close(display: Display) -> None:
+    """End a display, and wait until all is shown; one that fails costs nobody the reply."""
+    try:
+        if shown := display.close():
+            await asyncio.wait([asyncio.wrap_future(shown)], timeout=bridge.GRACE)
+    except Exception:
+        _logger.exception("the display failed at the end of a turn")
