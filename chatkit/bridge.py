@@ -1,7 +1,7 @@
 """One event-loop thread, and the calls into it from plain and awaited cells.
 
-All provider I/O runs on this one loop, so the kernel's own loop is never patched and every connection is pooled once.
-A caller that waits serves the calls that come back to it: callbacks run on the caller's thread, never on the loop's.
+All requests to providers run on this one loop: the kernel's own loop is never patched, and connections are pooled once.
+Callbacks run on the thread of the caller that waits, never on the loop's thread.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from chatkit.errors import ChatkitError, UsageError
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
 GRACE = 2.0
-"""Seconds that an interrupted caller gives the work to wind down."""
+"""Seconds that work has to end after it was interrupted."""
 
 
 class _Bridge:
-    """The loop and its thread, for one process."""
+    """The loop and its thread, in one process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -38,6 +38,12 @@ class _Bridge:
         self.endings: list[Callable[[], Coroutine[Any, Any, object]]] = []
         self.thread = threading.Thread(target=self._run, daemon=True, name="chatkit-io")
         self.thread.start()
+        atexit.register(self.close)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is of this process (a fork has no threads), and running."""
+        return self.pid == os.getpid() and self.thread.is_alive()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -45,12 +51,12 @@ class _Bridge:
             try:
                 self.loop.run_forever()
                 return
-            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of a task through: they are not this thread's
-                _logger.exception("something on chatkit's own thread asked for the end; it goes on")
+            except BaseException:  # asyncio lets a task's SystemExit and KeyboardInterrupt through, which must not end the others
+                _logger.exception("a task on chatkit's own thread tried to end it; the thread goes on")
 
     def close(self) -> None:
-        """Cancel what runs and stop: the process ends."""
-        if self.pid != os.getpid() or not self.thread.is_alive():
+        """Cancel all tasks and stop the loop, as the process ends."""
+        if not self.usable:
             return
 
         async def wind_down() -> None:
@@ -73,12 +79,9 @@ class _Bridge:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop whose tasks are of C's own class.
-
-    A nest_asyncio that somebody else applied swaps `asyncio.Task`, which breaks Python 3.14.
-    """
+    """An event loop with the tasks of asyncio's C accelerator: nest_asyncio replaces `asyncio.Task`, which breaks Python 3.14."""
     made = asyncio.new_event_loop()
-    with contextlib.suppress(ImportError):  # a runtime without the C accelerator
+    with contextlib.suppress(ImportError):  # a Python without it
         from _asyncio import Task
 
         made.set_task_factory(lambda loop, coro, **kwargs: Task(coro, loop=loop, **kwargs))
@@ -90,36 +93,35 @@ _bridge: _Bridge | None = None
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """The event loop that all I/O runs on, started at first use, and anew after a fork."""
+    """The event loop that all requests run on, started at first use and again after a fork."""
     global _bridge
     current = _bridge
-    if current is None or current.pid != os.getpid() or not current.thread.is_alive():
+    if current is None or not current.usable:
         with _lock:
-            if _bridge is None or _bridge.pid != os.getpid() or not _bridge.thread.is_alive():
+            if _bridge is None or not _bridge.usable:
                 _bridge = _Bridge()
-                atexit.register(_bridge.close)
             current = _bridge
     return current.loop
 
 
 def on_loop() -> bool:
-    """Whether this is the loop's own thread, which must not wait."""
+    """Whether this is the loop's own thread, which must not block."""
     return _bridge is not None and asyncio._get_running_loop() is _bridge.loop
 
 
 def at_end(ending: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Have `ending` awaited on the running loop when the process ends, where that is the bridge's."""
+    """Have `ending` awaited when the process ends, if the running loop is the bridge's."""
     if _bridge is not None and on_loop():
         _bridge.endings.append(ending)
 
 
 def spawn(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start a coroutine on the loop; the future can be waited for and cancelled from any thread."""
+    """Start a coroutine on the loop, from any thread."""
     return asyncio.run_coroutine_threadsafe(work, loop())
 
 
 def call_soon(function: Callable[[], T]) -> concurrent.futures.Future[T]:
-    """Have `function` called on the loop's thread."""
+    """Call a function on the loop's thread."""
 
     async def work() -> T:
         return function()
@@ -128,14 +130,14 @@ def call_soon(function: Callable[[], T]) -> concurrent.futures.Future[T]:
 
 
 class Caller(Protocol):
-    """Where the calls that come back from the loop are run."""
+    """Where callbacks run."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """From the loop: run `function` at the caller's, and give what it gave."""
+        """Called on the bridge's loop: run the function where the caller is, and return its value or raise its error."""
 
 
 class Waiter:
-    """A plain caller, which blocks until its work is done and serves calls meanwhile."""
+    """A caller that blocks its thread until the work is done; callbacks run on that thread meanwhile."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -144,17 +146,10 @@ class Waiter:
         return await _answer(self._calls.put, function, *args)
 
     def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
-        """Wait for `future`, serving calls.
+        """Wait for `future`, at most `timeout` seconds; then a `TimeoutError` is raised, and the work goes on.
 
-        An interrupt (Ctrl-C, the kernel's stop button) calls `interrupt`, which is to end the work (unless given, the
-        future is cancelled), gives the work up to `GRACE` seconds where it ends, and is raised again.
-
-        Raises
-        ------
-        TimeoutError
-            `timeout` seconds have passed; the work goes on.
-        UsageError
-            The calling thread is the loop's own, which would wait for itself.
+        An interrupt (Ctrl-C, the kernel's stop button) calls `interrupt`, which is to end the work, or cancels the future. It is
+        raised again when the work has ended, or after `GRACE` seconds.
         """
         if on_loop():
             future.cancel()
@@ -180,7 +175,7 @@ class Waiter:
 
 
 class Awaiter:
-    """A coroutine's caller: calls run on its loop."""
+    """A caller that awaits the work on the running loop; callbacks run on that loop meanwhile."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -189,9 +184,9 @@ class Awaiter:
         return await _answer(self._loop.call_soon_threadsafe, function, *args)
 
     async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
-        """The awaitable twin of `Waiter.wait`; cancelling takes the place of Ctrl-C."""
+        """The same as `Waiter.wait`; a cancellation takes the place of the interrupt."""
         mine = asyncio.wrap_future(future)
-        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # retrieved, whoever is left to look
+        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # or asyncio complains that nobody retrieved it
         try:
             async with heartbeat():
                 return await asyncio.shield(mine)
@@ -204,11 +199,11 @@ class Awaiter:
 
 
 def ignore_interrupt() -> None:
-    """For a caller whose interrupt ends its own waiting and leaves the work alone."""
+    """The `interrupt` of a caller that only stops waiting: the work goes on."""
 
 
 class CallbackThread:
-    """Nobody waits: calls run one after another on a thread of their own, which begins with the first and ends by `close`."""
+    """For work that nobody waits for: callbacks run one after another on a thread of their own, from the first until `close`."""
 
     def __init__(self) -> None:
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
@@ -224,44 +219,44 @@ class CallbackThread:
 
 
 async def _answer(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
-    """Have `post` bring a call of `function` to where it is run, and await what it gives."""
+    """Hand a call of `function` to `post`, which has it run elsewhere, and await its outcome."""
     answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     post(lambda: _run_into(answer, function, *args))
     return await answer
 
 
 def _run_into(answer: asyncio.Future[Any], function: Callable[..., Any], *args: Any) -> None:
-    """Run it and send the outcome to the loop; an interrupt meant for the waiting caller passes on, whenever it comes."""
+    """Run a callback and send the outcome to the loop. An interrupt goes on to the caller that waits, whenever it comes."""
     try:
         if answer.cancelled():
             return
         try:
             outcome = function(*args)
-        except StopIteration as error:  # which no future can hold
+        except StopIteration as error:  # a future cannot hold it
             _settle(answer, answer.set_exception, RuntimeError(f"the callback raised {error!r}"))
         except Exception as error:
             _settle(answer, answer.set_exception, error)
         else:
             _settle(answer, answer.set_result, outcome)
-    except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: the work gets an error, and this thread its own
+    except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: for this thread; the work gets an error
         _settle(answer, answer.set_exception, ChatkitError(f"the callback ended with {type(error).__name__}"))
         raise
 
 
 def _settle(answer: asyncio.Future[Any], how: Callable[[Any], None], outcome: Any) -> None:
-    """Give the answer, unless it has one; an interrupt may come when it was sent already."""
+    """Settle the answer on its loop, unless an outcome was sent before: an interrupt may come after that."""
 
     def settle() -> None:
         if not answer.done():
             how(outcome)
 
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed
         answer.get_loop().call_soon_threadsafe(settle)
 
 
 @contextlib.asynccontextmanager
 async def heartbeat() -> AsyncIterator[None]:
-    """Keep the running loop turning: an idle one notices the kernel's interrupt only at its next event."""
+    """Wake the running loop regularly: an idle loop notices the kernel's interrupt only at its next event."""
 
     async def beat() -> None:
         while True:
@@ -275,15 +270,15 @@ async def heartbeat() -> AsyncIterator[None]:
 
 
 def enable_nested_asyncio() -> None:
-    """Let *your own* code call ``asyncio.run`` and ``run_until_complete`` in a cell. chatkit itself needs none of it.
+    """Let *your own* code call ``asyncio.run`` and ``run_until_complete`` in a cell. chatkit itself does not need it.
 
-    It patches asyncio in the whole process, for good. nest-asyncio2 is preferred; nest-asyncio 1.6 is used only where
-    it loses no cells: on ipykernel 7 "Run All" silently drops cells under it, and on Python 3.14 it breaks asyncio.
+    It patches asyncio in the whole process, until the kernel is restarted. nest-asyncio2 is preferred. nest-asyncio 1.6 is used only
+    where it is safe: with ipykernel 7 it makes "Run All" skip cells silently, and on Python 3.14 it breaks asyncio.
 
     Raises
     ------
     UsageError
-        The running loop can't be patched (uvloop, Pyodide), or only nest-asyncio 1.6 is there and would do harm.
+        The running loop can't be patched (uvloop, Pyodide), or only nest-asyncio 1.6 is installed and is not safe here.
     """
     try:
         running = asyncio.get_running_loop()

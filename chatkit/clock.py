@@ -1,7 +1,7 @@
-"""Time, as a value that is handed in: the real one here, one for tests in `chatkit.chattest`.
+"""Clocks: the system's here, one for tests in `chatkit.chattest`.
 
-Two kinds of waiting are kept apart. A *pause* is a wait that is meant to pass (the back-off of a retry); a *timer* is a
-deadline or a guard that is meant not to fire. A test's clock lets pauses pass at once and fires timers only when told.
+A *pause* is a wait that is expected to pass, such as the back-off before a retry; a *timer* is a deadline that is expected not to
+be reached. The clock for tests lets pauses pass at once, and fires timers only when the test advances it.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 POLL = 0.05
-"""Seconds between two looks of a waiting caller: an interrupt takes effect within this, on every platform."""
+"""Seconds after which a blocked caller wakes up, on every platform, so that an interrupt takes effect."""
 
 
 class Timer(Protocol):
-    """A callback that is due later."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Forget it."""
+        """Do not call it."""
 
 
 class Clock(Protocol):
-    """Where time comes from."""
+    """A source of time, and what waits for it."""
 
     def now(self) -> datetime:
         """The time of day, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never steps back."""
+        """Seconds since a fixed moment; they never go back."""
 
     def pause(self, seconds: float, wake: threading.Event) -> None:
-        """Block until the seconds have passed or `wake` is set; an interrupt ends it at once."""
+        """Block until the seconds have passed or `wake` is set. An interrupt ends it at once."""
 
     async def pause_async(self, seconds: float, wake: asyncio.Event) -> None:
-        """The same for a coroutine; cancelling ends it at once."""
+        """The same for a coroutine. Cancelling ends it at once."""
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Have the running event loop call `callback` after so many seconds."""
+        """Let the running event loop call `callback` after that many seconds."""
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The clock of the operating system."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -71,13 +71,7 @@ class SystemClock:
 
 @contextlib.asynccontextmanager
 async def deadline(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """Cancel the block when so many seconds of the clock have passed.
-
-    Raises
-    ------
-    TimeoutError
-        In place of the cancellation.
-    """
+    """Cancel the block when that many seconds of the clock have passed, and raise a `TimeoutError` instead."""
     task = asyncio.current_task()
     assert task is not None
     expired = False
