@@ -18,32 +18,32 @@ from chatkit.errors import ChatkitError
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Why do clients back off?"
+PROMPT = "Why do clients back off?"
 
 
 def demo() -> int:
-    """Play the main job in this terminal: a reply streams through a failing provider, and every retry is seen."""
+    """Show a reply that streams through a failing provider, with every retry, in this terminal."""
     from chatkit.conversation.interface import Chat
-    from chatkit.conversation.titles import title as generate_title
+    from chatkit.conversation.titles import title
     from chatkit.display.terminal import TerminalDisplay
 
     print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")
-    print(f"> {QUESTION}\n")
-    with Chat("demo", title=None) as chat, chat.stream(QUESTION) as events:
+    print(f"> {PROMPT}\n")
+    with Chat("demo", title=None) as chat, chat.stream(PROMPT) as events:
         display = TerminalDisplay()
         for event in events:
             display.apply(event)
         display.close()
         reply = events.reply
-        print(f"\nTitle: {generate_title(QUESTION, 'demo')}")
-        print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. Each of them, as chat.retries has it:\n")
+        print(f"\nTitle: {title(PROMPT, 'demo')}")
+        print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. These are the attempts, from chat.retries:\n")
         print(_table(chat.retries))
     print("\nNext: chatkit lab opens the notebooks; chatkit.Chat('anthropic:…') or ('openai:…') talks to a model.")
     return 0
 
 
 def _table(attempts: pd.DataFrame) -> str:
-    """The attempts as a terminal shows them: seconds, and words to the left."""
+    """The attempts as text: durations in seconds, words left-aligned."""
     shown = attempts[["attempt", "outcome", "kind", "status_code", "waited", "duration", "error"]].copy()
     for column in ("waited", "duration"):
         shown[column] = shown[column].dt.total_seconds().map("{:.1f} s".format)
@@ -55,7 +55,7 @@ def _table(attempts: pd.DataFrame) -> str:
 
 
 def notebooks() -> Path:
-    """Where the notebooks lie: in the installed package, or beside it in a checkout."""
+    """The folder of the notebooks: in the installed package, or beside it in a checkout."""
     package = Path(chatkit.__file__).parent
     for folder in (package / "_notebooks", package.parent / "notebooks"):
         if folder.is_dir():
@@ -64,20 +64,7 @@ def notebooks() -> Path:
 
 
 def lab(folder: str, *, launch: bool = True) -> int:
-    """Copy the notebooks and their data into a folder, never over a file that is there, and open them in JupyterLab.
-
-    Parameters
-    ----------
-    folder : str
-        It is made where it doesn't exist.
-    launch : bool
-        Whether to start JupyterLab there.
-
-    Returns
-    -------
-    int
-        The exit code.
-    """
+    """Copy the notebooks and their data into a folder, without overwriting any file, and open them in JupyterLab."""
     target = Path(folder).expanduser()
     try:
         home = notebooks()
@@ -85,7 +72,7 @@ def lab(folder: str, *, launch: bool = True) -> int:
             copy = target / source.relative_to(home)
             copy.parent.mkdir(parents=True, exist_ok=True)
             if copy.exists():
-                print(f"kept {copy}: it is there already")
+                print(f"kept {copy}, which exists already")
             else:
                 shutil.copyfile(source, copy)
                 print(f"copied {copy}")
@@ -102,25 +89,14 @@ def lab(folder: str, *, launch: bool = True) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Those of the process unless given.
-
-    Returns
-    -------
-    int
-        The exit code: 0 done, 1 failed (said on stderr), 2 wrong arguments, 130 interrupted.
-    """
+    """Run the command line, and return the exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="chatkit", description="Language models in Jupyter, with visible retries.")
     parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("demo", help="watch a reply stream through a failing provider (no key, no network)")
     opened = commands.add_parser("lab", help="copy the notebooks into a folder and open them in JupyterLab")
     opened.add_argument("folder", nargs="?", default="chatkit-notebooks", help="where to put them (default: %(default)s)")
-    opened.add_argument("--no-launch", action="store_true", help="only copy them")
+    opened.add_argument("--no-launch", action="store_true", help="copy them, and do not open JupyterLab")
     given = parser.parse_args(arguments)
     try:
         return demo() if given.command == "demo" else lab(given.folder, launch=not given.no_launch)

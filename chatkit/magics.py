@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
 
-CHAT, REPLY = "chat", "reply"  # the variables of the conversation and its last reply
+CHAT, REPLY = "chat", "reply"  # the variables that hold the conversation and its last reply
 OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}
 MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in MODEL_FORMS if name != "demo")]
 LINE = re.compile(r"(?:^|=)\s*(%%chat|%?chat_retries)\s+(.*)$")
@@ -33,41 +33,40 @@ ipython: Any = magic_arguments
 
 
 def decorated(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
-    """IPython's decorators, the first outermost, which take a function's types away and here don't."""
+    """IPython's decorators, the first outermost; they are not typed, so the function keeps its own type here."""
     return lambda function: functools.reduce(lambda inner, decorator: decorator(inner), reversed(decorators), function)
 
 
 @magics_class
 class ChatMagics(Magics):
-    """The magics of one shell, and the conversations that they go on with."""
+    """The magics of one shell, and the conversations that they began."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self._user = shell
-        self._own: dict[str, Chat] = {}
-        self._addresses: dict[str, str | None] = {}
-        self._went_to: list[Chat] = []
-        self._put: dict[str, object] = {}
-        self._told: set[str] = set()
+        self._own: dict[str, tuple[Chat, str | None]] = {}  # by variable: the conversation, and its base_url
+        self._sent_to: list[Chat] = []  # the last one last
+        self._assigned: dict[str, object] = {}  # what the variables of the user were given here
+        self._mentioned: set[str] = set()  # variables of the user's own of which was said that they are left alone
 
     @decorated(
         ipython.magic_arguments("%chat"),  # its help puts one more % before it
-        ipython.argument("model", nargs="?", help="such as demo or anthropic:NAME; the last one unless given, at first CHATKIT_MODEL"),
-        ipython.argument("--new", action="store_true", help="begin a new conversation, with the model and system prompt of the last"),
+        ipython.argument("model", nargs="?", help="such as demo or anthropic:NAME; unless given, the last one, at first CHATKIT_MODEL"),
+        ipython.argument("--new", action="store_true", help="begin a new conversation, with the last one's model and system prompt"),
         ipython.argument("--system", metavar="TEXT", help="the system prompt, in quotes"),
-        ipython.argument("--base-url", metavar="URL", help="the address of the model's server, where it isn't the vendor's own"),
-        ipython.argument("--name", metavar="NAME", help="the conversation's variable: a Chat of yours, or a name for one of its own"),
+        ipython.argument("--base-url", metavar="URL", help="the address of the model's server, unless it is the vendor's own"),
+        ipython.argument("--name", metavar="NAME", help="the conversation's variable: a Chat of yours, or a name for a new one"),
         cell_magic,
     )
     def chat(self, line: str, cell: str) -> Reply:
-        """Send the cell to a model; the reply streams below it, and every retry is seen.
+        """Send the cell to a model. The reply streams below it, and every retry is shown.
 
-        One conversation goes on from cell to cell, until --new, another model, another system prompt or another
-        address begins a new one. Afterwards `chat` is the conversation, `reply` the last reply (and `_`, as ever): where
-        these are variables of yours, they stay as they are.
+        One conversation goes on from cell to cell, until --new, another model, another system prompt or another address
+        begins a new one. Afterwards the variable `chat` holds the conversation and `reply` the last reply, which is also in
+        `_`. Variables of yours with these names are left unchanged.
 
-        In the line, IPython puts in $name and {expression}. The cell is sent as it is written, as code and formulas are
-        full of both: chat.ask(f"...") puts values in.
+        In the line, IPython replaces $name and {expression} by their values. The cell is sent as it is written, because code
+        and formulas are full of both; to put values into a message, use chat.ask(f"...").
 
         Examples::
 
@@ -81,19 +80,19 @@ class ChatMagics(Magics):
             To a server of my own.
 
             %%chat --name mine
-            To the chat that I made: mine = chatkit.Chat("demo", options={"temperature": 0})
+            To a chat that I made: mine = chatkit.Chat("demo", options={"temperature": 0})
         """
         given = _parsed("%%chat", self.chat, line)
         if not (message := cell.strip()):
             raise UsageError("%%chat has nothing to send: write the message below it, in the same cell. %%chat? shows examples.")
         chat = self._conversation(given)
-        self._went_to = [other for other in self._went_to if other is not chat] + [chat]
+        self._sent_to = [other for other in self._sent_to if other is not chat] + [chat]
         try:
             reply = chat.ask(message)
         except ChatClosed as error:
             error.add_note("Or begin another with %%chat --new.")
             raise
-        self._keep(REPLY, reply, "this reply is in _, and in the chat's messages")
+        self._assign(REPLY, reply, "this reply is in _, and in the chat's messages")
         return reply
 
     @decorated(
@@ -103,9 +102,9 @@ class ChatMagics(Magics):
         line_magic,
     )
     def chat_retries(self, line: str) -> pd.DataFrame:
-        """The attempts of a conversation as a DataFrame, one row each; empty where there were none.
+        """The attempts of a conversation as a DataFrame, one row per attempt.
 
-        The columns are those of chat.retries, which chatkit.analysis.attempts_frame explains.
+        The columns are those of chat.retries; chatkit.analysis.attempts_frame explains them.
 
         Examples::
 
@@ -115,16 +114,21 @@ class ChatMagics(Magics):
         given = _parsed("%chat_retries", self.chat_retries, line)
         if given.all and given.name:
             raise UsageError(f"%chat_retries shows {given.name} or --all: leave one of them out")
-        chats = [self._chat_of(given.name)] if given.name else self._went_to if given.all else self._went_to[-1:]
+        chats = [self._chat_of(given.name)] if given.name else self._sent_to if given.all else self._sent_to[-1:]
         from chatkit.analysis.frames import attempts_frame
 
         return attempts_frame([record for chat in chats for record in chat.attempts])
 
+    @property
+    def _variables(self) -> dict[str, Any]:
+        variables: dict[str, Any] = self._user.user_ns
+        return variables
+
     def _conversation(self, given: Any) -> Chat:
-        """The chat that a cell goes to, begun where it has to be."""
+        """The chat that a cell is sent to."""
         name = given.name or CHAT
         if not name.isidentifier() or keyword.iskeyword(name) or name == REPLY:
-            raise UsageError(f"--name {name} can't be: give the name of a variable, other than {REPLY}, which holds the last reply")
+            raise UsageError(f"--name {name} is not possible: give the name of a variable, other than {REPLY}, which holds the last reply")
         changes = given.new or any(value is not None for value in (given.model, given.system, given.base_url))
         if given.name and not self._is_free(name):
             chat = self._chat_of(name)
@@ -133,59 +137,60 @@ class ChatMagics(Magics):
             return chat
         if changes or name not in self._own:
             self._begin(name, given)
-        theirs = isinstance(self._user.user_ns.get(name), Chat)
-        self._keep(name, self._own[name], f"%%chat --name {name if theirs else 'NAME'} {'sends to it' if theirs else 'uses another'}")
-        return self._own[name]
+        chat, _ = self._own[name]
+        theirs = isinstance(self._variables.get(name), Chat)
+        self._assign(name, chat, f"%%chat --name {name if theirs else 'NAME'} {'sends to it' if theirs else 'uses another'}")
+        return chat
 
     def _begin(self, name: str, given: Any) -> None:
-        """Begin a conversation, unless the one before is what was asked for."""
-        before, model, system, base_url = self._own.get(name), given.model, given.system, given.base_url
-        if before:
-            model, system = model or before.model, before.system if system is None else system
-            if base_url is None and model == before.model:
-                base_url = self._addresses[name]  # an address belongs to its model
+        """Begin a conversation, unless the last one of this name has the model, the system prompt and the address that are given."""
+        model, system, base_url = given.model, given.system, given.base_url
+        last, last_url = self._own.get(name, (None, None))
+        if last:
+            model, system = model or last.model, last.system if system is None else system
+            if base_url is None and model == last.model:
+                base_url = last_url  # an address belongs to its model
         chat = Chat(model, system=system or "", base_url=base_url)
-        if before:
-            if not given.new and (chat.model, chat.system, base_url) == (before.model, before.system, self._addresses[name]):
+        if last:
+            if not given.new and (chat.model, chat.system, base_url) == (last.model, last.system, last_url):
                 return
             print(f"New chat with {chat.model}.")
-        self._own[name], self._addresses[name] = chat, base_url
+        self._own[name] = chat, base_url
 
     def _chat_of(self, name: str) -> Chat:
         """The Chat in a variable."""
-        value = self._user.user_ns.get(name)
+        value = self._variables.get(name)
         if isinstance(value, Chat):
             return value
-        found = f"is no Chat (its type is {type(value).__name__})" if name in self._user.user_ns else "isn't defined"
-        raise UsageError(f"{name} {found}. Variables that hold a Chat: {', '.join(self._variables()) or 'none yet'}.")
+        found = f"is not a Chat (its type is {type(value).__name__})" if name in self._variables else "is not defined"
+        raise UsageError(f"{name} {found}. Variables that hold a Chat: {', '.join(self._names_of_chats()) or 'none yet'}.")
 
-    def _variables(self) -> list[str]:
+    def _names_of_chats(self) -> list[str]:
         """The names of the variables that hold a Chat."""
-        names = dict(self._user.user_ns)  # another thread may add one
-        return sorted(name for name, value in names.items() if isinstance(value, Chat) and not name.startswith("_"))
+        variables = dict(self._variables)  # another thread may add one
+        return sorted(name for name, value in variables.items() if isinstance(value, Chat) and not name.startswith("_"))
 
     def _is_free(self, name: str) -> bool:
-        """Whether a variable is nobody's, or still holds what was put there from here."""
-        variables = self._user.user_ns
-        return name not in variables or variables[name] is self._put.get(name, self)
+        """Whether a variable does not exist, or still holds what it was given here."""
+        return name not in self._variables or self._variables[name] is self._assigned.get(name, self)
 
-    def _keep(self, name: str, value: object, advice: str) -> None:
-        """Put a value into a variable; one of the person's stays, and that is said once."""
+    def _assign(self, name: str, value: object, advice: str) -> None:
+        """Give a variable a value; one of the user's own is left alone, which is printed once."""
         if self._is_free(name):
-            self._put[name] = value
+            self._assigned[name] = value
             self._user.push({name: value})  # type: ignore[no-untyped-call]
-        elif name not in self._told:
-            self._told.add(name)
+        elif name not in self._mentioned:
+            self._mentioned.add(name)
             print(f"{name} is a variable of yours and stays as it is: {advice}.")
 
     @decorated(context_matcher())
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
-        """What the word before the cursor may become in the line of a magic: a matcher of IPython's completer."""
+        """Completions in the line of a magic: a matcher for IPython's completer."""
         if not (line := LINE.search(context.text_until_cursor)):
             return {"completions": []}
         before, word = ["", *str(line[2]).split(" ")][-2:]
         if before == "--name" or (line[1] != "%%chat" and not word.startswith("-")):
-            choices = self._variables()
+            choices = self._names_of_chats()
         elif line[1] == "%%chat":
             choices = [] if before in ("--system", "--base-url") else [*MODELS, *OPTIONS["%%chat"]]
         else:
@@ -203,16 +208,16 @@ def _parsed(name: str, function: Any, line: str) -> Any:
     if wrong := [word for word in extra if word.startswith("-")]:
         raise UsageError(f"{unknown_option(name, wrong, OPTIONS[name])} {name}? explains them.")
     if extra:
-        raise UsageError(f'{name} has {" ".join(extra)!r} too much. A text of several words goes in quotes, like --system "Be brief."')
+        raise UsageError(f'{name} has no use for {" ".join(extra)!r}. A text of several words goes in quotes, like --system "Be brief."')
     return given
 
 
 def _with_a_body(lines: list[str]) -> list[str]:
-    """IPython turns ``%%chat`` alone away with no word on what to do: a blank line lets it come here."""
+    """Add a blank line to a lone ``%%chat``: IPython would refuse it without saying what to do, and this extension says it."""
     return [lines[0].rstrip("\n") + "\n", "\n"] if len(lines) == 1 and lines[0].split()[:1] == ["%%chat"] else lines
 
 
-_with_a_body.has_side_effects = True  # type: ignore[attr-defined] # IPython's word for: not while a cell is being typed
+_with_a_body.has_side_effects = True  # type: ignore[attr-defined] # so IPython does not call it while a cell is being typed
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -221,7 +226,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     Parameters
     ----------
     shell : InteractiveShell
-        IPython's, as it hands it over.
+        The shell of IPython, which calls this.
     """
     unload_ipython_extension(shell)
     magics = ChatMagics(shell)
@@ -231,12 +236,12 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """``%unload_ext chatkit``: take them away again; the variables stay.
+    """``%unload_ext chatkit``: remove the magics again. The variables stay.
 
     Parameters
     ----------
     shell : InteractiveShell
-        The one that they were added to.
+        The shell to which they were added.
     """
     manager = shell.magics_manager
     if (magics := manager.registry.pop(ChatMagics.__name__, None)) is None:

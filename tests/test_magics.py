@@ -167,7 +167,7 @@ def test_a_name_that_no_conversation_can_have_is_refused(shell: InteractiveShell
 
 def test_a_name_that_holds_something_else_is_refused(shell: InteractiveShell) -> None:
     shell.user_ns.update(n=3, mine=ck.Chat("demo", title=None))
-    assert refusal(shell, "%%chat --name n\nHello") == "n is no Chat (its type is int). Variables that hold a Chat: mine."
+    assert refusal(shell, "%%chat --name n\nHello") == "n is not a Chat (its type is int). Variables that hold a Chat: mine."
     assert shell.user_ns["n"] == 3
 
 
@@ -266,8 +266,8 @@ def test_without_a_conversation_the_frame_of_the_retries_is_empty_and_has_its_co
 
 def test_retries_of_what_is_no_chat_are_refused(shell: InteractiveShell) -> None:
     shell.user_ns["n"] = 3
-    assert refusal(shell, "%chat_retries chatt") == "chatt isn't defined. Variables that hold a Chat: none yet."
-    assert "n is no Chat" in refusal(shell, "%chat_retries n")
+    assert refusal(shell, "%chat_retries chatt") == "chatt is not defined. Variables that hold a Chat: none yet."
+    assert "n is not a Chat" in refusal(shell, "%chat_retries n")
     assert "leave one of them out" in refusal(shell, "%chat_retries n --all")
     assert "did you mean '--all'?" in refusal(shell, "%chat_retries --al1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import signal
 import subprocess
@@ -499,6 +500,36 @@ def test_several_chats_stream_at_once(fake_provider: Make) -> None:
 def test_one_question_needs_no_chat() -> None:
     answer = chatkit.chat("Hello", "demo:steady")
     assert answer.stop_reason == "end"
+
+
+def test_one_question_takes_what_a_chat_takes_and_asks_for_no_title() -> None:
+    of_chat = {name: p.default for name, p in inspect.signature(Chat).parameters.items()}
+    of_one = {name: p.default for name, p in inspect.signature(chatkit.chat).parameters.items()}
+    del of_one["prompt"]
+    assert of_one == {**of_chat, "title": None}
+
+
+def test_one_question_is_asked_with_the_settings_that_are_given(fake_provider: Make) -> None:
+    fake, heard = fake_provider([anthropic_overloaded_response(), reply("Brief.")]), list[RetryNotice]()
+    answer = chatkit.chat(
+        "Hi",
+        "anthropic:x",
+        system="Be brief.",
+        api_key="sk-test",
+        base_url=fake.anthropic_url,
+        instructions=False,
+        options={"temperature": 0.5},
+        policy=RetryPolicy(max_elapsed=None),
+        context_limit=1000,
+        on_retry=heard.append,
+        show=False,
+        clock=FakeClock(),
+    )
+    assert (answer.text, answer.waited, len(heard)) == ("Brief.", 1, 1)
+    assert answer.usage is not None
+    assert answer.usage.context_limit == 1000
+    assert (fake.requests[-1].system, fake.requests[-1].json["temperature"]) == ("Be brief.", 0.5)
+    assert fake.title_requests == []
 
 
 def test_a_dropped_chat_finishes_what_it_submitted(fake_provider: Make) -> None:
