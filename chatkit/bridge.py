@@ -18,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from chatkit.clock import POLL
 from chatkit.errors import ChatkitError, UsageError
@@ -129,13 +129,6 @@ def call_soon(function: Callable[[], T]) -> concurrent.futures.Future[T]:
     return spawn(work())
 
 
-class Caller(Protocol):
-    """Where callbacks run."""
-
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Called on the bridge's loop: run the function where the caller is, and return its value or raise its error."""
-
-
 class Waiter:
     """A caller that blocks its thread until the work is done; callbacks run on that thread meanwhile."""
 
@@ -143,7 +136,7 @@ class Waiter:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        return await _answer(self._calls.put, function, *args)
+        return await _outcome(self._calls.put, function, *args)
 
     def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
         """Wait for `future`, at most `timeout` seconds; then a `TimeoutError` is raised, and the work goes on.
@@ -181,7 +174,7 @@ class Awaiter:
         self._loop = asyncio.get_running_loop()
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        return await _answer(self._loop.call_soon_threadsafe, function, *args)
+        return await _outcome(self._loop.call_soon_threadsafe, function, *args)
 
     async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
         """The same as `Waiter.wait`; a cancellation takes the place of the interrupt."""
@@ -211,47 +204,41 @@ class CallbackThread:
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         if self._pool is None:
             self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="chatkit-worker")
-        return await _answer(self._pool.submit, function, *args)
+        return await _outcome(self._pool.submit, function, *args)
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
 
-async def _answer(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
+Caller = Waiter | Awaiter | CallbackThread
+"""Where callbacks run: `call`, on the bridge's loop, has a function run there, and returns its value or raises its error."""
+
+
+async def _outcome(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
     """Hand a call of `function` to `post`, which has it run elsewhere, and await its outcome."""
-    answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    post(lambda: _run_into(answer, function, *args))
-    return await answer
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    post(lambda: _run_into(future, function, *args))
+    return await asyncio.wrap_future(future)
 
 
-def _run_into(answer: asyncio.Future[Any], function: Callable[..., Any], *args: Any) -> None:
-    """Run a callback and send the outcome to the loop. An interrupt goes on to the caller that waits, whenever it comes."""
+def _run_into(future: concurrent.futures.Future[Any], function: Callable[..., Any], *args: Any) -> None:
+    """Run a callback, with the future for its outcome. An interrupt goes on to the caller that waits, whenever it comes."""
     try:
-        if answer.cancelled():
+        if not future.set_running_or_notify_cancel():
             return
         try:
             outcome = function(*args)
-        except StopIteration as error:  # a future cannot hold it
-            _settle(answer, answer.set_exception, RuntimeError(f"the callback raised {error!r}"))
+        except (StopIteration, concurrent.futures.CancelledError) as error:  # a coroutine can't raise it; it would cancel the work
+            future.set_exception(RuntimeError(f"the callback raised {error!r}"))
         except Exception as error:
-            _settle(answer, answer.set_exception, error)
+            future.set_exception(error)
         else:
-            _settle(answer, answer.set_result, outcome)
+            future.set_result(outcome)
     except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: for this thread; the work gets an error
-        _settle(answer, answer.set_exception, ChatkitError(f"the callback ended with {type(error).__name__}"))
+        if not future.done():
+            future.set_exception(ChatkitError(f"the callback ended with {type(error).__name__}"))
         raise
-
-
-def _settle(answer: asyncio.Future[Any], how: Callable[[Any], None], outcome: Any) -> None:
-    """Settle the answer on its loop, unless an outcome was sent before: an interrupt may come after that."""
-
-    def settle() -> None:
-        if not answer.done():
-            how(outcome)
-
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        answer.get_loop().call_soon_threadsafe(settle)
 
 
 @contextlib.asynccontextmanager

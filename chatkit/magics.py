@@ -119,11 +119,6 @@ class ChatMagics(Magics):
 
         return attempts_frame([record for chat in chats for record in chat.attempts])
 
-    @property
-    def _variables(self) -> dict[str, Any]:
-        variables: dict[str, Any] = self._user.user_ns
-        return variables
-
     def _conversation(self, given: Any) -> Chat:
         """The chat that a cell is sent to."""
         name = given.name or CHAT
@@ -138,7 +133,7 @@ class ChatMagics(Magics):
         if changes or name not in self._own:
             self._begin(name, given)
         chat, _ = self._own[name]
-        theirs = isinstance(self._variables.get(name), Chat)
+        theirs = isinstance(self._user.user_ns.get(name), Chat)
         self._assign(name, chat, f"%%chat --name {name if theirs else 'NAME'} {'sends to it' if theirs else 'uses another'}")
         return chat
 
@@ -159,20 +154,20 @@ class ChatMagics(Magics):
 
     def _chat_of(self, name: str) -> Chat:
         """The Chat in a variable."""
-        value = self._variables.get(name)
+        value = self._user.user_ns.get(name)
         if isinstance(value, Chat):
             return value
-        found = f"is not a Chat (its type is {type(value).__name__})" if name in self._variables else "is not defined"
+        found = f"is not a Chat (its type is {type(value).__name__})" if name in self._user.user_ns else "is not defined"
         raise UsageError(f"{name} {found}. Variables that hold a Chat: {', '.join(self._names_of_chats()) or 'none yet'}.")
 
     def _names_of_chats(self) -> list[str]:
         """The names of the variables that hold a Chat."""
-        variables = dict(self._variables)  # another thread may add one
+        variables = dict(self._user.user_ns)  # another thread may add one
         return sorted(name for name, value in variables.items() if isinstance(value, Chat) and not name.startswith("_"))
 
     def _is_free(self, name: str) -> bool:
         """Whether a variable does not exist, or still holds what it was given here."""
-        return name not in self._variables or self._variables[name] is self._assigned.get(name, self)
+        return name not in self._user.user_ns or self._user.user_ns[name] is self._assigned.get(name, self)
 
     def _assign(self, name: str, value: object, advice: str) -> None:
         """Give a variable a value; one of the user's own is left alone, which is printed once."""

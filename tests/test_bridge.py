@@ -140,6 +140,14 @@ def test_a_callback_may_raise_what_no_future_holds() -> None:
         waiter.wait(bridge.spawn(waiter.call(next, iter(()))), timeout=10)
 
 
+def test_a_callback_that_raises_a_cancellation_of_its_own_does_not_cancel_the_work() -> None:
+    waiter = bridge.Waiter()
+    cancelled = concurrent.futures.Future[int]()
+    cancelled.cancel()
+    with pytest.raises(RuntimeError, match="CancelledError"):
+        waiter.wait(bridge.spawn(waiter.call(cancelled.result)), timeout=10)
+
+
 def test_an_interrupt_may_leave_the_work_alone() -> None:
     waiter, ended = bridge.Waiter(), threading.Event()
     future = bridge.spawn(interrupted(waiter, ended))

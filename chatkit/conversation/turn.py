@@ -19,7 +19,6 @@ from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.conversation.replies import Answer, Reply
 from chatkit.display.environment import current_cell
 from chatkit.events import ErrorEvent, Event, MessagePart
-from chatkit.failures.classification import classify
 from chatkit.fold import Transcript
 from chatkit.parts import Part, Role
 from chatkit.providers.decoding import Finish, Piece
@@ -160,14 +159,14 @@ class Turn:
 
         A failure is published as an `ErrorEvent` and raised. When the task is cancelled, the partial answer is committed.
         """
-        s, provider, step, seq = self.settings, self.settings.provider, 1, 0
+        s, provider, chat_id, step, seq = self.settings, self.settings.provider, sink.chat_id, 1, 0
 
         def observe(notice: RetryNotice) -> object:
-            sink.publish(notice.event(sink.chat_id))
+            sink.publish(notice.event(chat_id))
             return s.notify(notice) if s.notify else None
 
         loop = RetryLoop(
-            RetriedCall(operation="chat", chat=sink.chat_id, provider=provider.name, model=provider.model, step=step),
+            RetriedCall(operation="chat", chat=chat_id, provider=provider.name, model=provider.model, step=step),
             policy=s.policy,
             limit=s.elapsed_limit,
             clock=s.clock,
@@ -180,12 +179,10 @@ class Turn:
         def take(pieces: list[Piece]) -> None:
             nonlocal seq
             loop.paid = True
-            events = []
+            events, number = [], loop.attempt
             for index, part in pieces:
                 seq += 1
-                events.append(
-                    MessagePart(chat_id=sink.chat_id, role="assistant", part=part, step=step, attempt=loop.attempt, index=index, seq=seq)
-                )
+                events.append(MessagePart(chat_id=chat_id, role="assistant", part=part, step=step, attempt=number, index=index, seq=seq))
             sink.publish(*events)
 
         def attempt() -> Awaitable[Finish]:
@@ -197,8 +194,9 @@ class Turn:
             if partial := sink.transcript.parts:
                 sink.commit("assistant", partial, model=provider.model)
             raise
-        except Exception as error:
-            sink.publish(ErrorEvent.of(classify(error, provider=provider.name), sink.chat_id))
+        except Exception:
+            assert loop.failure is not None
+            sink.publish(ErrorEvent.of(loop.failure, chat_id))
             raise
         usage = finish.usage
         if usage is not None and usage.context_limit is None:
