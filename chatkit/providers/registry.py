@@ -11,10 +11,7 @@ import os
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from chatkit.errors import MissingKey, UsageError
-from chatkit.providers.anthropic import AnthropicMessages
 from chatkit.providers.http import Provider, WireFormat
-from chatkit.providers.openai_chat import ChatCompletions
-from chatkit.providers.openai_responses import OpenAIResponses
 
 MODEL_FORMS = {
     "anthropic": "anthropic:NAME",
@@ -98,16 +95,22 @@ def connect(model: str | None = None, *, api_key: str | None = None, base_url: s
         raise UsageError(f"which model? Write {MODEL_FORMS[name]}")
     wire: WireFormat
     if name == "anthropic":
+        from chatkit.providers.anthropic import AnthropicMessages  # a chat loads only its own wire format
+
         where = Endpoint.parse("https://api.anthropic.com" if base_url is None else base_url).without("/messages", "/v1")
         wire = AnthropicMessages(where.origin)
         key = key or _vendor_key("ANTHROPIC_API_KEY", where, ours=where.host == "api.anthropic.com")
     elif name == "openai":
+        from chatkit.providers.openai_responses import OpenAIResponses
+
         where = Endpoint.parse("https://api.openai.com" if base_url is None else base_url).without("/responses")
         ours = f".{where.host}".endswith(".api.openai.com")  # also those of its regions
         wire = OpenAIResponses()
         where = where.at("/v1") if ours and not where.path else where
         key = key or _vendor_key("OPENAI_API_KEY", where, ours=ours)
     else:
+        from chatkit.providers.openai_chat import ChatCompletions
+
         if base_url is None:
             raise UsageError(f'openai-compat:{model} needs base_url=, the address of its server, like base_url="http://127.0.0.1:11434/v1"')
         where = Endpoint.parse(base_url).without("/chat/completions")
