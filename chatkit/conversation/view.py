@@ -12,26 +12,29 @@ from chatkit.conversation.hub import Subscriber, each
 from chatkit.conversation.turn import Turn
 from chatkit.display.environment import shows_by_default
 from chatkit.display.messages import CommandName
-from chatkit.display.opening import Commands, Display, open_turn_display
 from chatkit.errors import UsageError
 from chatkit.parts import Message, Part, Text, text_of
 
 if TYPE_CHECKING:
     from chatkit.conversation.interface import Chat
+    from chatkit.display.opening import Commands, Display
     from chatkit.display.view import LiveChat
     from chatkit.display.widget import ChatView
 
-Opener = Callable[[Commands], Display]
+Opener = Callable[["Commands"], "Display"]
 Show = bool | Opener | None
 """Whether a turn is shown, or what opens its display; None for what fits the place."""
-_CLOSED = "This chat is closed."
 
 
 def display_opener(show: Show, model: str, prompt: tuple[Part, ...]) -> Opener | None:
     """What opens the display of a turn; None where nothing is shown."""
     if show is None:
         show = shows_by_default()
-    return partial(open_turn_display, model=model, prompt=text_of(prompt)) if show is True else show or None
+    if show is False:
+        return None
+    from chatkit.display.opening import open_turn_display  # not loaded where nothing is shown
+
+    return partial(open_turn_display, model=model, prompt=text_of(prompt)) if show is True else show
 
 
 class ChatCommands:
@@ -117,10 +120,10 @@ class Viewer:
             raise
         self._display = display
         if self._chat._worker.closed:
-            display.end(_CLOSED)
+            display.end()
         return display.open()
 
     def end(self) -> None:
         """The chat was closed: the view says so, and nothing can be asked in it any more."""
         if (display := self._display) is not None:
-            display.end(_CLOSED)
+            display.end()

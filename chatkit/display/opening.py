@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
-from chatkit.display.document import Piece, retry_document, turn_document
 from chatkit.display.environment import display_mode
 from chatkit.display.messages import CommandName
-from chatkit.display.outputs import CellOutput, finish
-from chatkit.display.writers import bundle
 from chatkit.events import Event
-from chatkit.fold import Transcript
 
 
 class Display(Protocol):
@@ -78,6 +73,9 @@ def open_turn_display(commands: Commands, *, model: str, prompt: str = "") -> Di
 
             return LiveTurn(commands, model=model, prompt=prompt)
         case "static":
+            from chatkit.display.document import turn_document
+            from chatkit.display.outputs import StaticDisplay
+
             return StaticDisplay(partial(turn_document, model=model, prompt=prompt))
         case "terminal":
             return _terminal()
@@ -97,6 +95,9 @@ def open_retry_display(commands: RunningCommands, *, name: str) -> Display:
 
             return LiveRetry(commands, name=name)
         case "static":
+            from chatkit.display.document import retry_document
+            from chatkit.display.outputs import StaticDisplay
+
             return StaticDisplay(partial(retry_document, name=name))
         case "terminal":
             return _terminal()
@@ -118,30 +119,3 @@ class NoDisplay:
 
     def close(self) -> None:
         pass
-
-
-class StaticDisplay:
-    """In a notebook that a program runs (papermill, nbclient, nbval): the finished document alone, once, at the end."""
-
-    def __init__(self, document: Callable[[Transcript], list[Piece]]) -> None:
-        self._document = document
-        self._transcript = Transcript()
-        self._folding = threading.Lock()
-        self._output = CellOutput()
-        self._closed = False
-
-    def apply(self, event: Event) -> None:
-        with self._folding:
-            self._transcript.apply(event)
-
-    def close(self) -> Future[None] | None:
-        if self._closed:
-            return None
-        self._closed = True
-        return finish(None, self._show)
-
-    def _show(self) -> None:
-        with self._folding:
-            document = self._document(self._transcript)
-        if document:
-            self._output.show(bundle(document))

@@ -7,12 +7,17 @@ import concurrent.futures
 import contextvars
 import copy
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from chatkit import bridge
+from chatkit.display.document import Piece
+from chatkit.display.writers import bundle
+from chatkit.events import Event
+from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Text
 
 PATIENCE = 2.0
@@ -123,3 +128,30 @@ def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, show: Callable
     if not bridge.on_loop():
         concurrent.futures.wait([future], PATIENCE)
     return future
+
+
+class StaticDisplay:
+    """In a notebook that a program runs (papermill, nbclient, nbval): the finished document alone, once, at the end."""
+
+    def __init__(self, document: Callable[[Transcript], list[Piece]]) -> None:
+        self._document = document
+        self._transcript = Transcript()
+        self._folding = threading.Lock()
+        self._output = CellOutput()
+        self._closed = False
+
+    def apply(self, event: Event) -> None:
+        with self._folding:
+            self._transcript.apply(event)
+
+    def close(self) -> concurrent.futures.Future[None] | None:
+        if self._closed:
+            return None
+        self._closed = True
+        return finish(None, self._show)
+
+    def _show(self) -> None:
+        with self._folding:
+            document = self._document(self._transcript)
+        if document:
+            self._output.show(bundle(document))

@@ -32,7 +32,7 @@ from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import ChatView, RetryView, TurnView
-from chatkit.display.words import BUSY, UNFINISHED, announce_wait
+from chatkit.display.words import BUSY, CLOSED, UNFINISHED, announce_wait
 from chatkit.display.writers import bundle
 from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status, TitleEvent
 from chatkit.fold import Transcript
@@ -257,7 +257,7 @@ class LiveChat(_Live):
         self._on_close = closed
         self._mode = mode
         self._timeline = Timeline(whole=True)
-        self._ended = ""
+        self._ended = False
         self._hides = self._due = False
         self._schedule = schedule or FallbackSchedule()
         self._renewing = threading.Lock()
@@ -281,9 +281,9 @@ class LiveChat(_Live):
         self._since -= round(seconds * 1000)
         self._until -= round(seconds * 1000)
 
-    def end(self, why: str) -> None:
-        """Show that nothing can be sent any more."""
-        self._ended = why
+    def end(self) -> None:
+        """Show that the chat was closed, and that nothing can be sent any more."""
+        self._ended = True
         self._deliver()
 
     def _deliver(self) -> None:
@@ -301,9 +301,7 @@ class LiveChat(_Live):
 
     def _facts(self) -> Facts:
         commands = () if self._ended else self._commands.available
-        blocked = self._ended
-        if not blocked and self._transcript.running and "queue" not in commands:
-            blocked = BUSY
+        busy = self._transcript.running and "queue" not in commands
         return facts_of(
             self._transcript,
             label=self._model,
@@ -312,7 +310,7 @@ class LiveChat(_Live):
             running=self._transcript.running,
             whole=True,
             commands=commands,
-            blocked=blocked,
+            blocked=CLOSED if self._ended else BUSY if busy else "",
         )
 
     def _command(self, command: Command) -> None:

@@ -15,8 +15,8 @@ import pytest
 from chatkit import bridge
 from chatkit.display.document import retry_document, turn_document
 from chatkit.display.messages import Block, CommandName, Facts
-from chatkit.display.opening import Commands, Display, StaticDisplay
-from chatkit.display.outputs import FallbackSchedule
+from chatkit.display.opening import Commands, Display
+from chatkit.display.outputs import FallbackSchedule, StaticDisplay
 from chatkit.display.view import LiveRetry, LiveTurn
 from chatkit.display.widget import TurnView
 from chatkit.errors import Busy
