@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chatkit import Chat
@@ -22,9 +22,9 @@ class Watch:
         self.events: list[Event] = []
         self._changed = threading.Condition()
 
-    def push(self, events: Sequence[Event]) -> None:
+    def push(self, event: Event) -> None:
         with self._changed:
-            self.events.extend(events)
+            self.events.append(event)
             self._changed.notify_all()
 
     def wait_for(self, holds: Callable[[list[Event]], bool]) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from chatkit.clock import POLL, Clock
@@ -22,18 +22,8 @@ _logger = logging.getLogger("chatkit")
 MAX_WAITING = 1000
 """Events that may wait for a reader before their deltas are merged."""
 
-Subscriber = Callable[[Sequence[Event]], object]
-"""Gets the events, in order and as they were published together, on the loop's thread; it must return at once."""
-
-
-def each(take: Callable[[Event], object]) -> Subscriber:
-    """A subscriber that calls a function for each event."""
-
-    def subscriber(events: Sequence[Event]) -> None:
-        for event in events:
-            take(event)
-
-    return subscriber
+Subscriber = Callable[[Event], object]
+"""Gets every event, in order, on the loop's thread; it must return at once."""
 
 
 class Hub:
@@ -47,15 +37,15 @@ class Hub:
         self._last_id = 0  # an id is never given twice, also after an undo
 
     def publish(self, *events: Event) -> None:
-        """Take the events into the transcript, and give them to every subscriber."""
+        """Fold each event into the transcript, and give it to every subscriber."""
         for event in events:
             self.transcript.apply(event)
-        for subscriber in tuple(self._subscribers):
-            try:
-                subscriber(events)
-            except Exception:
-                self._subscribers.remove(subscriber)
-                _logger.exception("a subscriber of %s failed and gets no more events; the turn goes on", self.chat_id)
+            for subscriber in tuple(self._subscribers):
+                try:
+                    subscriber(event)
+                except Exception:
+                    self._subscribers.remove(subscriber)
+                    _logger.exception("a subscriber of %s failed and gets no more events; the turn goes on", self.chat_id)
 
     def commit(self, role: Role, parts: tuple[Part, ...], **fields: Any) -> None:
         """Store one message under the next id; `fields` are further fields of `Message`. With a store, a transaction begins here."""
@@ -70,8 +60,9 @@ class Hub:
         of the chat. The live events follow, without a gap or a duplicate.
         """
         self._subscribers.append(subscriber)
-        if after_id is not None and (missed := self.transcript.replay(after_id)):
-            subscriber(missed)
+        if after_id is not None:
+            for missed in self.transcript.replay(after_id):
+                subscriber(missed)
 
         def leave() -> None:
             with contextlib.suppress(ValueError):  # it failed before, or left already
@@ -95,11 +86,11 @@ class Subscription:
         self._ended = False
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
-    def push(self, events: Sequence[Event]) -> None:
-        """A `Subscriber`."""
+    def push(self, event: Event) -> None:
+        """Take in an event: this is the `Subscriber`."""
         if not self._pushed:
             asyncio.get_running_loop().call_soon(self._hand_over)
-        self._pushed.extend(events)
+        self._pushed.append(event)
 
     def _hand_over(self) -> None:
         with self._changed:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chatkit import bridge
 from chatkit.clock import Clock
-from chatkit.conversation.hub import Subscriber, each
+from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.conversation.replies import Answer, Reply
 from chatkit.display.environment import current_cell
@@ -106,7 +106,7 @@ class Turn:
             except BaseException:
                 self.end()
                 raise
-            self.subscribers.append(each(self._display.apply))
+            self.subscribers.append(self._display.apply)
         return bridge.spawn(self._work())
 
     async def _work(self) -> Reply:

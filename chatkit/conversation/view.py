@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chatkit.bridge import Waiter, call_soon, spawn
-from chatkit.conversation.hub import Subscriber, each
+from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.turn import Turn
 from chatkit.display.environment import shows_by_default
 from chatkit.display.messages import CommandName
@@ -112,7 +112,7 @@ class Viewer:
             leave()
 
         display = LiveChat(ChatCommands(self._chat), model=self._chat.model, closed=closed)
-        leave = subscribe(self._chat, each(display.apply))
+        leave = subscribe(self._chat, display.apply)
         try:
             Waiter().wait(spawn(display.settled()))
         except BaseException:

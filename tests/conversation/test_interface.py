@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -605,8 +605,8 @@ def test_a_stop_right_after_the_commit_keeps_the_reply(fake_provider: Make) -> N
     chat = open_chat(fake_provider([reply(WORDS)]))
     runs: list[Run] = []
 
-    def stop(events: Sequence[Event]) -> None:  # on the loop, at the very moment
-        if any(isinstance(e, Message) and e.role == "assistant" for e in events):
+    def stop(event: Event) -> None:  # on the loop, at the very moment
+        if isinstance(event, Message) and event.role == "assistant":
             runs[0].stop()
 
     subscribe(chat, stop)
