@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.analysis import attempts_frame, load_retry_log
-from chatkit.analysis.logs.blocks import LONGEST
+from chatkit.analysis.logs.sources import MAX_LINE_BYTES
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.log import AttemptRecord
 
@@ -303,7 +303,7 @@ def test_a_line_that_is_far_too_long_is_passed_over(tmp_path: Path) -> None:
         for _ in range(20):
             file.write(b"x" * (1 << 20))
         file.write(b"\n" + GOOD + b"\n")
-        file.write(GOOD[:-1] + b" " * LONGEST + b"}")
+        file.write(GOOD[:-1] + b" " * MAX_LINE_BYTES + b"}")
     frame = load_retry_log(path, progress=False)
     assert len(frame) == 2
     assert source_of(frame)["first_damaged"] == [[2, "longer than 16 MiB"], [4, "longer than 16 MiB"]]

@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.analysis.logs.failure_texts import told_failure
+from chatkit.analysis.logs.failure_texts import failure_of_text
 from chatkit.analysis.logs.formats import checked, format_names, line_formats, register_format, unregister_format
 from chatkit.analysis.logs.load import load_retry_log
-from chatkit.analysis.logs.log_lines import key_values, read_log_line
-from chatkit.analysis.logs.moments import first_moment, moments_in
+from chatkit.analysis.logs.log_lines import first_moment, key_values, moments_in, read_log_line
 from chatkit.errors import UsageError
 from chatkit.events import Retry, encode_event
 from chatkit.retries.log import AttemptRecord
@@ -480,12 +479,12 @@ def test_a_retry_event_of_chatkit_comes_back_as_it_was(attempt: int, delay_ms: i
     ],
 )
 def test_a_failure_in_words_is_classified_as_the_exception_would_be(text: str, kind: str) -> None:
-    assert told_failure(text)["kind"] == kind
+    assert failure_of_text(text)["kind"] == kind
 
 
 def test_an_error_is_redacted_and_short_and_without_addresses_of_memory() -> None:
     key = "sk-proj-abcdefghijklmnop"
-    error = told_failure(f"NewConnectionError('<urllib3.Connection object at 0x7f00aa11bb22>: {key}\n{'x' * 400}')")["error"]
+    error = failure_of_text(f"NewConnectionError('<urllib3.Connection object at 0x7f00aa11bb22>: {key}\n{'x' * 400}')")["error"]
     assert key not in error
     assert len(error) <= 200
     assert "0x7f" not in error

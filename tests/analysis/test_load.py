@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from chatkit.analysis import COLUMNS, attempts_frame, format_names, load_retry_log, register_format
 from chatkit.analysis.logs.formats import unregister_format
-from chatkit.analysis.logs.progress import LARGE
+from chatkit.analysis.logs.load import MIN_BAR_BYTES
 from chatkit.errors import Classification, UsageError
 from chatkit.events import MessagePart, Retry, Status
 from chatkit.parts import Text
@@ -650,7 +650,7 @@ def test_a_period_that_ends_before_it_begins_is_a_clear_error() -> None:
 def large(tmp_path: Path) -> Path:
     path = tmp_path / "large.jsonl"
     with path.open("wb") as file:
-        for _ in range(LARGE // len(LOG) + 1):
+        for _ in range(MIN_BAR_BYTES // len(LOG) + 1):
             file.write(LOG)
     return path
 

@@ -15,7 +15,7 @@ import msgspec
 import pandas as pd
 
 from chatkit.analysis.frames import frame_of_fields
-from chatkit.analysis.logs.failure_texts import LENGTH
+from chatkit.analysis.logs.failure_texts import MAX_ERROR_CHARS
 from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
@@ -134,7 +134,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
     return {
         "provider": found.provider,
         **record_fields(found),
-        "error": redact(": ".join(filter(None, (type(error).__name__, found.detail))), LENGTH),
+        "error": redact(": ".join(filter(None, (type(error).__name__, found.detail))), MAX_ERROR_CHARS),
     }
 
 

@@ -1,4 +1,4 @@
-"""The formats of logs that can be read, a line at a time, and the register of them."""
+"""The register of the log formats that are read line by line, and the check of what a format returns."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import difflib
 import numbers
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar, get_args, overload
 
 import msgspec
 
-from chatkit.analysis.logs.failure_texts import LENGTH
-from chatkit.analysis.logs.record_lines import RECORD_MARKS, wrapped_record
+from chatkit.analysis.logs.failure_texts import MAX_ERROR_CHARS
+from chatkit.analysis.logs.record_lines import wrapped_record
 from chatkit.analysis.logs.retry_lines import (
-    BOTOCORE_MARKS,
-    STAMINA_MARKS,
-    TENACITY_MARKS,
-    URLLIB3_MARKS,
     botocore_line,
+    event_line,
+    sdk_line,
+    service_line,
     stamina_line,
     tenacity_line,
     urllib3_line,
 )
-from chatkit.analysis.logs.sdk_lines import SDK_MARKS, anthropic_line, openai_line
-from chatkit.analysis.logs.service_lines import SERVICE_MARKS, SSE_MARKS, service_line, sse_line
 from chatkit.errors import KINDS, UsageError
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord, Outcome
@@ -32,20 +30,19 @@ Fields = Mapping[str, Any]
 Parse = Callable[[str], Fields | None]
 P = TypeVar("P", bound=Parse)
 
-_SAFE = 2**31 - 1
-_YEAR = 366 * 86_400_000
+_MAX_COUNT = 2**31 - 1
+_MAX_MILLISECONDS = 366 * 86_400_000
 _RANGES = {
     "v": (1, 2**15 - 1),
-    "step": (1, _SAFE),
-    "attempt": (1, _SAFE),
+    "step": (1, _MAX_COUNT),
+    "attempt": (1, _MAX_COUNT),
     "status_code": (100, 999),
-    "waited_ms": (0, _YEAR),
-    "duration_ms": (0, _YEAR),
-    "delay_ms": (0, _YEAR),
-    "hint_ms": (0, _YEAR),
+    "waited_ms": (0, _MAX_MILLISECONDS),
+    "duration_ms": (0, _MAX_MILLISECONDS),
+    "delay_ms": (0, _MAX_MILLISECONDS),
+    "hint_ms": (0, _MAX_MILLISECONDS),
 }
-_WORDS: Mapping[str, tuple[str, ...]] = {"outcome": get_args(Outcome), "kind": KINDS}
-_FIELDS = frozenset(AttemptRecord.__struct_fields__)
+_ALLOWED: Mapping[str, tuple[str, ...]] = {"outcome": get_args(Outcome), "kind": KINDS}
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -54,12 +51,11 @@ class Format(msgspec.Struct, frozen=True):
     Attributes
     ----------
     name : str
-        What `load_retry_log` calls it.
     parse : callable
-        Takes a line and gives the fields of a retry, checked, or None for a line of anything else. It raises ValueError,
-        and nothing else, for a line of this format that can't be read.
+        Takes a line and returns the fields of a retry, checked, or None for any other line. It raises ValueError, and nothing else,
+        for a line of this format that cannot be read.
     marks : tuple of str
-        A line that holds none of these is of something else. Empty for a format that has to see every line.
+        A line that holds none of these texts is not of this format. Empty for a format that has to see every line.
     """
 
     name: str
@@ -72,20 +68,21 @@ def register_format(name: str, parse: P, *, marks: Iterable[str] = ()) -> P: ...
 @overload
 def register_format(name: str, parse: None = None, *, marks: Iterable[str] = ()) -> Callable[[P], P]: ...
 def register_format(name: str, parse: P | None = None, *, marks: Iterable[str] = ()) -> P | Callable[[P], P]:
-    """Let `load_retry_log` read another log; also as a decorator.
+    """Let `load_retry_log` read another log format; also as a decorator.
 
     Parameters
     ----------
     name : str
-        What ``format=`` will take. A name that was registered before is replaced; chatkit's own names are taken.
+        The name that ``format=`` of `load_retry_log` takes. A format that was registered under this name is replaced; the names of
+        chatkit's own formats are taken.
     parse : callable
-        Takes one line, without its end, and gives a mapping with the fields of a retry, or None for any other line; a
-        ValueError says that the line is damaged, and it is counted as such. The fields are those of
-        `chatkit.AttemptRecord`, each optional: ``ts`` (datetime; local time where it has no zone), ``attempt`` (from 1),
-        ``delay_ms``, ``waited_ms``, ``duration_ms``, ``hint_ms`` (milliseconds), ``provider``, ``model``, ``call``,
-        ``chat``, ``operation``, ``step``, ``outcome``, ``kind``, ``status_code``, ``request_id``, ``error``.
+        Takes one line, without its newline, and returns a mapping with the fields of a retry, or None for any other line. It raises
+        ValueError for a damaged line, which is counted as such. The fields are those of `chatkit.AttemptRecord`, each
+        optional: ``ts`` (datetime; local time where it has no zone), ``attempt`` (from 1), ``delay_ms``, ``waited_ms``,
+        ``duration_ms``, ``hint_ms`` (milliseconds), ``provider``, ``model``, ``call``, ``chat``, ``operation``, ``step``,
+        ``outcome``, ``kind``, ``status_code``, ``request_id``, ``error``.
     marks : iterable of str
-        Texts one of which every retry's line holds: lines without them are not parsed, which is much faster.
+        Texts of which every line of a retry holds at least one. Lines without them are not parsed, which is much faster.
 
     Returns
     -------
@@ -95,7 +92,7 @@ def register_format(name: str, parse: P | None = None, *, marks: Iterable[str] =
     Raises
     ------
     UsageError
-        The name is taken or no word, `parse` can't be called, or `marks` isn't a list of texts.
+        The name is taken or empty, `parse` is not callable, or `marks` is not a list of texts.
 
     Examples
     --------
@@ -120,18 +117,18 @@ def register_format(name: str, parse: P | None = None, *, marks: Iterable[str] =
     if parse is None:
         return lambda given: register_format(name, given, marks=texts)
     if not callable(parse):
-        raise UsageError(f"register_format({name!r}): parse takes a line and gives fields or None; this is a {type(parse).__name__}")
+        raise UsageError(f"register_format({name!r}): parse takes a line and returns fields or None; this is a {type(parse).__name__}")
     _registered[name] = _format(name, parse, texts)
     return parse
 
 
 def unregister_format(name: str) -> None:
-    """Forget a format that `register_format` was given; one that isn't known is forgotten already."""
+    """Remove a format that was given to `register_format`; a name that is not known is ignored."""
     _registered.pop(name, None)
 
 
 def format_names() -> list[str]:
-    """What ``format=`` of `load_retry_log` takes beside ``"auto"``.
+    """The names that ``format=`` of `load_retry_log` takes besides ``"auto"``.
 
     >>> format_names()[:4]
     ['chatkit', 'sse', 'service', 'openai']
@@ -140,21 +137,9 @@ def format_names() -> list[str]:
 
 
 def line_formats(name: str | None = None) -> tuple[Format, ...]:
-    """The formats that read a log line by line: all, those that were registered first, or the one of that name.
+    """The format of that name; or all formats, those that were registered first.
 
-    Parameters
-    ----------
-    name : str, optional
-        One of `format_names`. That of ``"chatkit"`` is for records within the lines of others: its own are decoded as they are.
-
-    Returns
-    -------
-    tuple of Format
-
-    Raises
-    ------
-    UsageError
-        No format has that name.
+    The format ``"chatkit"`` finds records within the lines of other programs: the lines of chatkit's own log are decoded without it.
     """
     if name is None:
         return (*_registered.values(), *_BUILT_IN.values())
@@ -167,34 +152,18 @@ def line_formats(name: str | None = None) -> tuple[Format, ...]:
 
 
 def checked(fields: object) -> dict[str, Any]:
-    """Fields of a retry, fit for a frame: what is wrong raises, what is foreign is redacted, what is unknown is left out.
+    """The fields that a format returned, fit for a frame: ``ts`` in UTC or None, texts redacted, whole numbers, nothing that is None.
 
-    Parameters
-    ----------
-    fields : mapping
-        As a format's `parse` gives them.
+    Raises ValueError, without quoting a value, for a field that a record does not have, or a value of the wrong type or out of range.
 
-    Returns
-    -------
-    dict
-        ``ts`` in UTC or None, always there; whole numbers within range; texts on one line of at most 200 characters.
-
-    Raises
-    ------
-    ValueError
-        A field isn't one of `chatkit.AttemptRecord`, or its value is of the wrong type or out of range. The message holds
-        no value.
-
-    Examples
-    --------
     >>> checked({"attempt": 2, "delay_ms": 1500.0, "error": "no\\nluck", "model": None})
     {'ts': None, 'attempt': 2, 'delay_ms': 1500, 'error': 'no luck'}
     """
     if not isinstance(fields, Mapping):
-        raise ValueError(f"a format gives a mapping of fields or None, not a {type(fields).__name__}")
+        raise ValueError(f"a format returns a mapping of fields or None, not a {type(fields).__name__}")
     result: dict[str, Any] = {"ts": _utc(fields.get("ts"))}
     for field, value in fields.items():
-        if field not in _FIELDS:
+        if field not in AttemptRecord.__struct_fields__:
             raise ValueError("a record of an attempt has no field of that name")
         if value is None or field == "ts":
             continue
@@ -218,8 +187,8 @@ def _number(field: str, value: object) -> int:
     low, high = _RANGES[field]
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{field} is a number")
-    number: Any = value  # Real has no type that compares
-    if not low <= number <= high:  # also what is no number
+    number: Any = value  # the type Real has no comparison
+    if not low <= number <= high:  # NaN is refused as well
         raise ValueError(f"{field} lies from {low} to {high}")
     whole = int(round(number))  # noqa: RUF046  # numpy rounds its numbers to its numbers
     if not (field.endswith("_ms") or number == whole):
@@ -230,13 +199,15 @@ def _number(field: str, value: object) -> int:
 def _text(field: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{field} is a text")
-    if field in _WORDS and value not in _WORDS[field]:
-        raise ValueError(f"{field} is one of {', '.join(_WORDS[field])}")
-    return value if field in _WORDS else redact(value, LENGTH)
+    if field not in _ALLOWED:
+        return redact(value, MAX_ERROR_CHARS)
+    if value not in _ALLOWED[field]:
+        raise ValueError(f"{field} is one of {', '.join(_ALLOWED[field])}")
+    return value
 
 
 def _format(name: str, parse: Parse, marks: tuple[str, ...]) -> Format:
-    """A format whose parse raises nothing but ValueError, whatever the line and whoever wrote it."""
+    """A format whose `parse` raises nothing but ValueError, whatever the line is and whoever wrote the function."""
 
     def parse_line(line: str) -> Fields | None:
         if marks and not any(mark in line for mark in marks):
@@ -255,15 +226,16 @@ def _format(name: str, parse: Parse, marks: tuple[str, ...]) -> Format:
 _BUILT_IN = {
     name: _format(name, parse, marks)
     for name, parse, marks in (
-        ("chatkit", wrapped_record, RECORD_MARKS),
-        ("sse", sse_line, SSE_MARKS),
-        ("service", service_line, SERVICE_MARKS),
-        ("openai", openai_line, SDK_MARKS),
-        ("anthropic", anthropic_line, SDK_MARKS),
-        ("tenacity", tenacity_line, TENACITY_MARKS),
-        ("stamina", stamina_line, STAMINA_MARKS),
-        ("urllib3", urllib3_line, URLLIB3_MARKS),
-        ("botocore", botocore_line, BOTOCORE_MARKS),
+        ("chatkit", wrapped_record, ("duration_ms",)),
+        ("sse", event_line, ('"retry"', '"retrying_at"', '"retryingAt"')),
+        ("service", service_line, ("retrying LLM stream",)),
+        ("openai", partial(sdk_line, anthropic=False), ("Retrying request ",)),
+        ("anthropic", partial(sdk_line, anthropic=True), ("Retrying request ",)),
+        ("tenacity", tenacity_line, (" seconds as it raised", " seconds as it returned")),
+        ("stamina", stamina_line, ("stamina.retry_scheduled",)),
+        ("urllib3", urllib3_line, ("after connection broken by ", "Retry: ")),
+        ("botocore", botocore_line, ("Retry needed, ",)),
     )
 }
+"""A new format is a function in `retry_lines` and a line here: its name, the function, and texts of which every retry holds one."""
 _registered: dict[str, Format] = {}

@@ -1,42 +1,41 @@
-"""One file at a time: what format it is of, its rows, and the account of what was read, passed over, and why."""
+"""The lines of one file on their way into the frame, and the report of what became of them."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from chatkit.analysis.columns import OutOfRange, Values
-from chatkit.analysis.logs.blocks import LONGEST, TOO_LONG
-from chatkit.analysis.logs.record_lines import Row, fields_of, may_be_record, read_record, read_row, read_rows, reason_of
+from chatkit.analysis.logs.formats import Format
+from chatkit.analysis.logs.record_lines import RecordRow, fields_of, may_be_record, read_record, read_records, reason_of
+from chatkit.analysis.logs.sources import MAX_LINE_BYTES
 
-if TYPE_CHECKING:
-    from chatkit.analysis.logs.formats import Format
-
-FIRSTS = 5
-"""Damaged lines of a source whose numbers are told."""
-REASONS = 20
-"""Different reasons that are told."""
+MAX_FIRST_DAMAGED = 5
+"""Damaged lines of a source whose numbers the report lists."""
+MAX_REASONS = 20
+"""Different reasons that the report of a source lists."""
+_MAX_FIRST_BYTES = 400
 _NO_RECORD = "not a record"
-Add = Callable[[dict[str, Values]], int]
-"""Appends rows to the frame, and tells how many were filtered out."""
+AddRows = Callable[[dict[str, Values]], int]
+"""Appends rows, given as values by field, to the frame, and returns how many of them were filtered out."""
 
 
-class Account:
-    """What became of the lines of one source. Blank ones count as nothing.
+class SourceReport:
+    """What became of the lines of one source, not counting blank lines.
 
     Attributes
     ----------
-    lines, rows, filtered, damaged, other : int
-        The first is the sum of the rest.
-    complete : int
-        Lines that were written to their end.
+    rows, filtered, damaged, other : int
+        Their sum is `lines`.
+    complete : bool
+        Whether one of the lines is written to its end.
     unfinished : bool
-        The last line isn't, and can't be read.
+        Whether the last line has no newline and cannot be read.
     first : bytes
         The beginning of the first complete line.
     """
@@ -44,163 +43,144 @@ class Account:
     def __init__(self, source: str) -> None:
         self.source = source
         self.formats: Counter[str] = Counter()
-        self.lines = self.rows = self.filtered = self.damaged = self.other = self.complete = self.bytes = 0
-        self.unfinished = self.truncated = False
+        self.rows = self.filtered = self.damaged = self.other = self.bytes = 0
+        self.complete = self.unfinished = self.truncated = False
         self.first = b""
         self.why: Counter[str] = Counter()
         self.first_damaged: list[tuple[int, str]] = []
 
-    def add_damaged(self, number: int, reason: str, count: int = 1) -> None:
-        """Count damaged lines, of which the first has this number."""
-        self.damaged += count
-        self.why[reason if reason in self.why or len(self.why) < REASONS else "other reasons"] += count
-        if len(self.first_damaged) < FIRSTS:
+    @property
+    def lines(self) -> int:
+        return self.rows + self.filtered + self.damaged + self.other
+
+    def add_rows(self, rows: int, filtered: int) -> None:
+        self.rows += rows - filtered
+        self.filtered += filtered
+
+    def add_damaged(self, number: int, reason: str) -> None:
+        """Count the damaged line of this number."""
+        self.damaged += 1
+        self.why[reason if reason in self.why or len(self.why) < MAX_REASONS else "other reasons"] += 1
+        if len(self.first_damaged) < MAX_FIRST_DAMAGED:
             self.first_damaged.append((number, reason))
 
-    def told(self) -> dict[str, Any]:
-        """As the frame's ``attrs`` have it."""
+    def as_dict(self) -> dict[str, Any]:
+        """The report as the frame's ``attrs`` hold it."""
+        names = ("source", "lines", "rows", "damaged", "other", "filtered", "unfinished", "truncated", "bytes")
         return {
-            "source": self.source,
+            **{name: getattr(self, name) for name in names},
             "format": ", ".join(name for name, _ in self.formats.most_common()) or None,
-            "lines": self.lines,
-            "rows": self.rows,
-            "damaged": self.damaged,
-            "other": self.other,
-            "filtered": self.filtered,
-            "unfinished": self.unfinished,
-            "truncated": self.truncated,
-            "bytes": self.bytes,
             "why": dict(self.why),
             "first_damaged": [list(one) for one in self.first_damaged],
         }
 
 
-class Reading:
-    """The lines of one file, on their way into the frame.
+class LogReader:
+    """Reads the lines of one file, piece by piece.
 
     Parameters
     ----------
-    account : Account
+    report : SourceReport
     formats : sequence of Format
-        The line formats that may claim a line.
+        The formats of lines that may claim a line.
     ours : bool or None
-        Whether it is a log of chatkit; None where its lines shall tell: the first record in it does.
+        Whether the file is a log of chatkit; None to decide it by its lines, of which the first record makes it one.
     add : callable
-        Takes rows, sorted by field; gives how many of them were filtered out.
     """
 
-    def __init__(self, account: Account, formats: Sequence[Format], ours: bool | None, add: Add) -> None:
-        self.account = account
+    def __init__(self, report: SourceReport, formats: Sequence[Format], ours: bool | None, add: AddRows) -> None:
+        self.report = report
         self._formats = formats
-        self._marks = _marks_of(formats)
+        self._marks = sorted({mark.encode("utf-8", "replace") for one in formats for mark in one.marks})
+        if not all(one.marks for one in formats):
+            self._marks = []  # such a format has to see every line
         self._ours = ours
         self._add = add
-        self._number = 0
+        self._lines_before = 0
         self._first_others: list[tuple[int, str]] = []
 
-    def take(self, piece: bytes, whole: bool) -> None:
-        """Read some lines, as `pieces_of` gives them; `whole` is false where the last of them has no end."""
-        if self._ours and self._read_intact(piece, whole):
-            return
-        lines = [piece] if piece is TOO_LONG else piece.split(b"\n")
-        if self._ours is None and any(map(_is_record, filter(may_be_record, lines))):
-            self._turn_ours()
-        if self._ours:
-            self._read_records(lines, whole)
-        else:
-            self._read_claimed(lines, whole)
-        self._number += len(lines)
+    def take(self, piece: bytes | None, ended: bool) -> None:
+        """Read the next lines, as `pieces_of` gives them."""
+        if piece is None:
+            self.report.add_damaged(self._lines_before + 1, f"longer than {MAX_LINE_BYTES >> 20} MiB")
+            self._finish(1, ended, damaged=True)
+        elif not (self._ours and self._take_intact(piece, ended)):
+            self._take_lines(piece.split(b"\n"), ended)
 
-    def _turn_ours(self) -> None:
-        """It is chatkit's log after all: what no format claimed before its first record is damaged."""
-        account, self._ours = self.account, True
-        if account.other:
-            account.damaged += account.other
-            account.why[_NO_RECORD] += account.other
-            account.first_damaged = sorted([*account.first_damaged, *self._first_others])[:FIRSTS]
-            account.other = 0
-
-    def _read_intact(self, piece: bytes, whole: bool) -> bool:
-        """Read lines that are records, every one; if they aren't, nothing happens."""
-        rows = read_rows(piece)
+    def _take_intact(self, piece: bytes, ended: bool) -> bool:
+        """Read lines of which every one is a record; False, and nothing is done, where they are not."""
+        rows = read_records(piece)
         if rows is None:
             return False
         try:
             self._append(fields_of(rows), len(rows))
-        except OutOfRange:  # a time whose zone carries it out of the calendar
+        except OutOfRange:  # the zone of a time puts it outside the calendar
             return False
-        self._count([piece], len(rows), whole)
-        self._number += len(rows)
-        self.account.formats["chatkit"] += len(rows)
-        self.account.unfinished = False
+        self.report.formats["chatkit"] += len(rows)
+        self._finish(len(rows), ended, first=piece)
         return True
 
-    def _read_records(self, lines: list[bytes], whole: bool) -> None:
-        rows, failures, blank = _records(lines, read_row)
-        claimed, _ = self._claims(lines, [index for index, _ in failures])
-        try:
-            if not claimed:
-                self._append(fields_of(rows), len(rows))
-        except OutOfRange:  # a time whose zone carries it out of the calendar: rare, so each line is asked only now
-            rows, failures, blank = _records(lines, read_record)
-            self._append(fields_of(rows), len(rows))
-        if claimed:
-            rows, failures, blank = _records(lines, read_record)
-            failures = [failure for failure in failures if failure[0] not in claimed]
-            taken = {*claimed, *(index for index, _ in failures)}
-            places = [index for index, line in enumerate(lines) if index not in taken and line.strip()]
-            self._append_each({**claimed, **dict(zip(places, map(msgspec.structs.asdict, rows), strict=True))})
-        self._count(lines, len(lines) - blank, whole)
-        if rows:
-            self.account.formats["chatkit"] += len(rows)
-        for index, reason in failures:
-            self.account.add_damaged(self._number + index + 1, reason)
-        self.account.unfinished = not whole and bool(failures)
-
-    def _read_claimed(self, lines: list[bytes], whole: bool) -> None:
-        account = self.account
+    def _take_lines(self, lines: list[bytes], ended: bool) -> None:
+        report = self.report
+        if self._ours is None and any(map(_is_record, filter(may_be_record, lines))):
+            self._turn_ours()
         filled = [index for index, line in enumerate(lines) if line and not line.isspace()]
-        found, failures = self._claims(lines, filled)
-        for index, reason in failures:
-            account.add_damaged(self._number + index + 1, reason)
-        self._append_each(found)
-        others = len(filled) - len(found) - len(failures)
-        if self._ours is None and others and len(self._first_others) < FIRSTS:
-            taken = {*found, *(index for index, _ in failures)}
-            self._first_others += [(self._number + index + 1, _NO_RECORD) for index in filled if index not in taken][:FIRSTS]
-        damaged = bool(failures)
-        if not whole and others and not account.complete:  # nobody can say what the only line would have become
-            account.add_damaged(self._number + 1, "cut off")
-            others, damaged = 0, True
-        account.other += others
-        account.unfinished = not whole and damaged
-        self._count(lines, len(filled), whole)
+        records, left = _records_among(lines, filled) if self._ours else ({}, dict.fromkeys(filled, _NO_RECORD))
+        claimed, damaged = self._claims(lines, left)
+        others = [index for index in left if index not in claimed and index not in damaged]
+        if self._ours:
+            damaged, others = {index: reason for index, reason in left.items() if index not in claimed}, []
+        elif others and not ended and not report.complete:  # nobody can say what the only line would have become
+            damaged, others = dict.fromkeys(others, "cut off"), []
+        self._append_in_order(records, claimed)
+        if records:
+            report.formats["chatkit"] += len(records)
+        for index, reason in damaged.items():
+            report.add_damaged(self._lines_before + index + 1, reason)
+        report.other += len(others)
+        for index in others[: MAX_FIRST_DAMAGED - len(self._first_others)]:
+            self._first_others.append((self._lines_before + index + 1, _NO_RECORD))
+        self._finish(len(lines), ended, first=lines[filled[0]] if filled else b"", damaged=bool(damaged))
 
-    def _claims(self, lines: list[bytes], among: list[int]) -> tuple[dict[int, dict[str, Any]], list[tuple[int, str]]]:
-        """The rows that formats make of some of the lines, and why a line that one of them claims is none."""
-        found: dict[int, dict[str, Any]] = {}
-        failures: list[tuple[int, str]] = []
-        for index in self._candidates(lines, among):
-            if lines[index] is TOO_LONG:
-                failures.append((index, f"longer than {LONGEST >> 20} MiB"))
-                continue
+    def _finish(self, lines: int, ended: bool, *, first: bytes = b"", damaged: bool = False) -> None:
+        report = self.report
+        self._lines_before += lines
+        report.unfinished = damaged and not ended
+        if ended and (first or damaged):
+            report.complete = True
+            report.first = report.first or first[:_MAX_FIRST_BYTES]
+
+    def _turn_ours(self) -> None:
+        """Make it a log of chatkit: what no format claimed before its first record is damaged."""
+        report, self._ours = self.report, True
+        if report.other:
+            report.damaged += report.other
+            report.why[_NO_RECORD] += report.other
+            report.first_damaged = sorted([*report.first_damaged, *self._first_others])[:MAX_FIRST_DAMAGED]
+            report.other = 0
+
+    def _claims(self, lines: list[bytes], among: Collection[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
+        """The rows that the formats read from some of the lines, and why a line that a format claims cannot be read."""
+        claimed: dict[int, Mapping[str, Any]] = {}
+        unreadable: dict[int, str] = {}
+        for index in self._candidates(lines, list(among)):
             text = lines[index].decode("utf-8", "replace").rstrip("\r")
             for one in self._formats:
                 try:
                     fields = one.parse(text)
-                except ValueError as error:  # a person's own format may have failed in any way
-                    raised = f"{one.name} raised {type(error.__cause__).__name__}" if error.__cause__ else f"not readable as {one.name}"
-                    failures.append((index, raised))
+                except ValueError as error:  # a format of the user's may have failed in any way
+                    cause = error.__cause__
+                    unreadable[index] = f"{one.name} raised {type(cause).__name__}" if cause else f"not readable as {one.name}"
                     break
                 if fields is not None:
-                    found[index] = dict(fields)
-                    self.account.formats[one.name] += 1
+                    claimed[index] = fields
+                    self.report.formats[one.name] += 1
                     break
-        return found, failures
+        return claimed, unreadable
 
     def _candidates(self, lines: list[bytes], among: list[int]) -> Iterable[int]:
-        """Those of the lines that some format may claim, found by its marks in all of them at once."""
-        if self._marks is None or not among or lines[0] is TOO_LONG:
+        """Those of the lines that hold a mark of a format, which is searched for in all of them at once."""
+        if not self._marks or not among:
             return among
         chosen: set[int] = set()
         text = b"\n".join([lines[index] for index in among])
@@ -214,45 +194,30 @@ class Reading:
                 at = text.find(mark, ends[place] + 1)
         return sorted(chosen)
 
-    def _append_each(self, rows: dict[int, dict[str, Any]]) -> None:
-        """Append rows, sorted by their lines."""
+    def _append_in_order(self, records: Mapping[int, RecordRow], claimed: Mapping[int, Mapping[str, Any]]) -> None:
+        """Append the rows by the numbers of their lines."""
+        if not claimed:
+            if records:
+                self._append(fields_of(list(records.values())), len(records))
+            return
+        rows = {**{index: msgspec.structs.asdict(row) for index, row in records.items()}, **claimed}
         ordered = [rows[index] for index in sorted(rows)]
-        self._append({name: [fields.get(name) for fields in ordered] for name in Row.__struct_fields__}, len(ordered))
+        self._append({name: [fields.get(name) for fields in ordered] for name in RecordRow.__struct_fields__}, len(ordered))
 
     def _append(self, fields: dict[str, Values], rows: int) -> None:
-        if rows:
-            filtered = self._add(fields)
-            self.account.filtered += filtered
-            self.account.rows += rows - filtered
-
-    def _count(self, lines: list[bytes], filled: int, whole: bool) -> None:
-        account = self.account
-        account.lines += filled
-        if whole and filled:
-            if not account.complete:
-                account.first = next(line for line in lines if line.strip())[:400]
-            account.complete += filled
+        self.report.add_rows(rows, self._add(fields))
 
 
-def _records(lines: list[bytes], decode: Callable[[bytes], Row]) -> tuple[list[Row], list[tuple[int, str]], int]:
-    """The records, the places and reasons of lines that are none, and how many are blank."""
-    rows: list[Row] = []
-    failures: list[tuple[int, str]] = []
-    blank = 0
-    append = rows.append
-    for line in lines:
+def _records_among(lines: list[bytes], filled: list[int]) -> tuple[dict[int, RecordRow], dict[int, str]]:
+    """The records among the lines, and why each of the others is none."""
+    records: dict[int, RecordRow] = {}
+    failures: dict[int, str] = {}
+    for index in filled:
         try:
-            append(decode(line))
-        except (ValueError, RecursionError):
-            if not line.strip():
-                blank += 1
-                continue
-            try:
-                append(read_record(line))
-            except (ValueError, RecursionError) as error:
-                reason = reason_of(error) if line is not TOO_LONG else f"longer than {LONGEST >> 20} MiB"
-                failures.append((len(rows) + len(failures) + blank, reason))
-    return rows, failures, blank
+            records[index] = read_record(lines[index])
+        except (ValueError, RecursionError) as error:
+            failures[index] = reason_of(error)
+    return records, failures
 
 
 def _is_record(line: bytes) -> bool:
@@ -261,10 +226,3 @@ def _is_record(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _marks_of(formats: Sequence[Format]) -> list[bytes] | None:
-    """What to look for; None where some format wants to see every line."""
-    if not all(one.marks for one in formats):
-        return None
-    return sorted({mark.encode("utf-8", "replace") for one in formats for mark in one.marks})

@@ -1,4 +1,4 @@
-"""chatkit's own lines: strictly what the log writes, also that of older and newer versions, and why a line isn't."""
+"""The lines of chatkit's own log, of this version, older and newer ones; and why a line is not such a line."""
 
 from __future__ import annotations
 
@@ -15,48 +15,43 @@ from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, Coded, Values, 
 from chatkit.analysis.logs.log_lines import read_log_line
 from chatkit.retries.log import VERSION, AttemptRecord
 
-
-def _between(dtype: Any) -> msgspec.Meta:
-    return msgspec.Meta(ge=int(np.iinfo(dtype).min), le=int(np.iinfo(dtype).max))
-
-
-RECORD_MARKS = ("duration_ms",)
-Short = Annotated[int, _between(np.int16)]
-Long = Annotated[int, _between(np.int32)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=-MOST_MS, le=MOST_MS)]
+_Int16 = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
+_Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+_Milliseconds = Annotated[int, msgspec.Meta(ge=-MOST_MS, le=MOST_MS)]
 
 
-class Row(AttemptRecord, frozen=True, kw_only=True, gc=False):
-    """A record with numbers that the columns can hold."""
+class RecordRow(AttemptRecord, frozen=True, kw_only=True, gc=False):
+    """A record whose numbers fit into the columns of the frame."""
 
-    v: Short = VERSION
-    step: Long | None = None
-    attempt: Long
-    waited_ms: Milliseconds = 0
-    duration_ms: Milliseconds
-    delay_ms: Milliseconds | None = None
-    hint_ms: Milliseconds | None = None
-    status_code: Short | None = None
+    v: _Int16 = VERSION
+    step: _Int32 | None = None
+    attempt: _Int32
+    waited_ms: _Milliseconds = 0
+    duration_ms: _Milliseconds
+    delay_ms: _Milliseconds | None = None
+    hint_ms: _Milliseconds | None = None
+    status_code: _Int16 | None = None
 
 
-_Newer: Any = msgspec.defstruct("_Newer", [("outcome", str), ("kind", str | None, None)], bases=(Row,), frozen=True, kw_only=True)
-"""A record of a version to come, which may know more words."""
+_NewerRow: Any = msgspec.defstruct(
+    "_NewerRow", [("outcome", str), ("kind", str | None, None)], bases=(RecordRow,), frozen=True, kw_only=True
+)
+"""A record of a version to come, which may have other outcomes and kinds."""
 
-_decoder = msgspec.json.Decoder(Row)
-read_row = _decoder.decode
-_read_plain = msgspec.json.Decoder(AttemptRecord).decode
-_read_newer = msgspec.json.Decoder(_Newer).decode
-_WORDS = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL)
-_PLAIN = re.compile(
+_decoder = msgspec.json.Decoder(RecordRow)
+_decode_plain = msgspec.json.Decoder(AttemptRecord).decode
+_decode_newer = msgspec.json.Decoder(_NewerRow).decode
+_UNKNOWN_WORD = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL)
+_SAFE_MESSAGE = re.compile(
     r"Object missing required field `\w+`"
     r"|Expected `[a-z |]+`(?:, got `\w+`| [<>=]+ [-\d.e+]+)(?: - at `\$\.\w+`)?"
     r"|Invalid RFC3339 encoded datetime - at `\$\.\w+`"
 )
-"""What msgspec says without a word of the line."""
+"""The messages of msgspec that quote nothing of the line."""
 
 
-def read_rows(text: bytes) -> list[Row] | None:
-    """The records of some lines at once, which is faster; None unless each line is one record, from its first byte to its last."""
+def read_records(text: bytes) -> list[RecordRow] | None:
+    """The records of several lines, decoded at once, which is faster; None unless each line is one whole record and nothing else."""
     codes = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(codes == ord("\n"))
     if not (text.startswith(b"{") and text.endswith(b"}") and (codes[ends - 1] == ord("}")).all() and (codes[ends + 1] == ord("{")).all()):
@@ -65,39 +60,34 @@ def read_rows(text: bytes) -> list[Row] | None:
         rows = _decoder.decode_lines(text)
     except (ValueError, RecursionError):
         return None
-    return rows if len(rows) == len(ends) + 1 else None  # nowhere in JSON does "}", newline, "{" stand but between two values
+    return rows if len(rows) == len(ends) + 1 else None  # in JSON, "}", newline, "{" follow each other only between two values
 
 
-def read_record(line: bytes) -> Row:
-    """The record of a line; slower than `read_row`, and the last word.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        It is none; `reason_of` tells why.
-    """
+def read_record(line: bytes) -> RecordRow:
+    """The record of a line; raises ValueError or RecursionError for any other line, of which `reason_of` gives the reason."""
     try:
-        row: Row = read_row(line)
+        row: RecordRow = _decoder.decode(line)
     except msgspec.ValidationError as error:
         try:
-            row = msgspec.convert(_read_plain(line), Row, from_attributes=True)  # a field that a splice tells twice counts as told last
+            # of a field that damage left twice on the line, the last value counts
+            row = msgspec.convert(_decode_plain(line), RecordRow, from_attributes=True)
         except msgspec.ValidationError:
-            row = _of_newer(_read_newer(line), error)
-    return _in_time(row)
+            row = _of_newer(_decode_newer(line), error)
+    return _in_calendar(row)
 
 
-def read_value(value: Any) -> Row:
-    """The same of a dict or a record. Errors as in `read_record`."""
+def read_value(value: Any) -> RecordRow:
+    """The record of a dict, or of an `AttemptRecord`; raises as `read_record` does."""
     plain = msgspec.structs.asdict(value) if isinstance(value, AttemptRecord) else value
     try:
-        row = msgspec.convert(plain, Row)
+        row = msgspec.convert(plain, RecordRow)
     except msgspec.ValidationError as error:
-        row = _of_newer(msgspec.convert(plain, _Newer), error)
-    return _in_time(row)
+        row = _of_newer(msgspec.convert(plain, _NewerRow), error)
+    return _in_calendar(row)
 
 
 def wrapped_record(line: str) -> dict[str, Any] | None:
-    """The record within a line of a container's or a collector's log; None for a bare one, which is damaged if it isn't read as it is.
+    """The record in a line that docker, CRI or journald wrote; None for a bare one, which is damaged if it could not be read as it is.
 
     >>> wrapped_record('{"log": "{\\"v\\": 1}\\n", "stream": "stderr"}'), wrapped_record('{"v": 1, "duration_ms": 3}')
     (None, None)
@@ -111,7 +101,7 @@ def wrapped_record(line: str) -> dict[str, Any] | None:
 
 
 def may_be_record(line: bytes) -> bool:
-    """Whether it is worth decoding, at a glance: it has a field that every record has, or spells it with escapes."""
+    """Whether the line is worth decoding: it has a field that every record has, or may spell it with escapes."""
     return b'"duration_ms"' in line or (b"\\u" in line and line.lstrip().startswith(b"{"))
 
 
@@ -124,53 +114,52 @@ _TOGETHER = [
         ("outcome", "delay_ms", "hint_ms", "kind", "status_code", "error"),
     )
 ]
-"""Fields whose values repeat from line to line as one: few different sets of them occur, and each is converted once."""
+"""Fields of which only few combinations occur in a log, so that each combination is converted once."""
 
 
-class _Numbers(dict[Any, int]):
-    """Things, numbered as they come."""
+class _Numbering(dict[Any, int]):
+    """Values, numbered in the order in which they come."""
 
     def __missing__(self, key: Any) -> int:
         number = self[key] = len(self)
         return number
 
 
-def fields_of(rows: Sequence[Row]) -> dict[str, Values]:
-    """The values sorted by field."""
-    if not rows:
-        return {}
+def fields_of(rows: Sequence[RecordRow]) -> dict[str, Values]:
+    """The values of the rows by field; there must be one row at least."""
     fields: dict[str, Values] = {field: list(map(get, rows)) for field, get in _SINGLE.items()}
     fields |= {field: np.fromiter(map(get, rows), np.int64, len(rows)) for field, get in _COUNTED.items()}
     for names, get in _TOGETHER:
-        numbers = _Numbers()
+        numbers = _Numbering()
         codes = np.fromiter(map(numbers.__getitem__, map(get, rows)), np.int32, len(rows))
         fields |= {name: Coded(values, codes) for name, values in zip(names, zip(*numbers, strict=True), strict=True)}
     return fields
 
 
-def reason_of(error: BaseException) -> str:
-    """Why a line is no record, without a word of the line."""
+def reason_of(error: Exception) -> str:
+    """Why a line is not a record, without quoting anything of the line."""
     text = str(error)
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     if isinstance(error, msgspec.ValidationError):
-        if unknown := _WORDS.fullmatch(text):
+        if unknown := _UNKNOWN_WORD.fullmatch(text):
             return f"an unknown word in `{unknown[1]}`"
-        return text if _PLAIN.fullmatch(text) else "not a record"
+        return text if _SAFE_MESSAGE.fullmatch(text) else "not a record"
     if text.startswith("Input data was truncated"):
         return "cut off"
     return "more than one value on the line" if "trailing characters" in text else "not JSON"
 
 
-def _of_newer(row: Any, error: msgspec.ValidationError) -> Row:
+def _of_newer(row: Any, error: msgspec.ValidationError) -> RecordRow:
     if row.v <= VERSION:
         raise error
-    return Row(**msgspec.structs.asdict(row))
+    return RecordRow(**msgspec.structs.asdict(row))
 
 
-def _in_time(row: Row) -> Row:
-    if not LEAST_TS <= ticks(row.ts) <= MOST_TS:
-        raise msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.ts`")  # its zone carries it out of the years that there are
+def _in_calendar(row: RecordRow) -> RecordRow:
+    """The row itself; raises where its zone puts its time outside the years 1 to 9999 of UTC."""
+    if not 1 < row.ts.year < 9999 and not LEAST_TS <= ticks(row.ts) <= MOST_TS:
+        raise msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.ts`")
     return row

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chatkit.analysis.logs.failure_texts import LENGTH, told_failure
-from chatkit.analysis.logs.sdk_lines import retry_in
+from chatkit.analysis.logs.failure_texts import MAX_ERROR_CHARS, failure_of_text
+from chatkit.analysis.logs.retry_lines import sdk_retry
 from chatkit.errors import Classification
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
@@ -189,7 +189,7 @@ class Calls:
                 at.row.setdefault("request_id", redact(arguments[0]))
         elif message.startswith("Encountered"):
             self._raised(at, record, arguments)
-        elif message.startswith("Retrying request") and (said := retry_in(record.getMessage())):
+        elif message.startswith("Retrying request") and (said := sdk_retry(record.getMessage())):
             self._retrying(at, ts, *said)
 
     def _announced(self, at: _Lane, ts: datetime, options: Mapping[str, object]) -> None:
@@ -203,7 +203,7 @@ class Calls:
             at,
             ts,
             key=key if isinstance(key, str) else None,
-            model=redact(model, LENGTH) if isinstance(model, str) else None,
+            model=redact(model, MAX_ERROR_CHARS) if isinstance(model, str) else None,
             streams=streams,
         )
 
@@ -244,7 +244,7 @@ class Calls:
         elif arguments and isinstance(arguments[0], str):
             self._end(at, "failed")
             assert at.row is not None
-            at.row |= told_failure("", arguments[0])
+            at.row |= failure_of_text("", arguments[0])
 
     def _end(self, at: _Lane, outcome: str, failure: Classification | None = None, *, timed: bool = True) -> None:
         attempt, at.attempt = at.attempt, None

@@ -1,42 +1,59 @@
-"""Where a log comes from: paths, globs, folders, open files, the default log; and what isn't there, with what is."""
+"""The files of a log: found by path, glob or folder, opened, decompressed, and read in pieces of whole lines."""
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import glob
+import gzip
 import io
 import os
+import re
 import stat
-from collections.abc import Callable, Generator, Iterable
+import sys
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chatkit.analysis.logs.blocks import BLOCK, is_broken
 from chatkit.errors import UsageError
 from chatkit.retries.log import default_log_path, log_folder
 
-SUFFIXES = (".jsonl", ".log", ".json", ".ndjson", ".sse", ".txt")
-"""What a folder's logs are called, also with one of `_PACKED` behind."""
-_PACKED = (".gz", ".zst")
-_SHOWN = 8
-"""Files of a folder that an error names."""
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PIECE_BYTES = 1 << 19
+"""The usual size of a piece: the values that are made of it still fit into a processor's cache."""
+READ_BYTES = 1 << 16
+"""The size of one read: where an archive is broken, at most this much of the text before the break is lost."""
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is skipped."""
+LOG_SUFFIXES = (".jsonl", ".log", ".json", ".ndjson", ".sse", ".txt")
+"""The files of a folder that are read, also with one of `_ARCHIVE_SUFFIXES` after it."""
+_ARCHIVE_SUFFIXES = (".gz", ".zst")
+_MAX_NAMES_IN_ERROR = 8
+_MIN_HEAD_BYTES = 4
+"""The bytes at the start of a file that tell its encoding."""
+_GZIP = b"\x1f\x8b\x08"
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)  # a frame of data, or a skippable frame
+_UTF16 = re.compile(rb"\xff\xfe[\s -~]\0|\xfe\xff\0[\s -~]")  # garbage may begin like the byte order mark alone
+_BROKEN_ARCHIVE = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
 
-class FileSource:
-    """A file to be read: a path, or what is open already (and stays open).
-
-    Parameters
-    ----------
-    file : Path or file object
+class LogFile:
+    """A file to read: a path, or a file object of the caller, which stays open.
 
     Attributes
     ----------
     name : str
     size : int
-        Bytes as they are stored; 0 where nobody knows.
+        Bytes as they are stored; 0 where this is unknown.
     truncated : bool
-        It is an archive that somebody opened, and it broke off.
+        Whether it turned out to be an archive that ends or breaks before its end.
     """
 
     def __init__(self, file: Path | Any) -> None:
@@ -50,37 +67,59 @@ class FileSource:
             self.name = name if isinstance(name, str) else type(file).__name__
             self.size = _size_of_open(file)
 
-    def blocks(self, read: Callable[[int], object]) -> Generator[bytes, None, None]:
-        """The stored bytes; `read` hears how many came. A file that grows meanwhile is read to the size that it has at the start."""
+    def pieces(self, advance: Callable[[int], object]) -> Iterator[tuple[bytes | None, bool]]:
+        """The text as UTF-8, in pieces as `pieces_of` gives them; `advance` is called with the number of stored bytes that were read.
+
+        Files of gzip, zstd and UTF-16 are known by their first bytes.
+        """
+        with closing(self._stored(advance)) as blocks:
+            plain = stored = _Stream(blocks)
+            if stored.head.startswith(_GZIP):
+                plain = _Stream(self._blocks(gzip.GzipFile(fileobj=stored, mode="rb").read1))
+            elif _ZSTD.match(stored.head):
+                plain = _Stream(self._blocks(zstd.ZstdFile(stored).read1))
+            if _UTF16.match(plain.head):  # Windows PowerShell 5.1 writes UTF-16 behind `>`
+                text = io.TextIOWrapper(io.BufferedReader(plain), "utf-16", errors="replace", newline="\n")
+                plain = _Stream(self._blocks(lambda size: text.read(size).encode("utf-8", "replace")))
+            elif plain.head.startswith(codecs.BOM_UTF8):
+                plain.read(len(codecs.BOM_UTF8))
+            yield from pieces_of(io.BufferedReader(plain, READ_BYTES))
+
+    def _stored(self, advance: Callable[[int], object]) -> Generator[bytes, None, None]:
+        """The bytes as they are stored. A file that grows meanwhile is read up to the size that it had at the start."""
         if not isinstance(self._file, Path):
-            while block := self._read():
-                read(len(block))
+            for block in self._blocks(self._read_open):
+                advance(len(block))
                 yield block
             return
         with self._file.open("rb", buffering=0) as file:
-            state = os.fstat(file.fileno())
-            left: float = state.st_size if stat.S_ISREG(state.st_mode) else float("inf")
-            while left > 0 and (block := file.read(int(min(left, BLOCK)))):
+            left = _size_of_open(file) or sys.maxsize
+            while left and (block := file.read(min(left, READ_BYTES))):
                 left -= len(block)
-                read(len(block))
+                advance(len(block))
                 yield block
 
-    def _read(self) -> bytes:
-        """The next block of an open file; empty at its end."""
+    def _blocks(self, read: Callable[[int], bytes]) -> Iterator[bytes]:
+        """What `read` returns until the end, or until the archive breaks."""
+        try:
+            while block := read(READ_BYTES):
+                yield block
+        except _BROKEN_ARCHIVE:
+            self.truncated = True
+
+    def _read_open(self, size: int) -> bytes:
+        """Some bytes of a file object of the caller; none at its end."""
         file: Any = self._file
         try:
-            block = getattr(file, "read1", file.read)(BLOCK)  # of an archive that breaks off, `read` would lose a whole block
+            block = getattr(file, "read1", file.read)(size)  # of an archive that breaks off, `read` would lose the whole block
         except UnicodeDecodeError:
             raise UsageError(f"{self.name} was opened as text, and isn't {file.encoding}: open it with open(path, 'rb')") from None
         except io.UnsupportedOperation:
             raise UsageError(f"{self.name} was opened for writing: open it for reading") from None
-        except Exception as error:
+        except ValueError as error:
             if getattr(file, "closed", False):
                 raise UsageError(f"{self.name} is closed: open it again") from error
-            if not is_broken(error):
-                raise
-            self.truncated = True
-            return b""
+            raise
         if isinstance(block, str):
             try:
                 return block.encode("utf-8", "surrogateescape")
@@ -89,110 +128,119 @@ class FileSource:
         return bytes(block or b"")
 
 
-def files_of(source: Any) -> list[FileSource]:
-    """The files that a path, a glob, a folder, an open file, or several of them mean.
+class _Stream(io.RawIOBase):
+    """Blocks of bytes as a file, with the bytes at its start as `head`."""
 
-    Parameters
-    ----------
-    source : str, Path, file object, or a list of them
-        A folder's files and those of a glob come sorted by name, a list in its order. No file comes twice.
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self.head = b""
+        while len(self.head) < _MIN_HEAD_BYTES and (block := next(blocks, b"")):
+            self.head += block
+        self._rest = memoryview(self.head)
 
-    Raises
-    ------
-    FileNotFoundError
-        One of them isn't there; the message has near names, or what the folder holds.
-    UsageError
-        It is something else.
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def pieces_of(file: io.BufferedReader) -> Iterator[tuple[bytes | None, bool]]:
+    """Some lines at a time, without the last one's newline, and True; a last line that has no newline comes by itself, with False.
+
+    None stands for a line of more than `MAX_LINE_BYTES`.
+    """
+    while piece := file.read(PIECE_BYTES):
+        if begun := len(piece) - piece.rfind(b"\n") - 1:
+            piece += file.readline(MAX_LINE_BYTES + 1 - begun)
+        end = piece.rfind(b"\n") + 1
+        if end == len(piece):
+            yield piece[:-1], True
+            continue
+        if end:
+            yield piece[: end - 1], True
+        if len(piece) - end <= MAX_LINE_BYTES:
+            yield piece[end:], False
+            continue
+        while (skipped := file.readline(PIECE_BYTES)) and not skipped.endswith(b"\n"):
+            pass
+        yield None, bool(skipped)
+
+
+def files_of(source: Any) -> list[LogFile]:
+    """The files that a path, a glob, a folder, a file object or a list of these stands for; none of them twice.
+
+    The files of a folder or a glob are sorted by name, those of a list keep their order.
     """
     given = [source] if is_file(source) else list(source)
-    found: dict[Any, FileSource] = {}
+    found: dict[Any, LogFile] = {}
     for one in given:
         for file in _expanded(one):
             key = (os.path.realpath(file) if file.is_file() else str(file)) if isinstance(file, Path) else id(file)
             if key not in found:
-                found[key] = FileSource(file)
+                found[key] = LogFile(file)
     return list(found.values())
 
 
-def default_logs() -> list[FileSource]:
-    """The logs that chatkit writes on this machine; none where nothing was recorded yet.
-
-    Raises
-    ------
-    UsageError
-        The log is switched off.
-    """
+def default_logs() -> list[LogFile]:
+    """The logs that chatkit writes on this machine; none where nothing has been recorded yet."""
     try:
         ours = default_log_path(datetime.now(UTC))
-    except RuntimeError as error:  # a home folder that nobody has
+    except RuntimeError as error:  # the path begins with the home folder of an unknown user
         raise UsageError(f"CHATKIT_RETRY_LOG names no file: {error}") from None
     if ours is None:
         raise UsageError(
             "chatkit's log is switched off (CHATKIT_RETRY_LOG=off): give load_retry_log() a file, or a chat, which holds its attempts"
         )
     if os.environ.get("CHATKIT_RETRY_LOG"):
-        return [FileSource(ours)] if ours.exists() else []
-    folder = log_folder()
-    if not folder.is_dir():
-        return []
-    return [FileSource(path) for path in sorted(folder.glob("retries-*.jsonl*")) if _is_log(path)]
+        return [LogFile(ours)] if ours.exists() else []
+    return [LogFile(path) for path in sorted(log_folder().glob("retries-*.jsonl*")) if _is_log(path)]
 
 
 def is_file(source: Any) -> bool:
-    """Whether it means files by itself, and isn't a list of something."""
+    """Whether it is a path, a glob or a file object, and not a list."""
     return isinstance(source, str | bytes | os.PathLike) or hasattr(source, "read")
 
 
 def _expanded(source: Any) -> Iterable[Any]:
+    """The paths that a path, a glob or a folder stands for; a file object as it is."""
     if hasattr(source, "read"):
         return [source]
-    if isinstance(source, bytes) or not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike):
         raise UsageError(f"load_retry_log() can't read a {type(source).__name__}: give paths, open files, events, or a chat")
-    name = os.path.expanduser(os.fspath(source))
-    if isinstance(name, bytes):
-        name = os.fsdecode(name)
+    name = os.path.expanduser(os.fsdecode(source))
     if "\n" in name or "\0" in name:
         raise UsageError("load_retry_log() takes a text as a path: give a log's own text as io.StringIO(text)")
     path = Path(name)
     if path.is_dir():
-        return _logs_in(path)
+        logs = sorted(path for path in path.iterdir() if _is_log(path))
+        if not logs:
+            suffixes = ", ".join(LOG_SUFFIXES)
+            raise FileNotFoundError(f"no log is in {path}: they end in {suffixes}, also with .gz or .zst; {_nearby(path, '')}")
+        return logs
     if path.exists():
         return [path]
     if glob.has_magic(name):
-        matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-        if files := [match for match in matches if not match.is_dir()]:
+        if files := [match for match in map(Path, sorted(glob.glob(name, recursive=True))) if not match.is_dir()]:
             return files
-        raise FileNotFoundError(f"no file matches {name}: {_nearby(Path(_plain_part(name)), '')}")
+        folder = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
+        raise FileNotFoundError(f"no file matches {name}: {_nearby(folder, '')}")
     raise FileNotFoundError(f"there is no {name}: {_nearby(path.parent, path.name)}")
-
-
-def _plain_part(pattern: str) -> str:
-    """The part of a glob that is a plain folder.
-
-    >>> _plain_part("logs/2026-*/x.jsonl")
-    'logs'
-    """
-    parts = Path(pattern).parts
-    plain = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return str(Path(*parts[:plain]))
-
-
-def _logs_in(folder: Path) -> list[Path]:
-    logs = sorted(path for path in folder.iterdir() if _is_log(path))
-    if not logs:
-        raise FileNotFoundError(f"no log is in {folder}: they end in {', '.join(SUFFIXES)}, also with .gz or .zst; {_nearby(folder, '')}")
-    return logs
 
 
 def _is_log(path: Path) -> bool:
     name = path.name.lower()
-    for packed in _PACKED:
-        name = name.removesuffix(packed)
-    return name.endswith(SUFFIXES) and not path.is_dir()
+    for suffix in _ARCHIVE_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(LOG_SUFFIXES) and not path.is_dir()
 
 
 def _nearby(folder: Path, name: str) -> str:
-    """What is there instead, for an error."""
+    """What the folder holds instead, for an error."""
     try:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError:
@@ -201,14 +249,14 @@ def _nearby(folder: Path, name: str) -> str:
         return f"did you mean {' or '.join(near)}?"
     if not names:
         return f"{folder} is empty"
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{folder} holds {', '.join(names[:_SHOWN])}{more}"
+    more = f" and {len(names) - _MAX_NAMES_IN_ERROR} more" if len(names) > _MAX_NAMES_IN_ERROR else ""
+    return f"{folder} holds {', '.join(names[:_MAX_NAMES_IN_ERROR])}{more}"
 
 
 def _size_of_open(file: Any) -> int:
-    """Of a regular file that is open; 0 for anything else."""
+    """Bytes of a regular file that is open; 0 of anything else."""
     try:
         state = os.fstat(file.fileno())
-    except (AttributeError, OSError, ValueError, TypeError):  # no file of the system
+    except (AttributeError, OSError, ValueError, TypeError):  # not a file of the operating system
         return 0
     return state.st_size if stat.S_ISREG(state.st_mode) else 0
