@@ -16,7 +16,7 @@ import pandas as pd
 
 from chatkit.analysis.frames import frame_of_fields
 from chatkit.analysis.logs.failure_texts import MAX_ERROR_CHARS
-from chatkit.analysis.logs.sdk_records import Calls, hear_sdk, lane
+from chatkit.analysis.logs.sdk_records import SdkCalls, hear_sdk, task_or_thread
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord, listen, milliseconds, new_call_id, record_fields
@@ -107,7 +107,7 @@ class Capture:
         }
 
     def _of_stamina(self, details: Any) -> dict[str, Any]:
-        here, name, number = lane(), str(details.name), int(details.retry_num)
+        here, name, number = task_or_thread(), str(details.name), int(details.retry_num)
         if (calls := self._lanes.get(here)) is None:
             calls = self._lanes[here] = {}
         call, last = calls.get(name, ("", 0))
@@ -173,10 +173,10 @@ def capture_retries() -> Iterator[Capture]:
     0     retry        1      ok
     """
     capture = Capture()
-    with ExitStack() as ears:
-        ears.callback(listen(capture._of_chatkit))
+    with ExitStack() as stack:
+        stack.callback(listen(capture._of_chatkit))
         for provider in _SDKS:
-            ears.callback(hear_sdk(provider, Calls(provider, capture._rows.append).hear))
+            stack.enter_context(hear_sdk(provider, SdkCalls(provider, capture._rows.append).hear))
         try:
             yield capture
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from chatkit.analysis.columns import OutOfRange, Values
 from chatkit.analysis.logs.formats import Format
-from chatkit.analysis.logs.record_lines import RecordRow, fields_of, may_be_record, read_record, read_records, reason_of
+from chatkit.analysis.logs.record_lines import RecordRow, fields_of, may_be_record, may_hold_records, read_record, read_records, reason_of
 from chatkit.analysis.logs.sources import MAX_LINE_BYTES
 
 MAX_FIRST_DAMAGED = 5
@@ -105,7 +105,7 @@ class LogReader:
             self.report.add_damaged(self._lines_before + 1, f"longer than {MAX_LINE_BYTES >> 20} MiB")
             self._finish(1, ended, damaged=True)
         elif not (self._ours and self._take_intact(piece, ended)):
-            self._take_lines(piece.split(b"\n"), ended)
+            self._take_lines(piece, ended)
 
     def _take_intact(self, piece: bytes, ended: bool) -> bool:
         """Read lines of which every one is a record; False, and nothing is done, where they are not."""
@@ -120,16 +120,18 @@ class LogReader:
         self._finish(len(rows), ended, first=piece)
         return True
 
-    def _take_lines(self, lines: list[bytes], ended: bool) -> None:
-        report = self.report
-        if self._ours is None and any(map(_is_record, filter(may_be_record, lines))):
+    def _take_lines(self, piece: bytes, ended: bool) -> None:
+        report, lines = self.report, piece.split(b"\n")
+        if self._ours is None and may_hold_records(piece) and any(map(_is_record, filter(may_be_record, lines))):
             self._turn_ours()
         filled = [index for index, line in enumerate(lines) if line and not line.isspace()]
-        records, left = _records_among(lines, filled) if self._ours else ({}, dict.fromkeys(filled, _NO_RECORD))
+        records, failures = _records_among(lines, filled) if self._ours else ({}, {})
+        left = list(failures) if self._ours else filled
         claimed, damaged = self._claims(lines, left)
-        others = [index for index in left if index not in claimed and index not in damaged]
+        taken = claimed.keys() | damaged.keys()
+        others = [index for index in left if index not in taken]
         if self._ours:
-            damaged, others = {index: reason for index, reason in left.items() if index not in claimed}, []
+            damaged, others = {index: reason for index, reason in failures.items() if index not in claimed}, []
         elif others and not ended and not report.complete:  # nobody can say what the only line would have become
             damaged, others = dict.fromkeys(others, "cut off"), []
         self._append_in_order(records, claimed)
@@ -159,11 +161,11 @@ class LogReader:
             report.first_damaged = sorted([*report.first_damaged, *self._first_others])[:MAX_FIRST_DAMAGED]
             report.other = 0
 
-    def _claims(self, lines: list[bytes], among: Collection[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
+    def _claims(self, lines: list[bytes], among: list[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
         """The rows that the formats read from some of the lines, and why a line that a format claims cannot be read."""
         claimed: dict[int, Mapping[str, Any]] = {}
         unreadable: dict[int, str] = {}
-        for index in self._candidates(lines, list(among)):
+        for index in self._candidates(lines, among):
             text = lines[index].decode("utf-8", "replace").rstrip("\r")
             for one in self._formats:
                 try:

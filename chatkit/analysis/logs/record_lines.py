@@ -73,7 +73,7 @@ def read_record(line: bytes) -> RecordRow:
             row = msgspec.convert(_decode_plain(line), RecordRow, from_attributes=True)
         except msgspec.ValidationError:
             row = _of_newer(_decode_newer(line), error)
-    return _in_calendar(row)
+    return row if 1 < row.ts.year < 9999 else _in_calendar(row)
 
 
 def read_value(value: Any) -> RecordRow:
@@ -100,8 +100,13 @@ def wrapped_record(line: str) -> dict[str, Any] | None:
     return {**msgspec.structs.asdict(row), "ts": row.ts if row.ts.tzinfo else row.ts.replace(tzinfo=UTC)}
 
 
+def may_hold_records(text: bytes) -> bool:
+    """Whether a text has the name of a field that every record has, or an escape, by which JSON may spell it."""
+    return b'"duration_ms"' in text or b"\\u" in text
+
+
 def may_be_record(line: bytes) -> bool:
-    """Whether the line is worth decoding: it has a field that every record has, or may spell it with escapes."""
+    """Whether a line is worth decoding."""
     return b'"duration_ms"' in line or (b"\\u" in line and line.lstrip().startswith(b"{"))
 
 
@@ -160,6 +165,6 @@ def _of_newer(row: Any, error: msgspec.ValidationError) -> RecordRow:
 
 def _in_calendar(row: RecordRow) -> RecordRow:
     """The row itself; raises where its zone puts its time outside the years 1 to 9999 of UTC."""
-    if not 1 < row.ts.year < 9999 and not LEAST_TS <= ticks(row.ts) <= MOST_TS:
+    if not LEAST_TS <= ticks(row.ts) <= MOST_TS:
         raise msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.ts`")
     return row

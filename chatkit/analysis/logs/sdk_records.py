@@ -1,4 +1,4 @@
-"""What the openai and anthropic SDKs log, heard as records while it happens: which call, which attempt, why, how long."""
+"""The attempts of the openai and anthropic SDKs, as their log records show them while they happen."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,62 +21,59 @@ from chatkit.failures.classification import classify
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import milliseconds, new_call_id, record_fields
 
-Hear = Callable[[logging.LogRecord], object]
-LEVEL = logging.DEBUG - 1
-"""What a logger is set to while it is heard: a level that nobody else sets, so that it is known as ours."""
+HearRecord = Callable[[logging.LogRecord], object]
+_TAP_LEVEL = logging.DEBUG - 1
+"""The level of a logger while it is heard. Nobody else sets it, so that it is known as ours."""
 
 _logger = logging.getLogger("chatkit")
 _lock = threading.Lock()
 
 
-class _Post(logging.Filter):
-    """The one filter on an SDK's logger: it hears every record, and lets pass what would have passed without it."""
+class _LoggerTap(logging.Filter):
+    """The one filter on the logger of an SDK: it hands on every record, and lets those pass that would have passed without it."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self._logger = logging.getLogger(name)
-        self._level = logging.NOTSET  # the person's own
-        self._off = False  # the person's logger is, as ``dictConfig`` leaves those that it isn't told of
-        self._hearers: tuple[Hear, ...] = ()
+        self._users_level = logging.NOTSET
+        self._disabled_by_user = False  # as ``dictConfig`` leaves a logger that its configuration does not name
+        self._listeners: tuple[HearRecord, ...] = ()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        for hear in self._hearers:
+        for hear in self._listeners:
             try:
                 hear(record)
             except Exception:
                 _logger.exception("capture_retries(): a record of %s can't be read; the call goes on", record.name)
-        return not self._off and record.levelno >= self._threshold()
+        return not self._disabled_by_user and record.levelno >= self._threshold()
 
-    def add(self, hear: Hear) -> None:
-        with _lock:
-            if not self._hearers:
-                self._logger.filters.insert(0, self)  # before the person's own, which see no record that they wouldn't have seen
-            self._hearers = (*self._hearers, hear)
-            if self._logger.disabled:
-                self._off, self._logger.disabled = True, False
-            if self._logger.level != LEVEL and self._logger.getEffectiveLevel() > LEVEL:
-                self._level = self._logger.level
-                self._logger.setLevel(LEVEL)
+    def add(self, hear: HearRecord) -> None:
+        if not self._listeners:
+            self._logger.filters.insert(0, self)  # before the filters of the user, which see no more records than without this one
+        self._listeners = (*self._listeners, hear)
+        if self._logger.disabled:
+            self._disabled_by_user, self._logger.disabled = True, False
+        if self._logger.level != _TAP_LEVEL and self._logger.getEffectiveLevel() > _TAP_LEVEL:
+            self._users_level = self._logger.level
+            self._logger.setLevel(_TAP_LEVEL)
 
-    def remove(self, hear: Hear) -> None:
-        with _lock:
-            self._hearers = tuple(other for other in self._hearers if other is not hear)
-            if self._hearers:
-                return
-            if self._logger.level == LEVEL:  # else somebody set another meanwhile: theirs stays
-                self._logger.setLevel(self._level)
-            if self._off:
-                self._logger.disabled = True
-            self._logger.removeFilter(self)
-            self._off = False
+    def remove(self, hear: HearRecord) -> None:
+        self._listeners = tuple(other for other in self._listeners if other is not hear)
+        if self._listeners:
+            return
+        if self._logger.level == _TAP_LEVEL:  # otherwise the user has set another level meanwhile, which stays
+            self._logger.setLevel(self._users_level)
+        if self._disabled_by_user:
+            self._disabled_by_user, self._logger.disabled = False, True
+        self._logger.removeFilter(self)
 
     def _threshold(self) -> int:
-        """The level from which the person wants records now."""
-        own = self._level if self._logger.level == LEVEL else self._logger.level
+        """The lowest level that the user wants to see now."""
+        own = self._users_level if self._logger.level == _TAP_LEVEL else self._logger.level
         return own or (self._logger.parent.getEffectiveLevel() if self._logger.parent else logging.NOTSET)
 
 
-_posts: dict[str, _Post] = {}  # made when first asked for: a logger that exists may be turned off by ``dictConfig``
+_taps: dict[str, _LoggerTap] = {}  # made when they are first needed: `dictConfig` turns off loggers that exist before it
 
 
 def _after_fork() -> None:
@@ -87,194 +85,176 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def hear_sdk(provider: str, hear: Hear) -> Callable[[], None]:
-    """Hear every record of an SDK, whatever its logger's level; what is returned ends it and leaves the logger as it was.
+@contextmanager
+def hear_sdk(provider: str, hear: HearRecord) -> Iterator[None]:
+    """Call a function with every record of an SDK, on the thread that logs it, whatever the level of the logger is.
 
-    Parameters
-    ----------
-    provider : {"openai", "anthropic"}
-        Whose SDK; it need not be installed.
-    hear : callable
-        Gets each record on the thread that logs it.
+    The SDK need not be installed, and its logger is left as it was.
     """
     with _lock:
-        post = _posts.get(provider) or _Post(f"{provider}._base_client")
-        _posts[provider] = post
+        tap = _taps.get(provider) or _LoggerTap(f"{provider}._base_client")
+        _taps[provider] = tap
+        tap.add(hear)
+    try:
+        yield
+    finally:
+        with _lock:
+            tap.remove(hear)
 
-    def heard(record: logging.LogRecord) -> None:  # the same as no other, so that it can be taken out again
-        hear(record)
 
-    post.add(heard)
-    return lambda: post.remove(heard)
-
-
-def lane() -> object:
-    """In what the present code runs one after another: the asyncio task, else the thread."""
+def task_or_thread() -> object:
+    """The asyncio task in which the caller runs, otherwise the thread: within it, attempts follow one another."""
     with suppress(RuntimeError):  # no loop runs in this thread
         if (task := asyncio.current_task()) is not None:
             return task
     return threading.current_thread()
 
 
-class _Attempt:
-    """An attempt that was begun and hasn't ended."""
+@dataclass
+class _SdkAttempt:
+    """An attempt that has begun and not ended."""
 
-    def __init__(self, ts: datetime, model: str | None, streams: bool | None, pause_began: float | None, first: bool) -> None:
-        self.ts, self.began, self.sent = ts, time.monotonic(), False
-        self.model, self.streams = model, streams
-        self._pause_began, self._first = pause_began, first
-
-    def send(self, ts: datetime) -> None:
-        self.ts, self.began, self.sent = ts, time.monotonic(), True
+    ts: datetime
+    model: str | None
+    streams: bool | None
+    wait_began: float | None
+    is_first: bool
+    began: float
+    sent: bool = False
 
     @property
-    def waited(self) -> int | None:
-        if self._pause_began is None:
-            return 0 if self._first else None
-        return milliseconds(self.began - self._pause_began)
+    def waited_ms(self) -> int | None:
+        if self.wait_began is None:
+            return 0 if self.is_first else None
+        return milliseconds(self.began - self.wait_began)
 
 
-class _Lane:
-    """Where one task or thread is in its calls with one SDK."""
+@dataclass
+class _SdkCall:
+    """The current call of one task or thread."""
 
-    def __init__(self) -> None:
-        self.call = ""
-        self.key: str | None = None
-        self.number = 0
-        self.pause_began: float | None = None
-        self.attempt: _Attempt | None = None
-        self.row: dict[str, Any] | None = None
+    id: str = ""
+    idempotency_key: str | None = None
+    attempts: int = 0
+    wait_began: float | None = None
+    attempt: _SdkAttempt | None = None
+    row: dict[str, Any] | None = None
 
 
-class Calls:
-    """The calls with one SDK, by what it logs. Tasks and threads are kept apart.
+class SdkCalls:
+    """The calls of one SDK, followed by its log records, apart for each task and thread.
 
     Parameters
     ----------
-    provider : str
-        Whose SDK.
+    provider : {"openai", "anthropic"}
     add : callable
-        Takes a row, the fields of a record. A failure is added as ``failed`` and changed to ``retry`` when the SDK says that
-        it waits, so that what was added is right whenever it is looked at.
+        Takes a row, the fields of a record. A failure is added as ``failed``, and changed to ``retry`` when the SDK announces a wait, so
+        that the rows are right at any time.
     """
 
     def __init__(self, provider: str, add: Callable[[dict[str, Any]], object]) -> None:
         self._provider = provider
         self._add = add
-        self._lanes: WeakKeyDictionary[object, _Lane] = WeakKeyDictionary()
+        self._calls: WeakKeyDictionary[object, _SdkCall] = WeakKeyDictionary()
 
     def hear(self, record: logging.LogRecord) -> None:
-        """Read one record; those that say nothing of attempts are passed over, and nothing of them is kept."""
+        """Follow one record; nothing is kept of a record that does not concern attempts."""
         message = record.msg
         if not isinstance(message, str):
             return
-        here = lane()
-        if (at := self._lanes.get(here)) is None:
-            at = self._lanes[here] = _Lane()
+        call = self._calls.setdefault(task_or_thread(), _SdkCall())
         ts = datetime.fromtimestamp(record.created, UTC)
         arguments = record.args if isinstance(record.args, tuple) else ()
         if message.startswith("Request options") and isinstance(record.args, Mapping):
-            self._announced(at, ts, record.args)
+            self._prepare(call, ts, record.args)
         elif message.startswith("Building HTTP request"):
-            self._begin(at, ts, taken=next((a for a in arguments if isinstance(a, int)), None))
+            self._begin(call, ts, retries_taken=next((a for a in arguments if isinstance(a, int)), None))
         elif message.startswith("Sending HTTP Request"):
-            if at.attempt is None or at.attempt.sent:
-                self._begin(at, ts)
-            assert at.attempt is not None
-            at.attempt.send(ts)
+            if call.attempt is None or call.attempt.sent:
+                self._begin(call, ts)
+            assert call.attempt is not None
+            call.attempt.ts, call.attempt.began, call.attempt.sent = ts, time.monotonic(), True
         elif message.startswith(("HTTP Response", "HTTP Request")):
-            self._answered(at, arguments)
+            self._answered(call, arguments)
         elif message.startswith("request_id"):
-            if at.row is not None and arguments and isinstance(arguments[0], str) and len(arguments[0]) <= 128:
-                at.row.setdefault("request_id", redact(arguments[0]))
+            if call.row is not None and arguments and isinstance(arguments[0], str) and len(arguments[0]) <= 128:
+                call.row.setdefault("request_id", redact(arguments[0]))
         elif message.startswith("Encountered"):
-            self._raised(at, record, arguments)
-        elif message.startswith("Retrying request") and (said := sdk_retry(record.getMessage())):
-            self._retrying(at, ts, *said)
+            self._raised(call, record, arguments)
+        elif message.startswith("Retrying request") and (announced := sdk_retry(record.getMessage())):
+            self._retrying(call, ts, *announced)
 
-    def _announced(self, at: _Lane, ts: datetime, options: Mapping[str, object]) -> None:
-        """An attempt is prepared: of all that its options hold, the model is kept, and by which key retries are known."""
+    def _prepare(self, call: _SdkCall, ts: datetime, options: Mapping[str, object]) -> None:
+        """Begin an attempt by its options, of which only the model and the key that its retries share are kept."""
         key, body, headers = options.get("idempotency_key"), options.get("json_data"), options.get("headers")
-        model = body.get("model") if isinstance(body, Mapping) else None
-        streams = bool(body.get("stream")) if isinstance(body, Mapping) else None
+        model = streams = None
+        if isinstance(body, Mapping):
+            model, streams = body.get("model"), bool(body.get("stream"))
         if isinstance(headers, Mapping) and any(str(name).lower() == "x-stainless-raw-response" for name in headers):
             streams = None  # the caller may read the body later
-        self._begin(
-            at,
-            ts,
-            key=key if isinstance(key, str) else None,
-            model=redact(model, MAX_ERROR_CHARS) if isinstance(model, str) else None,
-            streams=streams,
-        )
+        self._begin(call, ts, key=key if isinstance(key, str) else None)
+        assert call.attempt is not None
+        call.attempt.model = redact(model, MAX_ERROR_CHARS) if isinstance(model, str) else None
+        call.attempt.streams = streams
 
-    def _begin(
-        self,
-        at: _Lane,
-        ts: datetime,
-        *,
-        taken: int | None = None,
-        key: str | None = None,
-        model: str | None = None,
-        streams: bool | None = None,
-    ) -> None:
-        goes_on = at.pause_began is not None and taken != 0 and (key is None or key == at.key)
+    def _begin(self, call: _SdkCall, ts: datetime, *, retries_taken: int | None = None, key: str | None = None) -> None:
+        goes_on = call.wait_began is not None and retries_taken != 0 and (key is None or key == call.idempotency_key)
         if not goes_on:
-            at.call, at.number, at.pause_began = new_call_id(), 0, None
-        at.key = key
-        at.number = at.number + 1 if taken is None else taken + 1
-        at.attempt = _Attempt(ts, model, streams, at.pause_began, first=not taken)
-        at.pause_began = at.row = None
+            call.id, call.attempts, call.wait_began = new_call_id(), 0, None
+        call.idempotency_key = key
+        call.attempts = call.attempts + 1 if retries_taken is None else retries_taken + 1
+        call.attempt = _SdkAttempt(ts, None, None, call.wait_began, not retries_taken, time.monotonic())
+        call.wait_began = call.row = None
 
-    def _answered(self, at: _Lane, arguments: tuple[object, ...]) -> None:
+    def _answered(self, call: _SdkCall, arguments: tuple[object, ...]) -> None:
         status = next((a for a in arguments if isinstance(a, int) and 100 <= a < 1000), None)
-        if at.attempt is None or status is None:
+        if call.attempt is None or status is None:
             return
         if 200 <= status < 300:
-            self._end(at, "ok", timed=at.attempt.streams is False)  # the answer is whole: else it may stream on for long
+            self._end(call, "ok", timed=call.attempt.streams is False)  # an answer that is not known to be whole may stream on for long
             return
         headers = next((a for a in arguments if isinstance(a, Mapping)), None)
-        self._end(at, "failed", classify(status=status, headers=headers, provider=self._provider))
+        self._end(call, "failed", classify(status=status, headers=headers, provider=self._provider))
 
-    def _raised(self, at: _Lane, record: logging.LogRecord, arguments: tuple[object, ...]) -> None:
-        if at.attempt is None:
-            return  # the status of an answer, which was heard before
+    def _raised(self, call: _SdkCall, record: logging.LogRecord, arguments: tuple[object, ...]) -> None:
+        if call.attempt is None:
+            return  # it is about the status of an answer, which was heard before
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if error is not None:
-            self._end(at, "failed", classify(error, provider=self._provider))
+            self._end(call, "failed", classify(error, provider=self._provider))
         elif arguments and isinstance(arguments[0], str):
-            self._end(at, "failed")
-            assert at.row is not None
-            at.row |= failure_of_text("", arguments[0])
+            self._end(call, "failed")
+            assert call.row is not None
+            call.row |= failure_of_text("", arguments[0])
 
-    def _end(self, at: _Lane, outcome: str, failure: Classification | None = None, *, timed: bool = True) -> None:
-        attempt, at.attempt = at.attempt, None
+    def _end(self, call: _SdkCall, outcome: str, failure: Classification | None = None, *, timed: bool = True) -> None:
+        attempt, call.attempt = call.attempt, None
         assert attempt is not None
         row = {
             "ts": attempt.ts,
-            "call": at.call,
+            "call": call.id,
             "model": attempt.model,
-            "attempt": at.number,
-            "waited_ms": attempt.waited,
+            "attempt": call.attempts,
+            "waited_ms": attempt.waited_ms,
             "duration_ms": milliseconds(time.monotonic() - attempt.began) if timed else None,
             "outcome": outcome,
         }
-        at.row = self._told(row, failure)
-
-    def _retrying(self, at: _Lane, ts: datetime, delay_ms: int, retry: int | None) -> None:
-        if at.row is None or at.row["outcome"] != "failed":  # the attempt itself wasn't heard: capturing began later
-            at.attempt = None
-            known = retry is not None and retry > 1 and at.call
-            at.call = at.call if known else new_call_id()
-            at.number = retry or 1
-            at.row = self._told({"ts": ts, "call": at.call if retry else None, "attempt": retry, "outcome": "failed"}, None)
-        at.row["delay_ms"] = delay_ms
-        at.row["outcome"] = "retry"
-        at.row = None
-        at.pause_began = time.monotonic()
-
-    def _told(self, row: dict[str, Any], failure: Classification | None) -> dict[str, Any]:
-        row |= {"operation": "retry", "provider": self._provider}
         if failure is not None:
             row |= record_fields(failure)
-        self._add(row)
-        return row
+        self._add_row(call, row)
+
+    def _retrying(self, call: _SdkCall, ts: datetime, delay_ms: int, retry: int | None) -> None:
+        announced = {"delay_ms": delay_ms, "outcome": "retry"}
+        if call.row is not None and call.row["outcome"] == "failed":
+            call.row |= announced
+        else:  # the attempt itself was not heard: capturing began later
+            if not (call.id and retry is not None and retry > 1):
+                call.id = new_call_id()
+            call.attempts = retry or 1
+            self._add_row(call, {"ts": ts, "call": call.id if retry else None, "attempt": retry, **announced})
+        call.attempt = call.row = None
+        call.wait_began = time.monotonic()
+
+    def _add_row(self, call: _SdkCall, row: dict[str, Any]) -> None:
+        call.row = row | {"operation": "retry", "provider": self._provider}
+        self._add(call.row)
