@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -429,26 +430,35 @@ def test_a_capture_needs_no_sdk() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")
-def test_a_child_process_captures_on_its_own() -> None:
+def test_a_child_process_captures_on_its_own_whatever_other_threads_were_doing(tmp_path: Path) -> None:
     program = """
-import json, os, threading
+import json, logging, os, sys, threading
 from datetime import UTC, datetime
+capturing, writing, end = threading.Event(), threading.Event(), threading.Event()
+class SlowLogger(logging.Logger):
+    def setLevel(self, level):
+        if threading.current_thread().name == "capturing":
+            capturing.set()
+            end.wait(30)
+        super().setLevel(level)
+def slow_open(event, arguments):
+    if event == "open" and threading.current_thread().name == "writing":
+        writing.set()
+        end.wait(30)
+logging.setLoggerClass(SlowLogger)
+sys.addaudithook(slow_open)
 from chatkit.analysis import capture_retries
-from chatkit.analysis.logs import sdk_records
-from chatkit.retries import log
-from chatkit.retries import log
 from chatkit.retries.log import AttemptRecord, write_record
 record = AttemptRecord(ts=datetime.now(UTC), call="c", operation="chat", attempt=1, duration_ms=0, outcome="ok")
-locked = threading.Event()
-end = threading.Event()
-def hold():
-    with log._lock, sdk_records._lock:
-        locked.set()
-        end.wait(30)
+def begin_to_capture():
+    with capture_retries():
+        pass
 with capture_retries() as capture:
-    thread = threading.Thread(target=hold)
-    thread.start()
-    locked.wait(30)
+    logging.getLogger("openai._base_client").setLevel(logging.ERROR)
+    threads = [threading.Thread(target=begin_to_capture, name="capturing"), threading.Thread(target=write_record, args=[record], name="writing")]
+    for thread, busy in zip(threads, (capturing, writing)):
+        thread.start()
+        assert busy.wait(30)
     child = os.fork()
     if child == 0:
         with capture_retries() as own:
@@ -456,11 +466,12 @@ with capture_retries() as capture:
         print(json.dumps([len(own.frame()), len(capture.frame())]), flush=True)
         os._exit(0)
     os.waitpid(child, 0)
-    end.set()
-    thread.join()
     print(len(capture.frame()))
+    end.set()
+    for thread in threads:
+        thread.join()
 """
-    environment = {**os.environ, "CHATKIT_RETRY_LOG": "off"}
+    environment = {**os.environ, "CHATKIT_RETRY_LOG": str(tmp_path / "log.jsonl")}
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60, env=environment, check=True
     )

@@ -1,1 +1,1 @@
-"""Logs of any library to one frame of attempts: where they come from, what their lines say, and what is heard while it happens."""
+"""Logs of any library, and attempts as they happen, as one frame of attempts."""

@@ -11,17 +11,9 @@ from typing import Any, TypeVar, get_args, overload
 
 import msgspec
 
+from chatkit.analysis.logs import retry_lines
 from chatkit.analysis.logs.failure_texts import MAX_ERROR_CHARS
 from chatkit.analysis.logs.record_lines import wrapped_record
-from chatkit.analysis.logs.retry_lines import (
-    botocore_line,
-    event_line,
-    sdk_line,
-    service_line,
-    stamina_line,
-    tenacity_line,
-    urllib3_line,
-)
 from chatkit.errors import KINDS, UsageError
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord, Outcome
@@ -34,13 +26,9 @@ _MAX_COUNT = 2**31 - 1
 _MAX_MILLISECONDS = 366 * 86_400_000
 _RANGES = {
     "v": (1, 2**15 - 1),
-    "step": (1, _MAX_COUNT),
-    "attempt": (1, _MAX_COUNT),
     "status_code": (100, 999),
-    "waited_ms": (0, _MAX_MILLISECONDS),
-    "duration_ms": (0, _MAX_MILLISECONDS),
-    "delay_ms": (0, _MAX_MILLISECONDS),
-    "hint_ms": (0, _MAX_MILLISECONDS),
+    **dict.fromkeys(("step", "attempt"), (1, _MAX_COUNT)),
+    **dict.fromkeys(("waited_ms", "duration_ms", "delay_ms", "hint_ms"), (0, _MAX_MILLISECONDS)),
 }
 _ALLOWED: Mapping[str, tuple[str, ...]] = {"outcome": get_args(Outcome), "kind": KINDS}
 
@@ -227,14 +215,14 @@ _BUILT_IN = {
     name: _format(name, parse, marks)
     for name, parse, marks in (
         ("chatkit", wrapped_record, ("duration_ms",)),
-        ("sse", event_line, ('"retry"', '"retrying_at"', '"retryingAt"')),
-        ("service", service_line, ("retrying LLM stream",)),
-        ("openai", partial(sdk_line, anthropic=False), ("Retrying request ",)),
-        ("anthropic", partial(sdk_line, anthropic=True), ("Retrying request ",)),
-        ("tenacity", tenacity_line, (" seconds as it raised", " seconds as it returned")),
-        ("stamina", stamina_line, ("stamina.retry_scheduled",)),
-        ("urllib3", urllib3_line, ("after connection broken by ", "Retry: ")),
-        ("botocore", botocore_line, ("Retry needed, ",)),
+        ("sse", retry_lines.event_line, ('"retry"', '"retrying_at"', '"retryingAt"')),
+        ("service", retry_lines.service_line, ("retrying LLM stream",)),
+        ("openai", partial(retry_lines.sdk_line, anthropic=False), ("Retrying request ",)),
+        ("anthropic", partial(retry_lines.sdk_line, anthropic=True), ("Retrying request ",)),
+        ("tenacity", retry_lines.tenacity_line, (" seconds as it raised", " seconds as it returned")),
+        ("stamina", retry_lines.stamina_line, ("stamina.retry_scheduled",)),
+        ("urllib3", retry_lines.urllib3_line, ("after connection broken by ", "Retry: ")),
+        ("botocore", retry_lines.botocore_line, ("Retry needed, ",)),
     )
 }
 """A new format is a function in `retry_lines` and a line here: its name, the function, and texts of which every retry holds one."""

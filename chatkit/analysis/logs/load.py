@@ -108,9 +108,9 @@ def load_retry_log(
             report = SourceReport(file.name)
             reports.append(report)
             reader = LogReader(report, formats, ours, add)
-            for piece, ended in file.pieces(_counting(report, advance)):
+            for piece, ended in file.pieces(advance):
                 reader.take(piece, ended)
-            report.truncated = file.truncated
+            report.bytes, report.truncated = file.bytes_read, file.truncated
     if not any(report.rows or report.filtered for report in reports) and any(report.complete for report in reports):
         raise _no_retry_found(reports, format)
     result = frame.take()
@@ -132,14 +132,6 @@ def _files_or_events(source: Any) -> tuple[list[LogFile], Iterable[Any] | None]:
         raise UsageError(f"load_retry_log() can't read a {type(source).__name__}: give paths, open files, a list of events, or a chat")
     items = list(source)
     return (files_of(items), None) if any(map(is_file, items)) else ([], items)
-
-
-def _counting(report: SourceReport, advance: Callable[[int], object]) -> Callable[[int], object]:
-    def read(size: int) -> None:
-        report.bytes += size
-        advance(size)
-
-    return read
 
 
 def _no_retry_found(reports: Sequence[SourceReport], format: str) -> UsageError:

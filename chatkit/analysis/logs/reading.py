@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -127,7 +125,7 @@ class LogReader:
         filled = [index for index, line in enumerate(lines) if line and not line.isspace()]
         records, failures = _records_among(lines, filled) if self._ours else ({}, {})
         left = list(failures) if self._ours else filled
-        claimed, damaged = self._claims(lines, left)
+        claimed, damaged = self._claims(piece, lines, left)
         taken = claimed.keys() | damaged.keys()
         others = [index for index in left if index not in taken]
         if self._ours:
@@ -161,11 +159,14 @@ class LogReader:
             report.first_damaged = sorted([*report.first_damaged, *self._first_others])[:MAX_FIRST_DAMAGED]
             report.other = 0
 
-    def _claims(self, lines: list[bytes], among: list[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
+    def _claims(self, piece: bytes, lines: list[bytes], among: list[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
         """The rows that the formats read from some of the lines, and why a line that a format claims cannot be read."""
         claimed: dict[int, Mapping[str, Any]] = {}
         unreadable: dict[int, str] = {}
-        for index in self._candidates(lines, among):
+        if self._marks:
+            present = [mark for mark in self._marks if mark in piece]
+            among = sorted({index for mark in present for index in among if mark in lines[index]})
+        for index in among:
             text = lines[index].decode("utf-8", "replace").rstrip("\r")
             for one in self._formats:
                 try:
@@ -179,22 +180,6 @@ class LogReader:
                     self.report.formats[one.name] += 1
                     break
         return claimed, unreadable
-
-    def _candidates(self, lines: list[bytes], among: list[int]) -> Iterable[int]:
-        """Those of the lines that hold a mark of a format, which is searched for in all of them at once."""
-        if not self._marks or not among:
-            return among
-        chosen: set[int] = set()
-        text = b"\n".join([lines[index] for index in among])
-        ends: list[int] = []
-        for mark in self._marks:
-            at = text.find(mark)
-            while at >= 0:
-                ends = ends or [end + number for number, end in enumerate(accumulate(len(lines[index]) for index in among))]
-                place = bisect_right(ends, at)
-                chosen.add(among[place])
-                at = text.find(mark, ends[place] + 1)
-        return sorted(chosen)
 
     def _append_in_order(self, records: Mapping[int, RecordRow], claimed: Mapping[int, Mapping[str, Any]]) -> None:
         """Append the rows by the numbers of their lines."""

@@ -13,7 +13,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,15 @@ class LogFile:
     name : str
     size : int
         Bytes as they are stored; 0 where this is unknown.
+    bytes_read : int
+        Bytes as they are stored, up to now.
     truncated : bool
         Whether it turned out to be an archive that ends or breaks before its end.
     """
 
     def __init__(self, file: Path | Any) -> None:
         self._file = file
+        self.bytes_read = 0
         self.truncated = False
         if isinstance(file, Path):
             self.name = str(file)
@@ -87,15 +90,14 @@ class LogFile:
 
     def _stored(self, advance: Callable[[int], object]) -> Generator[bytes, None, None]:
         """The bytes as they are stored. A file that grows meanwhile is read up to the size that it had at the start."""
-        if not isinstance(self._file, Path):
-            for block in self._blocks(self._read_open):
-                advance(len(block))
-                yield block
-            return
-        with self._file.open("rb", buffering=0) as file:
-            left = _size_of_open(file) or sys.maxsize
-            while left and (block := file.read(min(left, READ_BYTES))):
-                left -= len(block)
+        with ExitStack() as stack:
+            read: Callable[[int], bytes] = self._read_open
+            end = sys.maxsize
+            if isinstance(self._file, Path):
+                file = stack.enter_context(self._file.open("rb", buffering=0))
+                read, end = file.read, _size_of_open(file) or sys.maxsize
+            for block in self._blocks(lambda size: read(min(size, end - self.bytes_read))):
+                self.bytes_read += len(block)
                 advance(len(block))
                 yield block
 
@@ -120,12 +122,7 @@ class LogFile:
             if getattr(file, "closed", False):
                 raise UsageError(f"{self.name} is closed: open it again") from error
             raise
-        if isinstance(block, str):
-            try:
-                return block.encode("utf-8", "surrogateescape")
-            except UnicodeEncodeError:
-                return block.encode("utf-8", "replace")
-        return bytes(block or b"")
+        return block.encode("utf-8", "surrogatepass") if isinstance(block, str) else bytes(block or b"")
 
 
 class _Stream(io.RawIOBase):
