@@ -69,7 +69,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def told(frame: pd.DataFrame) -> dict[str, Any]:
+def report(frame: pd.DataFrame) -> dict[str, Any]:
     return dict(frame.attrs["log"])
 
 
@@ -93,8 +93,8 @@ def test_a_path_gives_the_frame_that_its_records_give(log: Path) -> None:
         assert dtypes(frame) == dict(COLUMNS)
 
 
-def test_the_account_tells_what_was_read(log: Path) -> None:
-    assert told(load_retry_log(log)) == {
+def test_the_report_says_what_was_read(log: Path) -> None:
+    assert report(load_retry_log(log)) == {
         "rows": 6,
         "lines": 6,
         "damaged": 0,
@@ -110,13 +110,13 @@ def test_the_account_tells_what_was_read(log: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_account_is_small_and_plain(tmp_path: Path) -> None:
+def test_the_report_is_small_and_plain(tmp_path: Path) -> None:
     for number in range(120):
         (tmp_path / f"{number:03}.log").write_bytes(LINES[0] + b"\n" + b"garbage\n" * 50)
-    account = told(load_retry_log(tmp_path))
-    assert json.loads(json.dumps(account)) == account
-    assert (len(account["sources"]), account["sources_not_listed"], account["damaged"]) == (100, 20, 6000)
-    assert all(len(source["first_damaged"]) == 5 for source in account["sources"])
+    counts = report(load_retry_log(tmp_path))
+    assert json.loads(json.dumps(counts)) == counts
+    assert (len(counts["sources"]), counts["sources_not_listed"], counts["damaged"]) == (100, 20, 6000)
+    assert all(len(source["first_damaged"]) == 5 for source in counts["sources"])
 
 
 def test_several_paths_are_read_in_their_order_and_none_twice(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_folder_gives_its_logs_sorted_and_nothing_else(tmp_path: Path) -> None
     (tmp_path / "readme.txt").write_bytes(b"Words.\n")
     frame = load_retry_log(tmp_path)
     assert_same(frame, RECORDS[:4])
-    assert [Path(source["source"]).name for source in told(frame)["sources"]] == [
+    assert [Path(source["source"]).name for source in report(frame)["sources"]] == [
         "a.jsonl", "b.log.gz", "c.ndjson.zst", "d.TXT", "readme.txt",
     ]  # fmt: skip
-    assert told(frame)["other"] == 1
+    assert report(frame)["other"] == 1
 
 
 def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, log: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_open_file_is_read_from_where_it_stands_and_stays_open(log: Path) -> 
         assert load_retry_log(file).empty
     with log.open(encoding="utf-8") as text:
         frame = load_retry_log(text)
-    assert told(frame)["sources"][0]["source"] == str(log)
+    assert report(frame)["sources"][0]["source"] == str(log)
 
 
 def test_open_files_that_cannot_be_read_say_so(log: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_open_files_that_cannot_be_read_say_so(log: Path, tmp_path: Path) -> Non
 def test_text_that_was_read_leniently_is_damaged_only_where_it_was() -> None:
     for odd in ("\udcff", "\ud800"):
         frame = load_retry_log(io.StringIO(LOG.decode() + LINES[0].decode().replace("chat-1", odd) + "\n"))
-        assert len(frame) + told(frame)["damaged"] == 7
+        assert len(frame) + report(frame)["damaged"] == 7
         assert len(frame) >= 6
 
 
@@ -280,7 +280,7 @@ def test_archives_are_known_by_their_bytes_and_may_have_several_members(tmp_path
     path.write_bytes(pack(LOG[:300]) + pack(b"") + pack(LOG[300:]))
     assert_same(load_retry_log(path), RECORDS)
     assert_same(load_retry_log(Pipe(path.read_bytes())), RECORDS)
-    assert told(load_retry_log(path))["sources"][0]["truncated"] is False
+    assert report(load_retry_log(path))["sources"][0]["truncated"] is False
 
 
 def test_frames_that_zstd_skips_and_padding_of_gzip_are_no_damage() -> None:
@@ -291,13 +291,13 @@ def test_frames_that_zstd_skips_and_padding_of_gzip_are_no_damage() -> None:
     ):
         frame = load_retry_log(io.BytesIO(packed))
         assert_same(frame, RECORDS)
-        assert told(frame)["sources"][0]["truncated"] is False
+        assert report(frame)["sources"][0]["truncated"] is False
 
 
-def test_garbage_behind_an_archive_is_told() -> None:
+def test_garbage_behind_an_archive_is_report() -> None:
     frame = load_retry_log(io.BytesIO(gzip.compress(LOG) + b"garbage"))
     assert_same(frame, RECORDS)
-    assert told(frame)["sources"][0]["truncated"] is True
+    assert report(frame)["sources"][0]["truncated"] is True
 
 
 @pytest.mark.parametrize(("pack", "open_packed"), [(gzip.compress, gzip.open), (zstd.compress, zstd.open)], ids=["gzip", "zstd"])
@@ -308,7 +308,7 @@ def test_an_archive_that_somebody_opened_is_read_as_far_as_it_goes(tmp_path: Pat
     with open_packed(path) as file:
         frame = load_retry_log(file)
     assert len(frame) > 6000
-    assert told(frame)["sources"][0]["truncated"] is True
+    assert report(frame)["sources"][0]["truncated"] is True
 
 
 # the default log
@@ -356,7 +356,7 @@ def test_a_log_that_is_being_written_is_read_to_the_size_that_it_has(log: Path) 
         while_writing = load_retry_log(log)
         file.write(LINES[0][100:] + b"\n")
     assert_same(while_writing, RECORDS)
-    assert (told(before)["unfinished"], told(while_writing)["unfinished"]) == (0, 1)
+    assert (report(before)["unfinished"], report(while_writing)["unfinished"]) == (0, 1)
     assert_same(load_retry_log(log), [*RECORDS, RECORDS[0]])
 
 
@@ -411,7 +411,7 @@ def test_a_retry_event_is_a_failed_attempt(event: Any) -> None:
 def test_other_events_of_a_stream_are_counted() -> None:
     part = MessagePart(chat_id="c", role="assistant", part=Text(text="retry"), step=1, attempt=1, index=0, seq=1)
     frame = load_retry_log([Status(chat_id="c", status="running"), part, RETRY, RECORDS[0], msgspec.to_builtins(part)])
-    assert (told(frame)["rows"], told(frame)["other"], told(frame)["damaged"]) == (2, 3, 0)
+    assert (report(frame)["rows"], report(frame)["other"], report(frame)["damaged"]) == (2, 3, 0)
     assert load_retry_log([part]).empty
 
 
@@ -419,8 +419,8 @@ def test_a_dict_that_is_no_record_is_counted() -> None:
     frame = load_retry_log(
         [RECORDS[0], {"attempt": 2}, {"type": "retry"}, {"retrying_at": object()}, {**json.loads(LINES[0]), "step": 10**30}]
     )
-    assert (told(frame)["rows"], told(frame)["damaged"]) == (1, 4)
-    assert told(frame)["sources"][0]["first_damaged"][0] == [2, "Object missing required field `ts`"]
+    assert (report(frame)["rows"], report(frame)["damaged"]) == (1, 4)
+    assert report(frame)["sources"][0]["first_damaged"][0] == [2, "Object missing required field `ts`"]
     with pytest.raises(UsageError, match=r"found no retry in the list: 1 of its items .*required field"):
         load_retry_log([{"attempt": 2}])
 
@@ -448,14 +448,14 @@ def test_lines_of_other_libraries_are_found_among_the_lines_of_an_application(tm
     assert frame["provider"].tolist() == ["openai", "openai"]
     assert frame["delay"].tolist() == [timedelta(seconds=0.5)] * 2
     assert frame["outcome"].isna().all()
-    assert (told(frame)["lines"], told(frame)["other"], told(frame)["sources"][0]["format"]) == (5, 3, "openai")
+    assert (report(frame)["lines"], report(frame)["other"], report(frame)["sources"][0]["format"]) == (5, 3, "openai")
 
 
 def test_lines_of_several_libraries_in_one_file_go_each_to_its_format() -> None:
     urllib3 = "WARNING:urllib3.connectionpool:Retrying (Retry(total=2, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError(\"x\")': /v1"
     frame = load_retry_log(io.StringIO(f"{OPENAI}\n{urllib3}\n{OPENAI}\n{OTHER}"))
-    assert told(frame)["sources"][0]["format"] == "openai, urllib3"
-    assert (told(frame)["rows"], told(frame)["other"], told(frame)["unfinished"]) == (3, 1, 0)
+    assert report(frame)["sources"][0]["format"] == "openai, urllib3"
+    assert (report(frame)["rows"], report(frame)["other"], report(frame)["unfinished"]) == (3, 1, 0)
 
 
 WRAPPED = [
@@ -472,9 +472,9 @@ def test_records_that_a_container_wrote_to_its_log_are_read(wrap: Callable[[str]
     for format in ("auto", "chatkit"):
         frame = load_retry_log(io.StringIO("\n".join(lines) + "\n"), format=format)
         assert_same(frame, RECORDS)
-        assert told(frame)["sources"][0]["format"] == "chatkit"
-        assert told(frame)["damaged"] + told(frame)["other"] == 3
-        assert told(frame)["damaged"] >= 1
+        assert report(frame)["sources"][0]["format"] == "chatkit"
+        assert report(frame)["damaged"] + report(frame)["other"] == 3
+        assert report(frame)["damaged"] >= 1
     naive = wrap(LINES[0].decode().replace("123456Z", "123456"))
     assert load_retry_log(io.StringIO(naive + "\n"))["ts"].tolist() == [pd.Timestamp(START)]
 
@@ -487,24 +487,24 @@ def test_a_long_log_of_an_application_is_searched_across_its_blocks(tmp_path: Pa
     assert path.stat().st_size > 3 << 19
     frame = load_retry_log(path)
     assert (frame["delay"] // pd.Timedelta(seconds=1)).tolist() == list(range(3, 40_000, 100))
-    assert told(frame)["other"] == 40_000 - 400
+    assert report(frame)["other"] == 40_000 - 400
 
 
 def test_each_file_has_its_own_format(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(OPENAI + "\n", "utf-8")
     (tmp_path / "b.jsonl").write_bytes(LOG)
     frame = load_retry_log(tmp_path)
-    assert [source["format"] for source in told(frame)["sources"]] == ["openai", "chatkit"]
+    assert [source["format"] for source in report(frame)["sources"]] == ["openai", "chatkit"]
     assert frame["outcome"].isna().tolist() == [True] + [False] * 6
 
 
 def test_a_format_that_is_named_is_the_only_one(tmp_path: Path) -> None:
     mixed = io.BytesIO(LOG + OPENAI.encode() + b"\n")
-    ours = told(load_retry_log(mixed, format="chatkit"))
+    ours = report(load_retry_log(mixed, format="chatkit"))
     assert (ours["rows"], ours["damaged"]) == (6, 1)
     mixed.seek(0)
     frame = load_retry_log(mixed, format="openai")
-    assert (told(frame)["rows"], told(frame)["other"]) == (1, 6)
+    assert (report(frame)["rows"], report(frame)["other"]) == (1, 6)
 
 
 def test_an_unknown_format_is_a_clear_error() -> None:
@@ -546,14 +546,19 @@ def test_a_format_of_ones_own_reads_its_lines_and_may_fail_on_some(mine: str) ->
 
     frame = load_retry_log(io.StringIO("again 1\nsecret\nagain 2\nhello\nagain x\nagain 1"))
     assert frame["provider"].tolist() == ["one", "one"]
-    assert told(frame)["sources"][0]["why"] == {"not readable as mine": 2, "mine raised KeyError": 1}
-    assert (told(frame)["other"], told(frame)["damaged"], told(frame)["sources"][0]["format"]) == (1, 3, "mine")
+    assert report(frame)["sources"][0]["why"] == {"not readable as mine": 2, "mine raised KeyError": 1}
+    assert (report(frame)["other"], report(frame)["damaged"], report(frame)["sources"][0]["format"]) == (1, 3, "mine")
 
 
 def test_blank_lines_are_nothing_whatever_a_format_looks_for(mine: str) -> None:
     register_format(mine, lambda line: {"attempt": 1}, marks=[" ", "\n", "zzz"])
     frame = load_retry_log(io.StringIO("a b\n   \n\nab\n a\n  "))
-    assert {name: told(frame)[name] for name in ("rows", "lines", "other", "damaged")} == {"rows": 2, "lines": 3, "other": 1, "damaged": 0}
+    assert {name: report(frame)[name] for name in ("rows", "lines", "other", "damaged")} == {
+        "rows": 2,
+        "lines": 3,
+        "other": 1,
+        "damaged": 0,
+    }
 
 
 def test_a_last_line_that_a_format_claims_and_cannot_read_is_unfinished(mine: str) -> None:
@@ -562,7 +567,7 @@ def test_a_last_line_that_a_format_claims_and_cannot_read_is_unfinished(mine: st
         return {"delay_ms": int(line.split()[1])}
 
     frame = load_retry_log(io.StringIO("again 1\nagain é"))
-    assert (told(frame)["rows"], told(frame)["damaged"], told(frame)["unfinished"]) == (1, 1, 1)
+    assert (report(frame)["rows"], report(frame)["damaged"], report(frame)["unfinished"]) == (1, 1, 1)
 
 
 def test_keys_in_foreign_words_never_reach_the_frame() -> None:
@@ -601,8 +606,8 @@ def test_a_period_is_half_open_and_told_in_utc(since: Any, until: Any, minutes: 
     for source in (io.BytesIO(LOG), RECORDS):
         frame = load_retry_log(source, since=since, until=until)
         assert times(frame) == minutes
-        assert told(frame)["filtered"] == 6 - len(minutes)
-        assert told(frame)["lines"] == 6
+        assert report(frame)["filtered"] == 6 - len(minutes)
+        assert report(frame)["lines"] == 6
         assert set(frame["outcome"].cat.categories) == set(frame["outcome"])
 
 
@@ -625,7 +630,7 @@ def test_rows_without_a_time_are_left_out_where_a_period_is_asked_for() -> None:
     assert len(load_retry_log(io.StringIO(text))) == 2
     for period in ({"since": "1990"}, {"until": "2100"}):
         frame = load_retry_log(io.StringIO(text), **period)
-        assert (len(frame), told(frame)["filtered"]) == (1, 1)
+        assert (len(frame), report(frame)["filtered"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -122,10 +122,9 @@ class LogReader:
         report, lines = self.report, piece.split(b"\n")
         if self._ours is None and may_hold_records(piece) and any(map(_is_record, filter(may_be_record, lines))):
             self._turn_ours()
-        filled = [index for index, line in enumerate(lines) if line and not line.isspace()]
-        records, failures = _records_among(lines, filled) if self._ours else ({}, {})
-        left = list(failures) if self._ours else filled
-        claimed, damaged = self._claims(piece, lines, left)
+        records, failures = _records_among(lines) if self._ours else ({}, {})
+        left = list(failures) if self._ours else [index for index, line in enumerate(lines) if line and not line.isspace()]
+        claimed, damaged = self._claims(lines, left)
         taken = claimed.keys() | damaged.keys()
         others = [index for index in left if index not in taken]
         if self._ours:
@@ -140,7 +139,7 @@ class LogReader:
         report.other += len(others)
         for index in others[: MAX_FIRST_DAMAGED - len(self._first_others)]:
             self._first_others.append((self._lines_before + index + 1, _NO_RECORD))
-        self._finish(len(lines), ended, first=lines[filled[0]] if filled else b"", damaged=bool(damaged))
+        self._finish(len(lines), ended, first=next(filter(bytes.strip, lines), b""), damaged=bool(damaged))
 
     def _finish(self, lines: int, ended: bool, *, first: bytes = b"", damaged: bool = False) -> None:
         report = self.report
@@ -159,12 +158,13 @@ class LogReader:
             report.first_damaged = sorted([*report.first_damaged, *self._first_others])[:MAX_FIRST_DAMAGED]
             report.other = 0
 
-    def _claims(self, piece: bytes, lines: list[bytes], among: list[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
+    def _claims(self, lines: list[bytes], among: list[int]) -> tuple[dict[int, Mapping[str, Any]], dict[int, str]]:
         """The rows that the formats read from some of the lines, and why a line that a format claims cannot be read."""
         claimed: dict[int, Mapping[str, Any]] = {}
         unreadable: dict[int, str] = {}
         if self._marks:
-            present = [mark for mark in self._marks if mark in piece]
+            searched = b"\n".join([lines[index] for index in among])
+            present = [mark for mark in self._marks if mark in searched]
             among = sorted({index for mark in present for index in among if mark in lines[index]})
         for index in among:
             text = lines[index].decode("utf-8", "replace").rstrip("\r")
@@ -195,15 +195,16 @@ class LogReader:
         self.report.add_rows(rows, self._add(fields))
 
 
-def _records_among(lines: list[bytes], filled: list[int]) -> tuple[dict[int, RecordRow], dict[int, str]]:
-    """The records among the lines, and why each of the others is none."""
+def _records_among(lines: list[bytes]) -> tuple[dict[int, RecordRow], dict[int, str]]:
+    """The records among the lines, and why each of the others that is not blank is none."""
     records: dict[int, RecordRow] = {}
     failures: dict[int, str] = {}
-    for index in filled:
+    for index, line in enumerate(lines):
         try:
-            records[index] = read_record(lines[index])
+            records[index] = read_record(line)
         except (ValueError, RecursionError) as error:
-            failures[index] = reason_of(error)
+            if line.strip():
+                failures[index] = reason_of(error)
     return records, failures
 
 

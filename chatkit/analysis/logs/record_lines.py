@@ -39,6 +39,7 @@ _NewerRow: Any = msgspec.defstruct(
 """A record of a version to come, which may have other outcomes and kinds."""
 
 _decoder = msgspec.json.Decoder(RecordRow)
+_decode = _decoder.decode
 _decode_plain = msgspec.json.Decoder(AttemptRecord).decode
 _decode_newer = msgspec.json.Decoder(_NewerRow).decode
 _UNKNOWN_WORD = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`", re.DOTALL)
@@ -66,7 +67,7 @@ def read_records(text: bytes) -> list[RecordRow] | None:
 def read_record(line: bytes) -> RecordRow:
     """The record of a line; raises ValueError or RecursionError for any other line, of which `reason_of` gives the reason."""
     try:
-        row: RecordRow = _decoder.decode(line)
+        row: RecordRow = _decode(line)
     except msgspec.ValidationError as error:
         try:
             # of a field that damage left twice on the line, the last value counts
