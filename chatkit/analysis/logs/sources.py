@@ -76,14 +76,14 @@ class LogFile:
         Files of gzip, zstd and UTF-16 are known by their first bytes.
         """
         with closing(self._stored(advance)) as blocks:
-            plain = stored = _Stream(blocks)
+            plain = stored = _BlockFile(blocks)
             if stored.head.startswith(_GZIP):
-                plain = _Stream(self._blocks(gzip.GzipFile(fileobj=stored, mode="rb").read1))
+                plain = _BlockFile(self._blocks(gzip.GzipFile(fileobj=stored, mode="rb").read1))
             elif _ZSTD.match(stored.head):
-                plain = _Stream(self._blocks(zstd.ZstdFile(stored).read1))
+                plain = _BlockFile(self._blocks(zstd.ZstdFile(stored).read1))
             if _UTF16.match(plain.head):  # Windows PowerShell 5.1 writes UTF-16 behind `>`
                 text = io.TextIOWrapper(io.BufferedReader(plain), "utf-16", errors="replace", newline="\n")
-                plain = _Stream(self._blocks(lambda size: text.read(size).encode("utf-8", "replace")))
+                plain = _BlockFile(self._blocks(lambda size: text.read(size).encode("utf-8", "replace")))
             elif plain.head.startswith(codecs.BOM_UTF8):
                 plain.read(len(codecs.BOM_UTF8))
             yield from pieces_of(io.BufferedReader(plain, READ_BYTES))
@@ -125,7 +125,7 @@ class LogFile:
         return block.encode("utf-8", "surrogatepass") if isinstance(block, str) else bytes(block or b"")
 
 
-class _Stream(io.RawIOBase):
+class _BlockFile(io.RawIOBase):
     """Blocks of bytes as a file, with the bytes at its start as `head`."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
