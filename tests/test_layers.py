@@ -6,11 +6,13 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import chatkit
 import chatkit.analysis
+import chatkit.chattest
 from tests.rooms import CONTRIBUTING, FLOORS, PACKAGE, SOURCES, drawn, imported_rooms, room_of
 
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -91,11 +93,17 @@ def test_importing_chatkit_loads_nothing_else() -> None:
     assert loaded_by("import chatkit") <= {"chatkit"}
 
 
-def test_every_public_name_is_there_and_listed() -> None:
-    for name in chatkit.__all__:
-        assert getattr(chatkit, name) is not None
-    assert set(chatkit.__all__) <= set(dir(chatkit))
-    assert set(chatkit._HOME_OF) == set(chatkit.__all__)
+@pytest.mark.parametrize("package", [chatkit, chatkit.analysis, chatkit.chattest], ids=lambda package: package.__name__)
+def test_every_public_name_is_there_and_listed(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert set(package.__all__) <= set(dir(package))
+
+
+def test_a_star_import_gives_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from chatkit.analysis import *", names)
+    assert set(names) - {"__builtins__"} == set(chatkit.analysis.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -17,61 +17,14 @@ With pytest, the fixtures `fake_provider` (a function that starts a provider, wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from chatkit.chattest.clock import FakeClock
-    from chatkit.chattest.error_responses import (
-        anthropic_error_response,
-        anthropic_overloaded_response,
-        anthropic_rate_limit_response,
-        error_response,
-        openai_error_response,
-        openai_rate_limit_response,
-        openai_server_error_response,
-    )
-    from chatkit.chattest.recorded import TITLE_PROMPT, RecordedRequest
-    from chatkit.chattest.replies import html_response, http_response, reply
-    from chatkit.chattest.response import Response
-    from chatkit.chattest.server import FakeProvider
+def __getattr__(name: str) -> object:
+    from chatkit.lazy import load_public
 
-__all__ = [
-    "TITLE_PROMPT",
-    "FakeClock",
-    "FakeProvider",
-    "RecordedRequest",
-    "Response",
-    "anthropic_error_response",
-    "anthropic_overloaded_response",
-    "anthropic_rate_limit_response",
-    "error_response",
-    "html_response",
-    "http_response",
-    "openai_error_response",
-    "openai_rate_limit_response",
-    "openai_server_error_response",
-    "reply",
-]
-
-_MODULES = {
-    "clock": ("FakeClock",),
-    "recorded": ("TITLE_PROMPT", "RecordedRequest"),
-    "replies": ("html_response", "http_response", "reply"),
-    "response": ("Response",),
-    "server": ("FakeProvider",),
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'error_responses')}"), name)
-    globals()[name] = value
-    return value
+    return load_public(__name__, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from chatkit.lazy import load_public
+
+    return sorted({*globals(), *load_public(__name__, "__all__")})

@@ -1,0 +1,15 @@
+from chatkit.chattest.clock import FakeClock as FakeClock
+from chatkit.chattest.error_responses import anthropic_error_response as anthropic_error_response
+from chatkit.chattest.error_responses import anthropic_overloaded_response as anthropic_overloaded_response
+from chatkit.chattest.error_responses import anthropic_rate_limit_response as anthropic_rate_limit_response
+from chatkit.chattest.error_responses import error_response as error_response
+from chatkit.chattest.error_responses import openai_error_response as openai_error_response
+from chatkit.chattest.error_responses import openai_rate_limit_response as openai_rate_limit_response
+from chatkit.chattest.error_responses import openai_server_error_response as openai_server_error_response
+from chatkit.chattest.recorded import TITLE_PROMPT as TITLE_PROMPT
+from chatkit.chattest.recorded import RecordedRequest as RecordedRequest
+from chatkit.chattest.replies import html_response as html_response
+from chatkit.chattest.replies import http_response as http_response
+from chatkit.chattest.replies import reply as reply
+from chatkit.chattest.response import Response as Response
+from chatkit.chattest.server import FakeProvider as FakeProvider
