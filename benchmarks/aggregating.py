@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.records import attempts
 from benchmarks.table import Row, spread
 from chatkit.analysis import backoff_curve, by_hour, by_kind, calls, cost_of_waiting, outages, summarize
-from chatkit.analysis.aggregates.grouping import waits_after
+from chatkit.analysis.aggregates.per_call import by_call, caused_waits
 
 ROWS = 1_000_000
 MAX_SECONDS = 1.0
@@ -26,7 +26,7 @@ AGGREGATES: dict[str, Callable[[pd.DataFrame], object]] = {
     "by_hour": lambda log: by_hour(log, tz="Europe/Vienna"),
     "backoff_curve": backoff_curve,
     "cost_of_waiting": cost_of_waiting,
-    "waits_after": waits_after,
+    "caused_waits": lambda log: caused_waits(log, by_call(log)),
 }
 
 

@@ -1,10 +1,11 @@
-from chatkit.analysis.aggregates.grouping import calls as calls
-from chatkit.analysis.aggregates.hours import by_hour as by_hour
+from chatkit.analysis.aggregates.over_time import by_hour as by_hour
+from chatkit.analysis.aggregates.over_time import load_over_time as load_over_time
+from chatkit.analysis.aggregates.over_time import outages as outages
+from chatkit.analysis.aggregates.per_call import calls as calls
 from chatkit.analysis.aggregates.summaries import backoff_curve as backoff_curve
 from chatkit.analysis.aggregates.summaries import by_kind as by_kind
 from chatkit.analysis.aggregates.summaries import cost_of_waiting as cost_of_waiting
 from chatkit.analysis.aggregates.summaries import summarize as summarize
-from chatkit.analysis.aggregates.windows import outages as outages
 from chatkit.analysis.figures.dashboards import dashboard as dashboard
 from chatkit.analysis.figures.loads import plot_load as plot_load
 from chatkit.analysis.figures.loads import plot_policies as plot_policies
@@ -20,5 +21,4 @@ from chatkit.analysis.logs.formats import format_names as format_names
 from chatkit.analysis.logs.formats import register_format as register_format
 from chatkit.analysis.logs.load import load_retry_log as load_retry_log
 from chatkit.analysis.replay.simulation import compare_policies as compare_policies
-from chatkit.analysis.replay.simulation import load_over_time as load_over_time
 from chatkit.analysis.replay.simulation import simulate as simulate

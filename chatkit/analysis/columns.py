@@ -1,4 +1,8 @@
-"""Columns that grow chunk by chunk: values of Python in, arrays of the final dtypes out, and no second copy of a long column."""
+"""Columns of a frame of attempts: read as plain arrays, made of plain arrays, and grown chunk by chunk while a log is read.
+
+A frame that went through a CSV file or `pandas.concat` has lost its dtypes: categories are text again, and integers are floats. So every
+column is converted when it is read. Times and timedeltas are arrays of whole microseconds here, `UNKNOWN` where they are null.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +16,159 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from chatkit.analysis.arrays import UNKNOWN, utc
 from chatkit.errors import UsageError
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+UNKNOWN: int = int(np.iinfo(np.int64).min)
+"""The integer with which numpy stores NaT."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+MIN_TS, MAX_TS = ((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
+MAX_MS = 2**53 - 1
+"""The most milliseconds of either sign: a float holds them exactly, and as microseconds they fit into an int64."""
+MAX_PIECES = 64
+"""So many pieces of a column of strings are joined into one."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-LEAST_TS, MOST_TS = ((moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
-MOST_MS = 2**53 - 1
-"""Milliseconds, of either sign: a float tells them exactly, and as microseconds they fit."""
-SMALL = 64
-"""So many pieces of a column of strings become one."""
+
+
+# ── reading a column ──
+
+
+class Factorized(NamedTuple):
+    """A column of text as `pandas.factorize` gives it: a code per row (-1 where it is null), and the value of each code."""
+
+    codes: Ints
+    values: pd.Index[Any]
+
+    def among(self, *wanted: str) -> Bools:
+        """Which rows hold one of these values."""
+        return np.append(np.asarray(self.values.isin(wanted), dtype=bool), False)[self.codes]
+
+
+def factorized(df: pd.DataFrame, column: str) -> Factorized:
+    """A column of text, or of anything else as text."""
+    series = df[column]
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes, values = series.cat.codes.to_numpy(), series.cat.categories
+    else:
+        try:
+            codes, values = pd.factorize(series)
+        except TypeError:  # lists and dicts have no hash
+            raise UsageError(f"the column {column!r} holds values that can't be compared: give text or numbers") from None
+        values = pd.Index(values)
+    if values.inferred_type not in ("string", "empty"):  # a CSV file turns a model that is called 4 into a number
+        again, values = pd.factorize(pd.Index([str(value) for value in values], dtype=object))
+        codes = np.append(again, -1)[codes]
+    return Factorized(codes.astype(np.int64), values)
+
+
+def moments(df: pd.DataFrame, column: str) -> Ints:
+    """A column of times, in microseconds since 1970 UTC; times without a zone are UTC."""
+    series: Any = df[column]
+    if not pd.api.types.is_datetime64_any_dtype(series.dtype):
+        series = _converted(series, lambda texts: pd.to_datetime(texts, utc=True, format="ISO8601"), "times", "to_datetime(…, utc=True)")
+    if series.dt.tz is not None:
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray(series.to_numpy()).astype("datetime64[us]").view(np.int64)
+
+
+def spans(df: pd.DataFrame, column: str) -> Ints:
+    """A column of timedeltas, in microseconds."""
+    series: Any = df[column]
+    if not pd.api.types.is_timedelta64_dtype(series.dtype):
+        series = _converted(series, pd.to_timedelta, "timedeltas", "to_timedelta(…)")
+    return np.asarray(series.to_numpy()).astype("timedelta64[us]").view(np.int64)
+
+
+def _converted(series: pd.Series[Any], convert: Callable[[Any], Any], of: str, by: str) -> Any:
+    """A column that lost its dtype, converted back. Numbers are refused, because their unit is unknown; nulls alone are accepted."""
+    try:
+        if series.isna().all():
+            return convert(series.astype(object))
+        if pd.api.types.is_numeric_dtype(series.dtype):
+            raise TypeError("the unit is unknown")
+        return convert(series)
+    except (TypeError, ValueError):
+        raise UsageError(f"the column {series.name!r} holds no {of}: convert it with pandas.{by}") from None
+
+
+def numbers(df: pd.DataFrame, column: str) -> Floats:
+    """A column of numbers, NaN where it is null or infinite."""
+    try:
+        values = np.asarray(pd.to_numeric(df[column]).to_numpy(dtype=np.float64, na_value=np.nan))
+    except (TypeError, ValueError):
+        raise UsageError(f"the column {column!r} holds no numbers: convert it with pandas.to_numeric(…)") from None
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+# ── making a column ──
+
+
+def categories(codes: npt.NDArray[Any], values: pd.Index[Any]) -> pd.Categorical:
+    """A category column. Its categories are the values that occur, sorted, so they don't depend on the order of the rows."""
+    occurring = np.zeros(len(values) + 1, dtype=bool)
+    occurring[codes] = True  # the last place is that of -1
+    kept = np.flatnonzero(occurring[:-1])
+    kept = kept[np.argsort(values[kept].to_numpy(dtype=object), kind="stable")]
+    place = np.full(len(values) + 1, -1, _codes_dtype(len(kept)))
+    place[kept] = np.arange(len(kept))
+    text = pd.Index(["text"]).dtype  # which dtype that is depends on the version of pandas
+    return pd.Categorical.from_codes(place[codes], categories=values[kept].astype(text))
+
+
+def utc(microseconds: Ints) -> pd.DatetimeIndex:
+    """Microseconds since 1970 as times."""
+    return pd.DatetimeIndex(microseconds.view("datetime64[us]")).tz_localize("UTC")
+
+
+def timedeltas(microseconds: Ints) -> pd.TimedeltaIndex:
+    """Microseconds as timedeltas."""
+    return pd.TimedeltaIndex(microseconds.view("timedelta64[us]"))
+
+
+def integers(values: Floats | Ints, dtype: str = "Int64") -> Any:
+    """Whole numbers as a nullable column; NaN is null."""
+    unknown = np.isnan(values)
+    array: Any = pd.arrays.IntegerArray
+    return array(np.where(unknown, 0, values).astype(dtype.lower()), unknown)
+
+
+def rates(part: Floats | Ints, whole: Floats | Ints) -> Any:
+    """``part / whole`` as a nullable column, null where the whole is not above 0."""
+    nothing = np.asarray(whole) <= 0
+    array: Any = pd.arrays.FloatingArray
+    return array(part / np.where(nothing, 1, whole), nothing)
+
+
+# ── growing a column ──
 
 
 class OutOfRange(UsageError):
-    """A column can't hold what an attempt says."""
+    """A value of an attempt doesn't fit into its column."""
 
 
-class Grown:
-    """A numpy array with room at its end, so that it grows without a copy where the system can move its pages."""
+class Coded(NamedTuple):
+    """Values that repeat: row `i` has ``values[codes[i]]``."""
+
+    values: Sequence[Any]
+    codes: npt.NDArray[np.int32]
+
+
+Values = Sequence[Any] | Coded | Ints
+"""Values to append to a column: Python values (None where unknown), values that repeat, or an array of whole numbers."""
+
+
+def chosen(values: Values, rows: Bools) -> Values:
+    """The values of the chosen rows."""
+    if isinstance(values, Coded):
+        return Coded(values.values, values.codes[rows])
+    return values[rows] if isinstance(values, np.ndarray) else list(compress(values, rows))
+
+
+class _GrowingArray:
+    """A numpy array with spare room at its end. Where the system can move its pages, it grows without a copy."""
 
     def __init__(self, dtype: Any) -> None:
         self._values = np.empty(0, dtype)
@@ -48,142 +186,102 @@ class Grown:
             self._values = self._values.astype(dtype)
 
     def take(self) -> npt.NDArray[Any]:
-        """The array itself, for good."""
+        """The array itself; nothing can be added afterwards."""
         self._values.resize(self._length, refcheck=False)
         return self._values
 
 
-class Coded(NamedTuple):
-    """Values that repeat: row `i` has ``values[codes[i]]``."""
-
-    values: Sequence[Any]
-    codes: npt.NDArray[np.int32]
-
-
-Values = Sequence[Any] | Coded | npt.NDArray[np.int64]
-
-
-def chosen(values: Values, inside: npt.NDArray[np.bool_]) -> Values:
-    """Those of the rows that are inside."""
-    if isinstance(values, Coded):
-        return Coded(values.values, values.codes[inside])
-    return values[inside] if isinstance(values, np.ndarray) else list(compress(values, inside))
-
-
-class Column:
-    """One column of the frame, while it is read."""
-
-    def add(self, values: Values) -> None:
-        """Append values of Python, None where unknown, or whole numbers."""
-        raise NotImplementedError
-
-    def take(self) -> Any:
-        """The finished array; the column is used up."""
-        raise NotImplementedError
-
-
-class Moments(Column):
-    """Datetimes, as microseconds since 1970 in UTC."""
+class TimeColumn:
+    """Datetimes, stored as microseconds since 1970 UTC."""
 
     def __init__(self) -> None:
-        self._ticks = Grown(np.int64)
+        self._values = _GrowingArray(np.int64)
 
     def add(self, values: Values) -> None:
-        self._ticks.add(ticks_of(values))
+        self._values.add(since_epoch(values))
 
     def take(self) -> Any:
-        return utc(self._ticks.take())
+        return utc(self._values.take())
 
 
-class Spans(Column):
-    """Whole milliseconds, kept as microseconds."""
+class TimedeltaColumn:
+    """Whole milliseconds, stored as microseconds."""
 
     def __init__(self) -> None:
-        self._spans = Grown(np.int64)
+        self._values = _GrowingArray(np.int64)
 
     def add(self, values: Values) -> None:
-        whole, unknown = _integers(values, -MOST_MS, MOST_MS)
-        whole *= 1000
-        if unknown is not None:
-            whole[unknown] = UNKNOWN
-        self._spans.add(whole)
+        whole, unknown = _integers(values, -MAX_MS, MAX_MS)
+        self._values.add(np.where(unknown, UNKNOWN, whole * 1000))
 
     def take(self) -> Any:
-        return self._spans.take().view("timedelta64[us]")
+        return self._values.take().view("timedelta64[us]")
 
 
-class Integers(Column):
+class IntegerColumn:
     """Nullable integers."""
 
     def __init__(self, dtype: Any) -> None:
         self._limits = np.iinfo(dtype)
-        self._values = Grown(dtype)
-        self._unknown = Grown(np.bool_)
+        self._values = _GrowingArray(dtype)
+        self._unknown = _GrowingArray(np.bool_)
 
     def add(self, values: Values) -> None:
         whole, unknown = _integers(values, int(self._limits.min), int(self._limits.max))
         self._values.add(whole.astype(self._limits.dtype))
-        self._unknown.add(np.zeros(len(whole), np.bool_) if unknown is None else unknown)
+        self._unknown.add(unknown)
 
     def take(self) -> Any:
         return pd.arrays.IntegerArray(self._values.take(), self._unknown.take())
 
 
-class _Codes(dict[Any, int]):
-    """Words to numbers, in the order in which they come; None is -1."""
+class _CodeOf(dict[str | None, int]):
+    """The code of each text, in the order of appearance; None is -1."""
 
-    def __init__(self, fit: Callable[[str], str]) -> None:
+    def __init__(self, clean: Callable[[str], str]) -> None:
         super().__init__({None: -1})
-        self.words: list[str] = []
-        self._fit = fit
+        self.texts: list[str] = []
+        self._clean = clean
 
-    def __missing__(self, word: str) -> int:
-        fit = _whole(self._fit(word))
-        code = self.get(fit)
+    def __missing__(self, text: str) -> int:
+        clean = _without_surrogates(self._clean(text))
+        code = self.get(clean)
         if code is None:
-            code = self[fit] = len(self.words)
-            self.words.append(fit)
-        self[word] = code
+            code = self[clean] = len(self.texts)
+            self.texts.append(clean)
+        self[text] = code
         return code
 
 
-class Words(Column):
-    """Words that repeat, each made fit once; the categories are those that occur, sorted."""
+class CategoryColumn:
+    """Texts that repeat; each different one goes through `clean` once."""
 
-    def __init__(self, fit: Callable[[str], str] = str) -> None:
-        self._numbers = _Codes(fit)
-        self._codes = Grown(np.int8)
+    def __init__(self, clean: Callable[[str], str] = str) -> None:
+        self._code_of = _CodeOf(clean)
+        self._codes = _GrowingArray(np.int8)
 
     def add(self, values: Values) -> None:
-        told = values.values if isinstance(values, Coded) else values
-        codes = np.fromiter(map(self._numbers.__getitem__, told), np.int32, len(told))
-        if isinstance(values, Coded):
-            codes = codes[values.codes]
-        self._codes.widen(_smallest(len(self._numbers.words)))
-        self._codes.add(codes)
+        different = values.values if isinstance(values, Coded) else values
+        codes = np.fromiter(map(self._code_of.__getitem__, different), np.int32, len(different))
+        self._codes.widen(_codes_dtype(len(self._code_of.texts)))
+        self._codes.add(codes[values.codes] if isinstance(values, Coded) else codes)
 
     def take(self) -> Any:
-        codes, words = self._codes.take(), self._numbers.words
-        used = np.zeros(len(words) + 1, np.bool_)
-        used[codes] = True  # the last stands for -1
-        kept = sorted(word for word, occurs in zip(words, used[:-1], strict=True) if occurs)
-        place = {word: number for number, word in enumerate(kept)}
-        new = np.array([*(place.get(word, -1) for word in words), -1], _smallest(len(kept)))
-        return pd.Categorical.from_codes(new[codes], categories=pd.Index(kept))
+        return categories(self._codes.take(), pd.Index(self._code_of.texts, dtype=object))
 
 
-class Texts(Column):
-    """Strings of which most occur once, kept as pandas keeps them."""
+class StringColumn:
+    """Strings of which most occur once, stored as pandas stores them."""
 
     def __init__(self) -> None:
         self._dtype: Any = pd.StringDtype()
         self._parts: list[Any] = []
-        self._small: list[Any] = []
+        self._pieces: list[Any] = []
 
     def add(self, values: Values) -> None:
         plain = [values.values[code] for code in values.codes] if isinstance(values, Coded) else list(values)
-        self._small.append(self._packed(plain))
-        if len(self._small) >= SMALL:
+        self._pieces.append(self._packed(plain))
+        if len(self._pieces) >= MAX_PIECES:
             self._join()
 
     def take(self) -> Any:
@@ -198,89 +296,84 @@ class Texts(Column):
 
     def _packed(self, values: list[str | None]) -> Any:
         if self._dtype.storage != "pyarrow":
-            seen: dict[Any, Any] = {None: pd.NA}  # a string that repeats is one object
+            seen: dict[Any, Any] = {None: pd.NA}  # equal strings become one object
             return np.fromiter(map(seen.setdefault, values, values), object, len(values))
         import pyarrow as pa
 
         try:
             return pa.array(values, pa.large_string())
-        except UnicodeEncodeError:  # halves of a surrogate pair, which only Python's own strings can hold
-            return pa.array([value if value is None else _whole(value) for value in values], pa.large_string())
+        except UnicodeEncodeError:  # Arrow can't hold halves of a surrogate pair
+            return pa.array([value if value is None else _without_surrogates(value) for value in values], pa.large_string())
 
     def _join(self) -> None:
-        if not self._small:
+        if not self._pieces:
             return
         if self._dtype.storage == "pyarrow":
             import pyarrow as pa
 
-            self._parts.append(pa.concat_arrays(self._small))
+            self._parts.append(pa.concat_arrays(self._pieces))
         else:
-            self._parts.append(np.concatenate(self._small))
-        self._small.clear()
+            self._parts.append(np.concatenate(self._pieces))
+        self._pieces.clear()
+
+
+Column = TimeColumn | TimedeltaColumn | IntegerColumn | CategoryColumn | StringColumn
+"""A column that grows: `add` appends values, and `take` gives the finished array, after which nothing can be added."""
 
 
 def column_for(dtype: str) -> Column:
-    """An empty column of a dtype, as `chatkit.analysis.COLUMNS` names it."""
+    """An empty column of a dtype that `chatkit.analysis.COLUMNS` names."""
     if dtype.startswith("datetime64"):
-        return Moments()
+        return TimeColumn()
     if dtype.startswith("timedelta64"):
-        return Spans()
+        return TimedeltaColumn()
     if dtype == "category":
-        return Words()
-    return Texts() if dtype == "string" else Integers(dtype.lower())
+        return CategoryColumn()
+    return StringColumn() if dtype == "string" else IntegerColumn(dtype.lower())
 
 
-def ticks(moment: datetime) -> int:
-    """Microseconds since 1970; a moment without a zone is UTC."""
+def microseconds_of(moment: datetime) -> int:
+    """Microseconds since 1970; a time without a zone is UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
-def ticks_of(values: Values) -> npt.NDArray[np.int64]:
-    """The same for many; None is not a time, and an array holds microseconds already."""
+def since_epoch(values: Values) -> Ints:
+    """Datetimes as microseconds since 1970, `UNKNOWN` for None; an array holds microseconds already."""
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, Coded):
-        return ticks_of(values.values)[values.codes]
+        return since_epoch(values.values)[values.codes]
     moments: Sequence[Any] = values
     try:
         whole = [(moment - _EPOCH) // _MICROSECOND for moment in moments]
-    except TypeError:
-        whole = [UNKNOWN if moment is None else ticks(moment) for moment in moments]
+    except TypeError:  # a None, or a time without a zone
+        whole = [UNKNOWN if moment is None else microseconds_of(moment) for moment in moments]
     array = np.array(whole, np.int64)
-    if len(array) and (array.max() > MOST_TS or array.min(where=array != UNKNOWN, initial=MOST_TS) < LEAST_TS):
+    if len(array) and (array.max() > MAX_TS or array.min(where=array != UNKNOWN, initial=MAX_TS) < MIN_TS):
         raise OutOfRange("an attempt has a time that lies outside the years 1 to 9999 in UTC")
     return array
 
 
-def _integers(values: Values, least: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
-    """The values, 0 where unknown, and where that is."""
-    unknown: npt.NDArray[np.bool_] | None = None
+def _integers(values: Values, least: int, most: int) -> tuple[Ints, Bools]:
+    """Whole numbers, 0 where they are unknown, and which ones are unknown."""
     if isinstance(values, Coded):
         some, missing = _integers(values.values, least, most)
-        return some[values.codes], None if missing is None else missing[values.codes]
+        return some[values.codes], missing[values.codes]
+    has_none = not isinstance(values, np.ndarray) and None in values
     try:
-        whole = np.array(values, np.int64)
-    except TypeError:
-        told = np.array(values, np.float64)  # None becomes NaN
-        unknown = np.isnan(told)
-        told[unknown] = 0
-        if len(told) and not (least <= told.min() and told.max() <= most):
-            raise _out_of_range(least, most) from None
-        return told.astype(np.int64), unknown
+        whole = np.array(values, np.float64 if has_none else np.int64)  # None becomes NaN
+        unknown = np.isnan(whole)
+        whole[unknown] = 0
+        if len(whole) and not least <= whole.min() <= whole.max() <= most:
+            raise OverflowError
     except OverflowError:
-        raise _out_of_range(least, most) from None
-    if len(whole) and not (least <= whole.min() and whole.max() <= most):
-        raise _out_of_range(least, most)
-    return whole, unknown
+        raise OutOfRange(f"an attempt has a number that no column can hold: give whole numbers from {least} to {most}") from None
+    return whole.astype(np.int64), unknown
 
 
-def _out_of_range(least: int, most: int) -> OutOfRange:
-    return OutOfRange(f"an attempt has a number that no column can hold: give whole numbers from {least} to {most}")
+def _codes_dtype(count: int) -> Any:
+    return np.int8 if count <= 2**7 else np.int16 if count <= 2**15 else np.int32
 
 
-def _smallest(categories: int) -> Any:
-    return np.int8 if categories <= 2**7 else np.int16 if categories <= 2**15 else np.int32
-
-
-def _whole(word: str) -> str:
-    return word if word.isascii() else _SURROGATE.sub("\ufffd", word)
+def _without_surrogates(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Attempts as a DataFrame: one row an attempt, and one set of columns whoever recorded it."""
+"""Frames of attempts: one row per attempt, with the same columns whichever library recorded it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from chatkit.analysis.arrays import UNKNOWN
-from chatkit.analysis.columns import LEAST_TS, MOST_TS, Coded, Moments, Values, Words, chosen, column_for, ticks_of
+from chatkit.analysis.columns import (
+    MAX_TS,
+    MIN_TS,
+    UNKNOWN,
+    Bools,
+    CategoryColumn,
+    Coded,
+    TimeColumn,
+    Values,
+    chosen,
+    column_for,
+    since_epoch,
+)
 from chatkit.errors import UsageError
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord
@@ -40,54 +50,54 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """The columns of every frame of attempts, in order, with their dtypes as ``str(frame.dtypes[name])`` gives them.
 
-They are the fields of `chatkit.AttemptRecord`. ``waited``, ``duration``, ``delay`` and ``hint`` are the fields that the log
-writes as whole milliseconds (``waited_ms`` …). What isn't known is missing: ``NaT``, ``<NA>`` or ``NaN``.
+They are the fields of `chatkit.AttemptRecord`. The log stores ``waited``, ``duration``, ``delay`` and ``hint`` as whole milliseconds, in
+the fields ``waited_ms`` and so on. Unknown values are null: ``NaT``, ``<NA>`` or ``NaN``.
 """
 
 _FIELDS = {column: f"{column}_ms" if dtype.startswith("timedelta") else column for column, dtype in COLUMNS.items()}
 
 
 class HasAttempts(Protocol):
-    """Anything that remembers its attempts: a `chatkit.Chat`, a `chatkit.Reply`."""
+    """Anything with a record of its attempts, such as a `chatkit.Chat` or a `chatkit.Reply`."""
 
     @property
     def attempts(self) -> Iterable[AttemptRecord]: ...
 
 
 def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFrame:
-    """One row an attempt, in the order of the source.
+    """Put attempts into a DataFrame: one row per attempt, in the order of the source.
 
     Parameters
     ----------
-    source : iterable of AttemptRecord, or anything with `attempts`
-        Records, or a chat, a reply … that holds them.
+    source : iterable of AttemptRecord, or an object with `attempts`
+        The records, or an object such as a chat or a reply that holds them.
 
     Returns
     -------
     pandas.DataFrame
-        With the columns and dtypes of `COLUMNS`, also where there is no row:
+        With the columns and dtypes of `COLUMNS`, also when it has no rows:
 
         =============================  ====================  =====================================================
-        column                         dtype                 what it is
+        column                         dtype                 description
         =============================  ====================  =====================================================
         ``ts``                         datetime64[us, UTC]   start of the attempt
         ``call``                       string                the attempts of one step, title or `retry` share it
         ``chat``, ``operation``        category              the chat's id; ``chat``, ``title`` or ``retry``
-        ``provider``, ``model``        category              whom it asked
-        ``step``, ``attempt``          Int32                 both from 1
-        ``waited``, ``duration``       timedelta64[us]       the wait before it, as it was; how long it took
+        ``provider``, ``model``        category              the provider and the model of the request
+        ``step``, ``attempt``          Int32                 both count from 1
+        ``waited``, ``duration``       timedelta64[us]       the actual wait before it; how long it took
         ``outcome``                    category              ``ok``, ``retry``, ``failed`` or ``abandoned``
-        ``delay``, ``hint``            timedelta64[us]       the wait that follows, and what the server asked for
-        ``kind``, ``error``            category              the failure, by kind and in chatkit's words
+        ``delay``, ``hint``            timedelta64[us]       the planned wait after it; the server's retry-after
+        ``kind``, ``error``            category              the failure: its kind, and chatkit's message
         ``status_code``                Int16                 the HTTP status
-        ``request_id``                 string                the provider's name for the request
+        ``request_id``                 string                the provider's id of the request
         ``v``                          Int16                 version of the record
         =============================  ====================  =====================================================
 
     Raises
     ------
     UsageError
-        `source` holds something that is no record of an attempt.
+        `source` holds something other than an `AttemptRecord`.
 
     Examples
     --------
@@ -108,69 +118,37 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
 
 
 def frame_of_fields(fields: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """The frame of values that are sorted by field, as the log names the fields.
-
-    Parameters
-    ----------
-    fields : mapping of str to sequence
-        Values by field of `AttemptRecord`, all of one length, None where unknown; a field that is missing is unknown throughout.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `attempts_frame` gives it.
-
-    Raises
-    ------
-    UsageError
-        A number is too large for its column.
-    """
+    """A frame of attempts from the values of each field of `AttemptRecord`, None where unknown; a missing field is unknown throughout."""
     frame = GrowingFrame()
     frame.add(fields)
     return frame.take()
 
 
 class GrowingFrame:
-    """A frame of attempts that is put together chunk by chunk.
-
-    Parameters
-    ----------
-    foreign : bool
-        Anybody may have written what is added: words of failures are freed from keys.
-    """
+    """A frame of attempts that is built chunk by chunk; texts of a foreign log are redacted, since they may contain keys."""
 
     def __init__(self, *, foreign: bool = False) -> None:
         self._columns = {column: column_for(dtype) for column, dtype in COLUMNS.items()}
         if foreign:
-            self._columns |= {column: Words(redact) for column in ("outcome", "kind", "error")}
+            self._columns |= {column: CategoryColumn(redact) for column in ("outcome", "kind", "error")}
 
     def add(self, fields: Mapping[str, Values], since: int | None = None, until: int | None = None) -> int:
-        """Append rows, sorted by field; only those of [since, until) where either is given.
+        """Append rows, given as the values of each field, whose time lies in [since, until), in microseconds since 1970.
 
-        Parameters
-        ----------
-        fields : mapping of str to sequence, array or Coded
-            As in `frame_of_fields`; whole numbers may come as an array, and values that repeat as `Coded`.
-        since, until : int, optional
-            Microseconds since 1970.
-
-        Returns
-        -------
-        int
-            How many rows lie outside, or have no time.
+        It returns how many rows were left out because they lie outside or have no time.
         """
         rows = max((len(values.codes if isinstance(values, Coded) else values) for values in fields.values()), default=0)
         unknown = Coded([None], np.zeros(rows, np.int32))
-        moments = ticks_of(fields["ts"]) if "ts" in fields else np.full(rows, UNKNOWN)
-        inside: npt.NDArray[np.bool_] | None = None
+        moments = since_epoch(fields["ts"]) if "ts" in fields else np.full(rows, UNKNOWN)
+        inside: Bools | None = None
         if since is not None or until is not None:
-            inside = (moments >= (LEAST_TS if since is None else since)) & (moments < (MOST_TS + 1 if until is None else until))
+            inside = (moments >= (MIN_TS if since is None else since)) & (moments < (MAX_TS + 1 if until is None else until))
             inside = None if inside.all() else inside
         for name, column in self._columns.items():
-            values = moments if isinstance(column, Moments) else fields.get(_FIELDS[name], unknown)
+            values = moments if isinstance(column, TimeColumn) else fields.get(_FIELDS[name], unknown)
             column.add(values if inside is None else chosen(values, inside))
         return 0 if inside is None else rows - int(inside.sum())
 
     def take(self) -> pd.DataFrame:
-        """The frame; what was added is used up."""
+        """The finished frame; nothing can be added afterwards."""
         return pd.DataFrame({name: column.take() for name, column in self._columns.items()}, columns=list(COLUMNS), copy=False)

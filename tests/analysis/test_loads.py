@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
+from chatkit.analysis.aggregates.over_time import load_over_time
 from chatkit.analysis.figures.loads import LEGIBLE_BINS, MOST_BINS, plot_load, plot_policies
-from chatkit.analysis.replay.simulation import compare_policies, load_over_time
+from chatkit.analysis.replay.simulation import compare_policies
 from chatkit.errors import UsageError
 from tests.analysis.attempt_rows import at, frame, row
 from tests.analysis.pictures import OUTAGE, POLICIES, legend, recorded

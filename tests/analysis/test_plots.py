@@ -19,7 +19,7 @@ from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
-from chatkit.analysis.aggregates.grouping import calls
+from chatkit.analysis.aggregates.per_call import calls
 from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind, summarize
 from chatkit.analysis.figures.drawing import SEGMENTS, count_axis, kind_colour
 from chatkit.analysis.figures.loads import plot_load

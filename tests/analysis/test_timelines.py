@@ -13,7 +13,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.dates import date2num
 
-from chatkit.analysis.aggregates.grouping import calls
+from chatkit.analysis.aggregates.per_call import calls
 from chatkit.analysis.figures.drawing import GREY, OK, kind_colour
 from chatkit.analysis.figures.timelines import plot_timeline
 from chatkit.errors import UsageError

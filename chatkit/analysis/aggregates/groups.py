@@ -1,4 +1,4 @@
-"""Rows by the values of their columns, and what is asked of each group: a count, a sum, a quantile. No group is looped over."""
+"""Rows grouped by the values of some columns, and the count, sum or quantiles of each group, without a loop over the groups."""
 
 from __future__ import annotations
 
@@ -8,66 +8,59 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from chatkit.analysis.aggregates.call_rows import CallRows
-from chatkit.analysis.arrays import UNKNOWN, Bools, Floats, Ints, categories, words
+from chatkit.analysis.aggregates.per_call import CallRows
+from chatkit.analysis.columns import UNKNOWN, Bools, Ints, categories, factorized
 from chatkit.analysis.frames import COLUMNS
 from chatkit.errors import UsageError, did_you_mean
 
-_WORDS = ("string", "empty", "mixed", "mixed-integer")
-"""What pandas calls a column of texts, or of things that have no order among them."""
+_TEXT = ("string", "empty", "mixed", "mixed-integer")
+"""What pandas infers for a column of texts, or of values that can't be sorted."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A column to group by: a number for each row, in the order of the values (null: -1), and the values."""
+    """A column to group by: a code per row, in the order of the sorted values (null: -1), and the values."""
 
     name: Hashable
     codes: Ints
     values: Any
-    is_words: bool
+    is_text: bool
 
     def at(self, codes: Ints) -> Any:
-        """The values of these numbers, as a column."""
-        return categories(codes, self.values) if self.is_words else self.values.take(codes, allow_fill=True)
+        """The values of these codes, as a column."""
+        return categories(codes, self.values) if self.is_text else self.values.take(codes, allow_fill=True)
 
 
-def own_key(df: pd.DataFrame, column: Hashable) -> Key:
-    """A column as each row has it. Words are sorted; categories of one's own are in their own order."""
+def row_key(df: pd.DataFrame, column: Hashable) -> Key:
+    """A column as each row has it. Texts are sorted; a category column that the user added keeps its own order."""
     name: Any = column
     series: Any = df[name]
-    its_own = COLUMNS.get(name) not in ("category", "string")
-    if its_own and isinstance(series.dtype, pd.CategoricalDtype):
+    added = COLUMNS.get(name) not in ("category", "string")
+    if added and isinstance(series.dtype, pd.CategoricalDtype):
         every = np.arange(len(series.cat.categories))
         return Key(column, series.cat.codes.to_numpy().astype(np.int64), pd.Categorical.from_codes(every, dtype=series.dtype), False)
-    if its_own and pd.api.types.infer_dtype(series, skipna=True) not in _WORDS:
-        with contextlib.suppress(TypeError):  # times with a zone and without one
+    if added and pd.api.types.infer_dtype(series, skipna=True) not in _TEXT:
+        with contextlib.suppress(TypeError):  # some times have a zone, and others have none
             codes, values = pd.factorize(series, sort=True)
             return Key(column, codes.astype(np.int64), pd.array(values, dtype=values.dtype), False)
-    codes, values = words(df, name)
+    codes, values = factorized(df, name)
     order = np.argsort(values.to_numpy(dtype=object), kind="stable")
     rank = np.full(len(values) + 1, -1)
     rank[order] = np.arange(len(values))
     return Key(column, rank[codes], values[order], True)
 
 
-def calls_key(df: pd.DataFrame, column: Hashable, rows: CallRows) -> Key:
-    """A column as each row's call has it: the first value that is known. A row without a call has its own."""
-    own = own_key(df, column)
+def call_key(df: pd.DataFrame, column: Hashable, rows: CallRows) -> Key:
+    """A column as each row's call has it: the first known value of the call. A row without a call keeps its own value."""
+    own = row_key(df, column)
     first = np.append(own.codes, -1)[rows.first(own.codes >= 0)]
-    return Key(column, np.where(rows.of_row < 0, own.codes, np.append(first, -1)[rows.of_row]), own.values, own.is_words)
+    return Key(column, np.where(rows.of_row < 0, own.codes, np.append(first, -1)[rows.of_row]), own.values, own.is_text)
 
 
 def checked_columns(df: pd.DataFrame, by: object, what: str) -> list[Hashable]:
-    """The columns that `by` names: one, or several in a list.
-
-    Raises
-    ------
-    UsageError
-        It names no column of the frame, with the nearest that there is.
-    """
+    """The columns that `by` names, one or a list of several; a UsageError suggests the nearest column that exists."""
     wanted: list[Any] = list(by) if isinstance(by, list | tuple) else [by]
     for name in wanted:
         if not isinstance(name, Hashable) or not (isinstance(name, str) or name in df.columns):
@@ -80,7 +73,7 @@ def checked_columns(df: pd.DataFrame, by: object, what: str) -> list[Hashable]:
         if isinstance(df[name], pd.DataFrame):
             raise UsageError(f"{what}: the frame has more than one column {name!r}")
     if not wanted:
-        raise UsageError(f"{what}: by=[] names no column; give by=None for one row of all")
+        raise UsageError(f"{what}: by=[] names no column; give by=None for a single row")
     if len(set(wanted)) < len(wanted):
         raise UsageError(f"{what}: by={wanted} names a column twice")
     return wanted
@@ -88,7 +81,7 @@ def checked_columns(df: pd.DataFrame, by: object, what: str) -> list[Hashable]:
 
 @dataclass(frozen=True)
 class Groups:
-    """The group of each row: numbers from 0 in the order of the keys, the null ones last, -1 for rows that are left out."""
+    """The group of each row: a number from 0 in the order of the keys, null keys last; -1 for rows that are left out."""
 
     codes: Ints
     size: int
@@ -100,61 +93,54 @@ class Groups:
         return self.keys[place].at(self.members[place])
 
     def index(self) -> pd.Index[Any]:
-        """The values of all keys, one level each."""
+        """The values of all keys, with a level per key."""
         names = [key.name for key in self.keys]
         columns = [self.column(place) for place in range(len(names))]
         return pd.Index(columns[0], name=names[0]) if len(names) == 1 else pd.MultiIndex.from_arrays(columns, names=names)
 
     def count(self, wanted: Bools) -> Ints:
-        """How many rows of each group are wanted."""
+        """The number of wanted rows per group."""
         codes = self.codes[wanted]
         return np.bincount(codes[codes >= 0], minlength=self.size).astype(np.int64)
 
     def distinct(self, values: Ints, wanted: Bools) -> Ints:
-        """How many different values, from 0, the wanted rows of each group have."""
-        chosen = wanted & (values >= 0) & (self.codes >= 0)
-        most = int(values.max(initial=0)) + 1
-        pairs = np.unique(self.codes[chosen] * most + values[chosen])
-        return np.bincount(pairs // most, minlength=self.size).astype(np.int64)
-
-    def total(self, values: Ints) -> Ints:
-        """The sum of each group's values that are known; `UNKNOWN` where it has rows, and none of them is known."""
-        known, there = values != UNKNOWN, self.codes >= 0
-        chosen = known & there
-        sums = np.rint(np.bincount(self.codes[chosen], weights=values[chosen], minlength=self.size)).astype(np.int64)
-        return np.where((self.count(known) == 0) & (self.count(there) > 0), UNKNOWN, sums)
-
-    def quantiles(self, values: Ints, levels: Sequence[float]) -> list[Ints]:
-        """Quantiles of each group's values that are known, linear between them; `UNKNOWN` where none is."""
-        chosen = (values != UNKNOWN) & (self.codes >= 0)
-        codes, kept = self.codes[chosen], values[chosen]
-        kept = np.append(kept[np.lexsort((kept, codes))], 0)  # the last stands in where a group has none
-        counts = np.bincount(codes, minlength=self.size).astype(np.int64)
-        starts = np.cumsum(counts) - counts
-        found = []
-        for level in levels:
-            place: Floats = np.maximum(counts - 1, 0) * level
-            below = np.floor(place).astype(np.int64)
-            low = kept[starts + below]
-            high = kept[starts + np.minimum(below + 1, np.maximum(counts - 1, 0))]
-            between = low + np.rint((high - low) * (place - below)).astype(np.int64)
-            found.append(np.where(counts == 0, UNKNOWN, between))
-        return found
+        """The number of different values (those below 0 don't count) among the wanted rows of each group."""
+        groups, _, _ = self._pairs(values, wanted)
+        return np.bincount(groups, minlength=self.size).astype(np.int64)
 
     def most_frequent(self, values: Ints, wanted: Bools) -> Ints:
-        """The value, from 0, that most of the wanted rows of each group have (of several the least), -1 where none has any."""
-        chosen = wanted & (values >= 0) & (self.codes >= 0)
-        most = int(values.max(initial=0)) + 1
-        pairs, counts = np.unique(self.codes[chosen] * most + values[chosen], return_counts=True)
+        """The most frequent value (those below 0 don't count) among the wanted rows of each group, the least of several; -1 without one."""
+        groups, members, counts = self._pairs(values, wanted)
         found = np.full(self.size, -1)
-        order = np.lexsort((-(pairs % most), counts))
-        found[pairs[order] // most] = pairs[order] % most  # the most frequent is written last
+        order = np.lexsort((-members, counts))
+        found[groups[order]] = members[order]  # the most frequent value is written last
         return found
+
+    def _pairs(self, values: Ints, wanted: Bools) -> tuple[Ints, Ints, Ints]:
+        """Each different pair of a group and a value, and how many wanted rows have it."""
+        chosen = wanted & (values >= 0) & (self.codes >= 0)
+        width = int(values.max(initial=0)) + 1
+        pairs, counts = np.unique(self.codes[chosen] * width + values[chosen], return_counts=True)
+        return pairs // width, pairs % width, counts
+
+    def total(self, values: Ints) -> Ints:
+        """The sum of the known values per group; `UNKNOWN` where a group has rows, but no known value."""
+        known, inside = values != UNKNOWN, self.codes >= 0
+        chosen = known & inside
+        sums = np.rint(np.bincount(self.codes[chosen], weights=values[chosen], minlength=self.size)).astype(np.int64)
+        return np.where((self.count(known) == 0) & (self.count(inside) > 0), UNKNOWN, sums)
+
+    def quantiles(self, values: Ints, levels: Sequence[float]) -> list[Ints]:
+        """Quantiles of the known values per group, interpolated linearly; `UNKNOWN` where no value is known."""
+        chosen = (values != UNKNOWN) & (self.codes >= 0)
+        found = pd.Series(values[chosen]).groupby(self.codes[chosen]).quantile(list(levels)).unstack()
+        whole = found.reindex(index=range(self.size), columns=list(levels)).round().fillna(UNKNOWN).astype(np.int64)
+        return [whole[level].to_numpy() for level in levels]
 
 
 def grouped(keys: Sequence[Key], wanted: Bools | None = None) -> Groups:
-    """The groups that rows with these keys make; only of rows that are wanted, where that is given."""
-    combined: npt.NDArray[Any] = np.zeros(len(keys[0].codes), dtype=np.int64)
+    """The groups of the rows by these keys; only of the wanted rows, if given."""
+    combined = np.zeros(len(keys[0].codes), dtype=np.int64)
     for key in keys:
         null_last = np.where(key.codes < 0, len(key.values), key.codes)
         combined = np.unique(combined * (len(key.values) + 1) + null_last, return_inverse=True)[1].reshape(-1)

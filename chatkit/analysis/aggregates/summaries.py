@@ -1,4 +1,4 @@
-"""Answers from a frame of attempts: how it went, why it failed and what the waits cost."""
+"""Aggregates of a frame of attempts: how the calls went, why attempts failed, how long the waits were and what they cost."""
 
 from __future__ import annotations
 
@@ -8,60 +8,69 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chatkit.analysis.aggregates.call_rows import by_call
-from chatkit.analysis.aggregates.grouping import OUTCOMES, caused_waits, failed, measured_after, outcomes, require, row_waits, spent
-from chatkit.analysis.aggregates.groups import Groups, calls_key, checked_columns, grouped, own_key
-from chatkit.analysis.aggregates.hours import HOUR
-from chatkit.analysis.arrays import UNKNOWN, integers, numbers, rates, spans, timedeltas, words
+from chatkit.analysis.aggregates.groups import Groups, call_key, checked_columns, grouped, row_key
+from chatkit.analysis.aggregates.over_time import HOUR
+from chatkit.analysis.aggregates.per_call import (
+    OUTCOMES,
+    by_call,
+    call_times,
+    caused_waits,
+    failed,
+    measured_waits,
+    outcomes,
+    require,
+    row_waits,
+)
+from chatkit.analysis.columns import UNKNOWN, factorized, integers, numbers, rates, spans, timedeltas
 from chatkit.retries.backoff import delay
 
 _OK, _FAILED, _ABANDONED = range(len(OUTCOMES))
-_LONGEST = 64
-"""`delay` has long reached its ceiling after so many failures."""
+_MAX_FAILURES = 64
+"""After so many failures, `delay` has long reached its ceiling."""
 
 
 def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> pd.DataFrame:
-    """How the calls went, and how much of their time was spent waiting.
+    """Summarize how the calls went, and how much of their time they spent waiting.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        A row an attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``duration``, ``outcome``, ``delay``
+        One row per attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``duration``, ``outcome``, ``delay``
         and those of `by`.
-    by : str, list of str or None
-        A row for each value of this column, or of these columns together: any of the frame's, also one that you added. A call is never
-        divided: it counts where the first value that is known of it belongs. None is one row, ``all``.
+    by : str, list of str or None, default "provider"
+        The column, or columns, to group by: any column of the frame, including one that you added. A call is never divided: it counts in
+        the group of the first known value of its attempts. None gives a single row, ``all``.
 
     Returns
     -------
     pandas.DataFrame
-        Its index is `by`, sorted (a category column that you added, in its own order); null is a group of its own, the last. Rows without
-        a call count as attempts and waits, not as calls.
+        One row per group. The index is `by`, sorted (a category column that you added keeps its own order), with null as the last group.
+        Rows without a call count as attempts and waits, but not as calls.
 
         =================================================  ===============  ========================================================
-        column                                             dtype            what it is
+        column                                             dtype            description
         =================================================  ===============  ========================================================
-        ``calls``, ``attempts``                            Int64            how many
-        ``ok``, ``failed``, ``abandoned``                  Int64            how many calls ended so
-        ``success_rate``                                   Float64          ``ok`` among those that ended ok or failed
-        ``success_of``                                     Int64            how many those are
-        ``retries_per_call``                               Float64          recorded attempts of a call after its first, on average: one
-                                                                            too few where a log holds failures alone
+        ``calls``, ``attempts``                            Int64            the number of calls, and of attempts
+        ``ok``, ``failed``, ``abandoned``                  Int64            the number of calls that ended this way
+        ``success_rate``                                   Float64          the share of ``ok`` among the calls that ended ok or failed
+        ``success_of``                                     Int64            the number of these calls
+        ``retries_per_call``                               Float64          the mean number of recorded attempts after the first (one
+                                                                            too few where a log only has failures)
         ``waited``                                         timedelta64[us]  the sum of all waits
-        ``waited_p50``, ``waited_p95``, ``waited_max``     timedelta64[us]  quantiles of the waits of a call
-        ``waiting_share``                                  Float64          waits as a share of the calls' time, over calls of which
-                                                                            both are known
-        ``share_of``                                       Int64            how many those are
+        ``waited_p50``, ``waited_p95``, ``waited_max``     timedelta64[us]  quantiles of the time that a call waited in all
+        ``waiting_share``                                  Float64          the waits' share of the calls' duration, over the calls for
+                                                                            which both are known
+        ``share_of``                                       Int64            the number of these calls
         =================================================  ===============  ========================================================
 
     Raises
     ------
     UsageError
-        A column is missing, or `by` is none.
+        A column is missing, or `by` is not a column of the frame.
 
     Examples
     --------
-    An outage of ten seconds, as one call meets it:
+    A call during an outage of ten seconds:
 
     >>> import pandas as pd
     >>> from chatkit import RetryPolicy
@@ -79,15 +88,15 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
         groups = Groups(np.zeros(len(df), dtype=np.int64), 1)
         index: pd.Index[Any] = pd.Index(["all"])
     else:
-        groups = grouped([calls_key(df, column, rows) for column in checked_columns(df, by, "summarize()")])
+        groups = grouped([call_key(df, column, rows) for column in checked_columns(df, by, "summarize()")])
         index = groups.index()
     of_calls = Groups(groups.codes[rows.rows[rows.starts]], groups.size)
-    times, ends = spent(df, rows), outcomes(df, rows)
-    whole = (times.wall != UNKNOWN) & (times.waited != UNKNOWN)
+    times, ends = call_times(df, rows), outcomes(df, rows)
+    whole = (times.elapsed != UNKNOWN) & (times.waited != UNKNOWN)
     calls = of_calls.count(np.ones(len(rows), dtype=bool))
     ok, lost, abandoned = (of_calls.count(ends == end) for end in (_OK, _FAILED, _ABANDONED))
     p50, p95, most = of_calls.quantiles(times.waited, (0.5, 0.95, 1.0))
-    waiting, wall = (of_calls.total(np.where(whole, values, 0)) for values in (times.waited, times.wall))
+    waiting, elapsed = (of_calls.total(np.where(whole, values, 0)) for values in (times.waited, times.elapsed))
     return pd.DataFrame(
         {
             "calls": integers(calls),
@@ -102,7 +111,7 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
             "waited_p50": timedeltas(p50),
             "waited_p95": timedeltas(p95),
             "waited_max": timedeltas(most),
-            "waiting_share": rates(waiting, wall),
+            "waiting_share": rates(waiting, elapsed),
             "share_of": integers(of_calls.count(whole)),
         },
         index=index,
@@ -110,29 +119,29 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
 
 
 def by_kind(df: pd.DataFrame) -> pd.DataFrame:
-    """Why attempts failed, how long that kept the calls waiting, and what became of them.
+    """Aggregate the failed attempts by kind: how many there were, how long the calls waited for them, and how these calls ended.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        A row an attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``outcome``, ``delay``, ``hint`` and
+        One row per attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``outcome``, ``delay``, ``hint`` and
         ``kind``.
 
     Returns
     -------
     pandas.DataFrame
-        Its index is ``kind``, the most frequent first; null where the kind isn't known.
+        The index is ``kind``, the most frequent first; null where the kind isn't known.
 
         ===============================  ===============  ===================================================================
-        column                           dtype            what it is
+        column                           dtype            description
         ===============================  ===============  ===================================================================
         ``attempts``                     Int64            failed attempts of this kind
-        ``share``                        Float64          … of all failed attempts
-        ``share_of``                     Int64            how many those are
-        ``calls``                        Int64            calls that met it
-        ``calls_ok``, ``calls_failed``   Int64            how many of them ended so
-        ``waited``                       timedelta64[us]  the sum of the waits that it caused
-        ``hinted``                       Int64            how often the server said how long to wait
+        ``share``                        Float64          the share of all failed attempts
+        ``share_of``                     Int64            the number of all failed attempts
+        ``calls``                        Int64            calls with such a failure
+        ``calls_ok``, ``calls_failed``   Int64            how many of these calls ended this way
+        ``waited``                       timedelta64[us]  the sum of the waits that these failures caused
+        ``hinted``                       Int64            failures with a wait that the server asked for
         ===============================  ===============  ===================================================================
 
     Raises
@@ -151,10 +160,10 @@ def by_kind(df: pd.DataFrame) -> pd.DataFrame:
     {'overloaded': {'attempts': 3, 'share': 1.0, 'calls_ok': 1, 'waited': Timedelta('0 days 00:00:07')}}
     """
     require(df, "ts", "call", "attempt", "waited", "outcome", "delay", "hint", "kind", what="by_kind()")
-    rows, failure = by_call(df), failed(df).to_numpy()
-    groups = grouped([own_key(df, "kind")], failure)
+    rows, failure = by_call(df), failed(df)
+    groups = grouped([row_key(df, "kind")], failure)
     ends = np.append(outcomes(df, rows), -1)[rows.of_row]
-    caused, for_good = caused_waits(df, rows), words(df, "outcome").among("failed")
+    caused, gave_up = caused_waits(df, rows), factorized(df, "outcome").among("failed")
     attempts = groups.count(failure)
     found = pd.DataFrame(
         {
@@ -164,7 +173,7 @@ def by_kind(df: pd.DataFrame) -> pd.DataFrame:
             "calls": integers(groups.distinct(rows.of_row, failure)),
             "calls_ok": integers(groups.distinct(rows.of_row, failure & (ends == _OK))),
             "calls_failed": integers(groups.distinct(rows.of_row, failure & (ends == _FAILED))),
-            "waited": timedeltas(groups.total(np.where(for_good & (caused == UNKNOWN), 0, caused))),
+            "waited": timedeltas(groups.total(np.where(gave_up & (caused == UNKNOWN), 0, caused))),
             "hinted": integers(groups.count(failure & (spans(df, "hint") != UNKNOWN))),
         },
         index=groups.index(),
@@ -173,29 +182,29 @@ def by_kind(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
-    """How long the waits after the first, second … failure were: in theory, as scheduled and as they came out.
+    """Aggregate the waits by the attempt that they follow: how long they should be, were planned to be and actually were.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        A row an attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``outcome``, ``delay`` and ``hint``.
+        One row per attempt, in any order. Needs the columns ``ts``, ``call``, ``attempt``, ``waited``, ``outcome``, ``delay`` and ``hint``.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each attempt after which calls waited, and whether the server said how long:
+        One row per attempt number, and for waits with and without a hint of the server:
 
         ==============================  ===============  ====================================================================
-        column                          dtype            what it is
+        column                          dtype            description
         ==============================  ===============  ====================================================================
-        ``attempt``                     Int32            the attempt that failed
-        ``hinted``                      bool             whether the server gave a hint
-        ``waits``                       Int64            waits that were scheduled, or measured
-        ``theory``                      timedelta64[us]  `chatkit.delay`: 1, 2, 4 … 60 seconds
-        ``scheduled``                   timedelta64[us]  the median of the delays
-        ``actual``                      timedelta64[us]  the median of the waits as they were: also those that a person cut short
-        ``actual_p05``, ``actual_p95``  timedelta64[us]  the waits as they were, 5 % and 95 %
-        ``measured``                    Int64            how many waits that is: the logs of others have none
+        ``attempt``                     Int32            the number of the failed attempt
+        ``hinted``                      bool             whether the server asked for a wait (a retry-after)
+        ``waits``                       Int64            waits that were planned or measured
+        ``theory``                      timedelta64[us]  the backoff, `chatkit.delay`: 1, 2, 4 … 60 seconds
+        ``scheduled``                   timedelta64[us]  the median of the planned waits
+        ``actual``                      timedelta64[us]  the median of the actual waits, also those cut short by the user
+        ``actual_p05``, ``actual_p95``  timedelta64[us]  the 5 % and 95 % quantiles of the actual waits
+        ``measured``                    Int64            the number of actual waits; foreign logs have none
         ==============================  ===============  ====================================================================
 
     Raises
@@ -218,23 +227,23 @@ def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
     """
     require(df, "ts", "call", "attempt", "waited", "outcome", "delay", "hint", what="backoff_curve()")
     attempt, scheduled = numbers(df, "attempt"), spans(df, "delay")
-    measured = measured_after(df, by_call(df))
-    waits = failed(df).to_numpy() & (attempt >= 1) & (attempt <= np.iinfo(np.int32).max) & ((scheduled != UNKNOWN) | (measured != UNKNOWN))
+    measured = measured_waits(df, by_call(df))
+    waits = failed(df) & (attempt >= 1) & (attempt <= np.iinfo(np.int32).max) & ((scheduled != UNKNOWN) | (measured != UNKNOWN))
     keys = np.zeros(len(df), dtype=np.int64)
     keys[waits] = attempt[waits].astype(np.int64) * 2 + (spans(df, "hint") != UNKNOWN)[waits]
-    kinds_of_wait, inverse = np.unique(keys[waits], return_inverse=True)
+    different, inverse = np.unique(keys[waits], return_inverse=True)
     codes = np.full(len(df), -1)
     codes[waits] = inverse.reshape(-1)
-    groups = Groups(codes, len(kinds_of_wait))
-    numbers_of = kinds_of_wait // 2
-    theory = np.array([round(delay(n) * 1_000_000) for n in range(_LONGEST)])
+    groups = Groups(codes, len(different))
+    number = different // 2
+    theory = np.array([round(delay(n) * 1_000_000) for n in range(_MAX_FAILURES)])
     p05, p50, p95 = groups.quantiles(measured, (0.05, 0.5, 0.95))
     return pd.DataFrame(
         {
-            "attempt": integers(numbers_of, "Int32"),
-            "hinted": kinds_of_wait % 2 == 1,
+            "attempt": integers(number, "Int32"),
+            "hinted": different % 2 == 1,
             "waits": integers(groups.count(waits)),
-            "theory": timedeltas(theory[np.minimum(numbers_of, _LONGEST) - 1]),
+            "theory": timedeltas(theory[np.minimum(number, _MAX_FAILURES) - 1]),
             "scheduled": timedeltas(groups.quantiles(scheduled, (0.5,))[0]),
             "actual": timedeltas(p50),
             "actual_p05": timedeltas(p05),
@@ -245,31 +254,32 @@ def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
-    """What waiting cost, per provider and kind of failure, and whether it helped.
+    """Aggregate the waits by provider and kind of failure: how many hours they took, and how the calls that waited ended.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        A row an attempt, in any order. Needs the columns ``ts``, ``call``, ``provider``, ``attempt``, ``waited``, ``duration``,
+        One row per attempt, in any order. Needs the columns ``ts``, ``call``, ``provider``, ``attempt``, ``waited``, ``duration``,
         ``outcome``, ``delay`` and ``kind``.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each provider and kind that made a call wait, the most hours first. A call that waited for several counts for each:
+        One row per provider and kind of failure that made calls wait, the most hours first. A call that waited for several kinds counts for
+        each of them.
 
         ====================  ========  =====================================================================================
-        column                dtype     what it is
+        column                dtype     description
         ====================  ========  =====================================================================================
-        ``provider``          category  whom the call asked
-        ``kind``              category  why it had to wait
-        ``waits``             Int64     how often
-        ``hours``             Float64   how long in all
-        ``share``             Float64   … of the time of this provider's calls, over those of which it is known
-        ``share_of``          Int64     how many calls those are
-        ``calls_saved``       Int64     calls that waited for it and ended ok
-        ``calls_lost``        Int64     calls that waited for it and failed all the same, or were abandoned
-        ``calls_open``        Int64     calls that waited for it and whose end isn't recorded
+        ``provider``          category  the provider of the call
+        ``kind``              category  the kind of the failure before the wait
+        ``waits``             Int64     the number of waits
+        ``hours``             Float64   their sum, in hours
+        ``share``             Float64   their share of the duration of this provider's calls, where that is known
+        ``share_of``          Int64     the number of calls whose duration is known
+        ``calls_saved``       Int64     calls that waited and ended ok
+        ``calls_lost``        Int64     calls that waited and then failed or were abandoned
+        ``calls_open``        Int64     calls that waited and whose end isn't recorded
         ====================  ========  =====================================================================================
 
     Raises
@@ -290,15 +300,15 @@ def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
     """
     require(df, "ts", "call", "provider", "attempt", "waited", "duration", "outcome", "delay", "kind", what="cost_of_waiting()")
     rows = by_call(df)
-    times, ends = spent(df, rows), np.append(outcomes(df, rows), -1)[rows.of_row]
+    times, ends = call_times(df, rows), np.append(outcomes(df, rows), -1)[rows.of_row]
     caused = caused_waits(df, rows)
     waits = caused != UNKNOWN
-    provider = calls_key(df, "provider", rows)
-    groups = grouped([provider, own_key(df, "kind")], waits)
-    whole = (times.wall != UNKNOWN) & (times.waited != UNKNOWN)
+    provider = call_key(df, "provider", rows)
+    groups = grouped([provider, row_key(df, "kind")], waits)
+    whole = (times.elapsed != UNKNOWN) & (times.waited != UNKNOWN)
     providers = Groups(np.where(provider.codes < 0, len(provider.values), provider.codes)[rows.rows[rows.starts]], len(provider.values) + 1)
-    wall, share_of = providers.total(np.where(whole, times.wall, 0)), providers.count(whole)
-    place = groups.members[0]  # a null provider is -1, which is the last here
+    elapsed, share_of = providers.total(np.where(whole, times.elapsed, 0)), providers.count(whole)
+    place = groups.members[0]  # -1, a null provider, is the last place
     counted = groups.total(np.where(np.append(whole, False)[rows.of_row], caused, 0))
     hours = groups.total(caused) / HOUR
     found = pd.DataFrame(
@@ -307,7 +317,7 @@ def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
             "kind": groups.column(1),
             "waits": integers(groups.count(waits)),
             "hours": pd.array(hours, dtype="Float64"),
-            "share": rates(counted, wall[place]),
+            "share": rates(counted, elapsed[place]),
             "share_of": integers(share_of[place]),
             "calls_saved": integers(groups.distinct(rows.of_row, waits & (ends == _OK))),
             "calls_lost": integers(groups.distinct(rows.of_row, waits & ((ends == _FAILED) | (ends == _ABANDONED)))),

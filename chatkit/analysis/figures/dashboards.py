@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from chatkit.analysis.aggregates.grouping import calls
+from chatkit.analysis.aggregates.per_call import calls
 from chatkit.analysis.aggregates.summaries import summarize
 from chatkit.analysis.figures.drawing import percent, seconds, span, words
 from chatkit.analysis.figures.loads import plot_load

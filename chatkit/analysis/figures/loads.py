@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
-from chatkit.analysis.aggregates.grouping import require
+from chatkit.analysis.aggregates.over_time import bin_length, load_over_time
+from chatkit.analysis.aggregates.per_call import require
 from chatkit.analysis.arrays import Floats
 from chatkit.analysis.figures.drawing import (
     LETTER,
@@ -34,7 +35,6 @@ from chatkit.analysis.figures.drawing import (
     words,
 )
 from chatkit.analysis.figures.labels import free_legend, label_points
-from chatkit.analysis.replay.simulation import bin_length, load_over_time
 from chatkit.errors import UsageError
 
 EVERY = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
-from chatkit.analysis.aggregates.grouping import calls, require, row_waits
+from chatkit.analysis.aggregates.per_call import calls, require, row_waits
 from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind
 from chatkit.analysis.figures.drawing import (
     GREY,

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from chatkit.analysis.aggregates.grouping import calls, failed, require
+from chatkit.analysis.aggregates.per_call import calls, failed, require
 from chatkit.analysis.arrays import Floats, Ints
 from chatkit.analysis.arrays import words as column_words
 from chatkit.analysis.figures.drawing import (

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from chatkit.analysis.columns import LEAST_TS, MOST_MS, MOST_TS, Coded, Values, ticks
+from chatkit.analysis.columns import MAX_MS, MAX_TS, MIN_TS, Coded, Values, microseconds_of
 from chatkit.analysis.logs.log_lines import read_log_line
 from chatkit.retries.log import VERSION, AttemptRecord
 
 _Int16 = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
-_Milliseconds = Annotated[int, msgspec.Meta(ge=-MOST_MS, le=MOST_MS)]
+_Milliseconds = Annotated[int, msgspec.Meta(ge=-MAX_MS, le=MAX_MS)]
 
 
 class RecordRow(AttemptRecord, frozen=True, kw_only=True, gc=False):
@@ -166,6 +166,6 @@ def _of_newer(row: Any, error: msgspec.ValidationError) -> RecordRow:
 
 def _in_calendar(row: RecordRow) -> RecordRow:
     """The row itself; raises where its zone puts its time outside the years 1 to 9999 of UTC."""
-    if not LEAST_TS <= ticks(row.ts) <= MOST_TS:
+    if not MIN_TS <= microseconds_of(row.ts) <= MAX_TS:
         raise msgspec.ValidationError("Invalid RFC3339 encoded datetime - at `$.ts`")
     return row

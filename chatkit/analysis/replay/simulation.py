@@ -1,25 +1,20 @@
-"""What another policy would have done: the recorded failures, or outages of your own, replayed."""
+"""Recorded failures, or outages of your own, replayed under another policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chatkit.analysis.aggregates.grouping import failed, require
-from chatkit.analysis.arrays import UNKNOWN, Ints, categories, integers, moments, timedeltas, utc
+from chatkit.analysis.columns import UNKNOWN, Ints, categories, integers, timedeltas, utc
 from chatkit.analysis.frames import COLUMNS
 from chatkit.analysis.replay.rounds import Requests, difference, play
 from chatkit.analysis.replay.scenarios import Scenario, scenario_of
 from chatkit.errors import KINDS, UsageError
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import VERSION
-
-MOST_BINS = 5_000_000
-_STEPS = ("1s", "10s", "1min", "10min", "1h", "6h", "1D", "7D", "30D", "365D")
 
 
 def simulate(
@@ -32,58 +27,59 @@ def simulate(
     latency: float | None = None,
     hints: bool = True,
 ) -> pd.DataFrame:
-    """Replay recorded failures, or outages of your own, under a policy: the log that it would have written.
+    """Replay recorded failures, or outages of your own, under a policy, and give the log that it would have written.
 
     Parameters
     ----------
     df_or_outages : pandas.DataFrame
-        *A frame of attempts*, with the columns of `COLUMNS` but for ``status_code``, ``request_id`` and ``v``. A provider is down while an
-        attempt fails (with a kind that `outages` counts), and from there to the next that fails where at most 60 s lie between; it is up
-        as soon as an attempt begins that succeeded. Each of the `calls` begins when it did. A row that belongs to no call begins one of
-        its own where its ``attempt`` is 1 or null. Left out, and counted in ``attrs``, are calls that failed for a reason that no policy
-        tries again (such as ``auth``), and what has no time.
+        *A frame of attempts*, with the columns of `COLUMNS` except ``status_code``, ``request_id`` and ``v``. A provider is down while an
+        attempt fails (with a kind that `outages` counts) and between failures that are at most 60 s apart; it is up as soon as an attempt
+        begins that succeeded. Every one of the `calls` begins when it did in the record. A row without a call begins a call of its own if
+        its ``attempt`` is 1 or null. Calls that failed for a reason that no policy retries (such as ``auth``) and rows without a time are
+        left out, and counted in ``attrs``.
 
-        *A frame of outages*, known by ``started`` and no ``attempt``: as `outages` gives it, or your own. It needs ``started`` and
-        ``ended`` (or ``duration``); ``provider``, ``kind`` and ``hint`` may be missing. Times are datetimes (UTC where no zone is given),
-        or numbers or timedeltas: seconds since 1970-01-01 UTC. Each outage is met by `clients` calls that begin as it starts. A failure
-        without a kind is worth another try.
+        *A frame of outages*, as `outages` gives it or of your own: it has ``started``, but no ``attempt``. It needs ``started`` and
+        ``ended`` (or ``duration``); ``provider``, ``kind`` and ``hint`` are optional. Times are datetimes (UTC if they have no zone), or
+        numbers of seconds or timedeltas since 1970-01-01 UTC. When an outage starts, `clients` calls begin. A failure without a kind is
+        retried.
     policy : RetryPolicy
-        ``max_elapsed="auto"`` is no limit here: somebody watches.
+        The policy of all calls. ``max_elapsed="auto"`` sets no limit here, as in a notebook that the user watches.
     clients : int, default 1
-        How many make each call.
+        The number of clients that make each call.
     seed : int, default 0
-        Of jitter and spread. The same seed gives the same frame, and each client the same luck under every policy.
+        The seed of jitter and spread. The same seed gives the same frame, and gives a client the same random draws under every policy.
     spread : float, default 0.0
-        Seconds: each call begins at random within [its time, its time + spread).
+        Seconds. Each call begins at a random time within `spread` of its own time.
     latency : float, optional
-        Seconds that every request takes. Unless given: the medians of the provider's failed and successful attempts in the record; 0
-        where there are none. To the millisecond.
+        Seconds that every request takes, rounded to milliseconds. The default is the median duration of the provider's failed attempts,
+        and of its successful ones, in the record; 0 where it isn't known.
     hints : bool, default True
         Whether the server says how long to wait.
 
     Returns
     -------
     pandas.DataFrame
-        A frame of attempts, with the columns and dtypes of `COLUMNS`, one row a simulated request, sorted by ``ts``: what takes a log
-        takes it. ``call`` is the recorded id, ``row 1`` … for rows without a call, ``outage 1`` … for outages, and ends in ``#1`` … where
-        there is more than one client. ``attrs["simulated"]`` says what was simulated and what was left out.
+        A frame of attempts, with the columns and dtypes of `COLUMNS`: one row per simulated request, sorted by ``ts``. Every function that
+        takes a log takes it. ``call`` is the recorded id, ``row 1`` and so on for rows without a call, or ``outage 1`` and so on for
+        outages; with several clients it ends in ``#1`` and so on. ``attrs["simulated"]`` has the policy, the number of calls, clients and
+        outages, the seed, and what was left out.
 
     Raises
     ------
     UsageError
-        A column is missing; an outage has no end; a number makes no sense; or there would be more than 10 million requests (about 2 GB),
+        A column is missing, an outage has no end, a number is out of range, or there would be more than 10 million requests (about 2 GB)
         or 600,000 of one call.
 
     Notes
     -----
     The model is simple. A request that *begins* within [started, ended) of an outage of its provider fails, with that outage's kind and
-    hint; any other succeeds. Where outages of a provider overlap, the first holds to its end. Then the policy decides as it does in a
-    real call, and waits are rounded to the millisecond.
+    hint; any other request succeeds. Where outages of a provider overlap, the one that began first holds to its end. After a failure the
+    policy decides as it does in a real call, and waits are rounded to milliseconds.
 
-    So requests don't crowd each other out, however many come at once, and an outage is total: give one of `outages` as it stands, and
-    what succeeded within fails. A record shows an outage only from its first failed attempt to its last: the provider may have been down
-    for longer. To see how far the model holds, replay a record under the policy that it was made with. Failures cost nothing here, so
-    ``max_paid_failures`` bounds those of kind ``unknown`` alone. Nobody loses patience.
+    So the number of requests doesn't slow the server down, and an outage is total: if you give the result of `outages`, the attempts that
+    succeeded during an outage fail in the simulation. A record shows an outage only from its first failed attempt to its last; the provider
+    may have been down for longer. To see how well the model fits, replay a record under the policy with which it was made. Failed requests
+    cost nothing here, so ``max_paid_failures`` only limits failures of kind ``unknown``. No call is stopped by a user.
 
     Examples
     --------
@@ -108,7 +104,7 @@ def simulate(
         "clients": int(clients),
         "seed": int(seed),
         "outages": len(scenario.downtime.started),
-        **scenario.facts,
+        **scenario.left_out,
     }
     return frame
 
@@ -123,45 +119,46 @@ def compare_policies(
     latency: float | None = None,
     hints: bool = True,
 ) -> pd.DataFrame:
-    """What each policy would have cost: time lost, requests, and the load on the server that recovers.
+    """Compare what each policy would have cost: the time lost, the requests, and the load on the recovering server.
 
     Parameters
     ----------
     df_or_outages : pandas.DataFrame
-        As in `simulate`, and so are the other parameters.
+        A frame of attempts or of outages, as in `simulate`.
     policies : mapping of str to RetryPolicy, or iterable of RetryPolicy
-        Those of a list are named by what they have that the default hasn't.
+        The policies by name. A policy of a list is named after the fields in which it differs from the default.
     clients : int, default 1
     seed : int, default 0
     spread : float, default 0.0
     latency : float, optional
     hints : bool, default True
+        As in `simulate`.
 
     Returns
     -------
     pandas.DataFrame
-        A row a policy, in the order given, the index named ``policy``:
+        One row per policy, in the order given, with the index ``policy``:
 
         ===================================  ===============  ===================================================================
-        column                               dtype            what it is
+        column                               dtype            description
         ===================================  ===============  ===================================================================
-        ``calls``, ``ok``, ``gave_up``       Int64            calls, those that succeeded, those that gave up
+        ``calls``, ``ok``, ``gave_up``       Int64            all calls, those that succeeded, and those that gave up
         ``requests``                         Int64            attempts of all calls
         ``requests_per_call``                Float64          null where there is no call
-        ``peak_load``                        Int64            the most requests in one second that one provider got while it was
-                                                              up. The rush as it went down doesn't count
-        ``lost``                             timedelta64[us]  from a call's first request to the start of the one that
-                                                              succeeded, over all calls that succeeded
-        ``lost_p50``, ``_p95``, ``_max``     timedelta64[us]  the same of one call, over the `delayed` ones
-        ``late_p50``, ``_p95``               timedelta64[us]  from the end of the last outage that it met to the start of the
-                                                              request that succeeded, over the `delayed` ones
+        ``peak_load``                        Int64            the most requests that one provider got in one second while it was
+                                                              up; the requests before an outage don't count
+        ``lost``                             timedelta64[us]  the time from a call's first request to the start of the one that
+                                                              succeeded, summed over all calls that succeeded
+        ``lost_p50``, ``_p95``, ``_max``     timedelta64[us]  quantiles of the time lost by one of the ``delayed`` calls
+        ``late_p50``, ``_p95``               timedelta64[us]  quantiles of the time from the end of the last outage that a
+                                                              ``delayed`` call met to the start of the request that succeeded
         ``delayed``                          Int64            calls whose first request failed, and that succeeded
         ===================================  ===============  ===================================================================
 
     Raises
     ------
     UsageError
-        As `simulate`; or two policies have one name.
+        As in `simulate`; or two policies have the same name.
 
     Examples
     --------
@@ -181,70 +178,6 @@ def compare_policies(
     rows = [_costs(scenario, play(scenario, policy, hints=hints, what=what)) for policy in named.values()]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return pd.DataFrame({name: _cost_column(name, values) for name, values in columns.items()}, index=pd.Index(list(named), name="policy"))
-
-
-def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> pd.DataFrame:
-    """How many requests begin in each stretch of time, of a real log or a simulated one.
-
-    Parameters
-    ----------
-    df : pandas.DataFrame
-        A row an attempt, in any order. Needs the columns ``ts`` and ``outcome``.
-    every : str, float or timedelta, default "1s"
-        The length of a stretch, such as ``"10s"``, ``"1min"``, or a number of seconds. They are counted from 1970-01-01 UTC.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Every stretch from the first request to the last, by its start: the index ``ts`` (datetime64[us, UTC]), ``requests`` and ``failed``
-        (Int64). Rows without a time are left out, and ``attrs["rows_without_time"]`` says how many they are.
-
-    Raises
-    ------
-    UsageError
-        A column is missing; `every` is no length of time; or there would be more than 5 million rows.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from chatkit import RetryPolicy
-    >>> from chatkit.analysis import load_over_time, simulate
-    >>> outage = pd.DataFrame({"started": [0], "ended": [2]})
-    >>> load_over_time(simulate(outage, RetryPolicy(), clients=50)).reset_index()
-                             ts  requests  failed
-    0 1970-01-01 00:00:00+00:00        50      50
-    1 1970-01-01 00:00:01+00:00        50      50
-    2 1970-01-01 00:00:02+00:00         0       0
-    3 1970-01-01 00:00:03+00:00        50       0
-    """
-    require(df, "ts", "outcome", what="load_over_time()")
-    length = bin_length(every, "load_over_time")
-    ts, failure = moments(df, "ts"), failed(df).to_numpy()
-    known = ts != UNKNOWN
-    place = ts[known] // length
-    first, count = (int(place.min()), int(place.max()) - int(place.min()) + 1) if place.size else (0, 0)
-    if count > MOST_BINS:
-        fitting = next((step for step in _STEPS if count * length <= 100_000 * bin_length(step, "load_over_time")), _STEPS[-1])
-        raise UsageError(f"load_over_time(): {count:,} rows, one every {every}: at most {MOST_BINS:,}, so give every={fitting!r}")
-    loads = [np.bincount(place[chosen] - first, minlength=count) for chosen in (slice(None), failure[known])]
-    index = utc((first + np.arange(count)) * length).rename("ts")
-    load = pd.DataFrame({name: integers(counts) for name, counts in zip(("requests", "failed"), loads, strict=True)}, index=index)
-    load.attrs["rows_without_time"] = int(len(df) - np.count_nonzero(known))
-    return load
-
-
-def bin_length(every: str | float | timedelta, what: str) -> int:
-    """The length of a stretch of time, in microseconds; `what` is the function that asks."""
-    try:
-        if isinstance(every, bool):
-            raise TypeError("no length")
-        length = pd.Timedelta(every, unit="s") if isinstance(every, int | float | np.number) else pd.Timedelta(every)
-        microseconds = length // pd.Timedelta(1, unit="us")
-    except (TypeError, ValueError, OverflowError):
-        microseconds = 0
-    if not microseconds >= 1:  # NaT gives NaN
-        raise UsageError(f"{what}(every={every!r}): give a length of time such as '1s', '10min', or a number of seconds")
-    return int(microseconds)
 
 
 def _check_policy(policy: Any, what: str) -> None:
@@ -271,7 +204,7 @@ def _named(policies: Any, what: str) -> dict[str, RetryPolicy]:
 
 
 def _frame(scenario: Scenario, requests: Requests, *, hints: bool) -> pd.DataFrame:
-    """The requests as a frame of attempts, by time; those of one moment by attempt, then by call."""
+    """The requests as a frame of attempts, sorted by time, then by attempt and call."""
     order = np.argsort(requests.ts, kind="stable")
     call, outage, delay = requests.call[order], requests.outage[order], requests.delay[order]
     down, provider = scenario.downtime, scenario.provider[call]
@@ -306,11 +239,11 @@ def _missing(dtype: str, rows: int) -> Any:
 
 
 def _costs(scenario: Scenario, requests: Requests) -> dict[str, Any]:
-    """The row of one policy; times in microseconds."""
+    """The columns of a policy's row; times in microseconds."""
     well = requests.outage < 0
     call, ts = requests.call[well], requests.ts[well]
     met = np.full(len(scenario.began), -1)
-    met[requests.call[~well]] = requests.outage[~well]  # attempts are in order: of several the last one stands
+    met[requests.call[~well]] = requests.outage[~well]  # of several outages, the last one is kept
     lost = ts - scenario.began[call]
     delayed = met[call] >= 0
     late = ts[delayed] - scenario.downtime.back[met[call[delayed]]]
