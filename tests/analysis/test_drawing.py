@@ -1,4 +1,4 @@
-"""The manners that all figures share: whose axes, styles, words, units, and frames of every sort."""
+"""What all figures share: axes, styles, labels, units, and frames of every sort."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from chatkit.analysis.figures.drawing import (
+    as_label,
+    explain_empty,
     log_spans,
-    nothing,
     percent,
     span,
+    time_axis,
     unit_for,
-    wall_clock,
-    words,
 )
 from chatkit.analysis.figures.loads import plot_load, plot_policies
 from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting
@@ -255,7 +255,7 @@ def test_an_axis_of_times_has_ticks_of_its_span(seconds: float, inches: float) -
     ax = figure.subplots()
     begin = mpl.dates.date2num(np.datetime64("2026-11-20T09:00:07"))
     ax.plot([begin, begin + seconds / 86400], [0, 1])
-    wall_clock(ax, begin, begin + seconds / 86400)
+    time_axis(ax, begin, begin + seconds / 86400)
     png(figure)
     low, high = ax.get_xlim()
     assert (high - low) * 86400 < max(seconds * 1.2, 15)
@@ -272,7 +272,7 @@ def test_the_words_of_an_axis_of_times_stand_apart(start: str, inches: float, le
             ax = figure.subplots()
         begin = mpl.dates.date2num(np.datetime64(start))
         ax.plot([begin, begin + seconds / 86400], [0, 1])
-        wall_clock(ax, begin, begin + seconds / 86400)
+        time_axis(ax, begin, begin + seconds / 86400)
         png(figure)
         low, high = ax.get_xlim()
         shown = [tick.label1.get_window_extent() for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
@@ -296,7 +296,7 @@ def test_times_are_utc_whatever_the_persons_zone_is() -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_can_be_a_label(text: str) -> None:
-    label = words(text)
+    label = as_label(text)
     assert label
     assert len(label.replace(r"\$", "$")) <= 29
     assert label.isprintable()
@@ -308,8 +308,8 @@ def test_any_text_can_be_a_label(text: str) -> None:
 
 
 def test_a_letter_that_the_font_has_stays() -> None:
-    assert words("Zürich → é") == "Zürich → é"
-    assert words("模型-2") == "??-2"
+    assert as_label("Zürich → é") == "Zürich → é"
+    assert as_label("模型-2") == "??-2"
 
 
 @given(st.floats(0, 1e9))
@@ -358,7 +358,7 @@ def test_a_logarithmic_axis_of_spans_has_plain_ticks(low: float, high: float, ex
 
 
 def test_nothing_is_said_once() -> None:
-    ax = nothing(nothing(Figure().subplots(), "no calls recorded"), "no waits recorded")
+    ax = explain_empty(explain_empty(Figure().subplots(), "no calls recorded"), "no waits recorded")
     assert [text.get_text() for text in ax.texts] == ["no calls recorded"]
 
 

@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from chatkit.analysis.aggregates.over_time import load_over_time
-from chatkit.analysis.figures.loads import LEGIBLE_BINS, MOST_BINS, plot_load, plot_policies
+from chatkit.analysis.figures.loads import MAX_BINS, MAX_GIVEN_BINS, plot_load, plot_policies
 from chatkit.analysis.replay.simulation import compare_policies
 from chatkit.errors import UsageError
 from tests.analysis.attempt_rows import at, frame, row
@@ -75,8 +75,8 @@ def test_bins_of_no_length_are_a_usage_error(every: Any) -> None:
 
 
 def test_too_many_bins_are_a_usage_error_that_says_which_would_do() -> None:
-    df = frame([row(ts=at(0)), row(ts=at(2 * LEGIBLE_BINS))])
-    with pytest.raises(UsageError, match=r"more than 10,000 bins; give more, such as 60 s"):
+    df = frame([row(ts=at(0)), row(ts=at(2 * MAX_GIVEN_BINS))])
+    with pytest.raises(UsageError, match=r"more than 10,000 bins: give at least 60 s"):
         plot_load(df, every="1s")
     assert plot_load(df, every="60s").lines
 
@@ -86,17 +86,17 @@ def test_of_very_many_bins_the_highest_are_drawn() -> None:
     load = load_over_time(df, "1s")
     ax = plot_load(df, every="1s")
     (line,) = ax.lines
-    assert len(line.get_xdata()) <= MOST_BINS + 1 < len(load)
+    assert len(line.get_xdata()) <= MAX_BINS + 1 < len(load)
     tops = [float(collection.get_paths()[0].vertices[:, 1].max()) for collection in ax.collections]
     assert tops == [load["requests"].max(), load["failed"].max()]
-    few = -(-len(load) // MOST_BINS)
+    few = -(-len(load) // MAX_BINS)
     assert ax.get_xlabel() == f"time (UTC), by 1 s: the highest of each {few} s"
 
 
 @given(st.floats(0, 3e9))
 def test_bins_are_few_whatever_the_span(length: float) -> None:
     ax = plot_load(frame([row(ts=at(0)), row(ts=at(length))]))
-    assert len(np.asarray(ax.lines[0].get_ydata())) <= MOST_BINS + 1
+    assert len(np.asarray(ax.lines[0].get_ydata())) <= MAX_BINS + 1
     plt.close(ax.figure)
 
 

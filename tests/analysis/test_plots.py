@@ -21,7 +21,7 @@ from matplotlib.path import Path
 
 from chatkit.analysis.aggregates.per_call import calls
 from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind, summarize
-from chatkit.analysis.figures.drawing import SEGMENTS, count_axis, kind_colour
+from chatkit.analysis.figures.drawing import MAX_POINTS, count_axis, kind_colour
 from chatkit.analysis.figures.loads import plot_load
 from chatkit.analysis.figures.plots import plot_attempts, plot_backoff, plot_kinds, plot_waiting, survival
 from chatkit.analysis.replay.simulation import simulate
@@ -188,7 +188,7 @@ def test_two_records_on_one_ax_share_a_unit() -> None:
     assert float(np.asarray(ax.lines[1].get_ydata())[-1]) == 0.5
 
 
-@pytest.mark.parametrize("count", [SEGMENTS + 1, 2 * SEGMENTS, 5 * SEGMENTS])
+@pytest.mark.parametrize("count", [MAX_POINTS + 1, 2 * MAX_POINTS, 5 * MAX_POINTS])
 def test_a_long_line_is_thinned_and_stays_true(count: int) -> None:
     rng = random.Random(count)
     seconds = sorted(rng.uniform(0, 1e5) for _ in range(count))
@@ -196,7 +196,7 @@ def test_a_long_line_is_thinned_and_stays_true(count: int) -> None:
     ax = plot_waiting(frame(waits(*steps)))
     (line,) = ax.lines
     x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    assert len(x) <= SEGMENTS + 2
+    assert len(x) <= MAX_POINTS + 2
     truth = np.concatenate([[0], np.cumsum([ms for _, ms in steps])]) / 1000
     shown = y * {"s": 1, "min": 60, "h": 3600, "d": 86400}[ax.get_ylabel().split("(")[1][:-1]]
     times = np.array([day(second) for second in seconds])
@@ -272,7 +272,7 @@ def test_many_attempts_are_drawn_as_a_band_on_a_logarithmic_axis() -> None:
 def test_a_call_of_thousands_of_failures_is_drawn_with_few_points() -> None:
     rows = [row(ts=at(60 * n), call="a", attempt=n, outcome="retry", waited_ms=60_000 * (n > 1), duration_ms=10) for n in range(1, 3000)]
     ax = plot_backoff(frame(rows))
-    assert max(len(line.get_xdata()) for line in ax.lines) <= SEGMENTS
+    assert max(len(line.get_xdata()) for line in ax.lines) <= MAX_POINTS
     assert legend(ax) == ["theory: 1, 2, 4 … 60 s", "no hint (2,998)"]
 
 
@@ -379,7 +379,7 @@ def test_a_call_of_a_thousand_attempts_is_drawn_with_few_points() -> None:
     rows = [row(ts=at(n), call="a", attempt=n, outcome="retry" if n < 2000 else "ok", waited_ms=0, duration_ms=1) for n in range(1, 2001)]
     ax = plot_attempts(frame(rows))
     (line,) = ax.lines
-    assert len(line.get_xdata()) <= SEGMENTS
+    assert len(line.get_xdata()) <= MAX_POINTS
     assert ax.get_xscale() == "log"
     assert list(line.get_ydata())[-1] == 0
 

@@ -133,7 +133,7 @@ class Groups:
     def quantiles(self, values: Ints, levels: Sequence[float]) -> list[Ints]:
         """Quantiles of the known values per group, interpolated linearly; `UNKNOWN` where no value is known."""
         chosen = (values != UNKNOWN) & (self.codes >= 0)
-        found = pd.Series(values[chosen]).groupby(self.codes[chosen]).quantile(list(levels)).unstack()
+        found = pd.Series(values[chosen]).groupby(self.codes[chosen]).quantile(np.array(levels)).unstack()
         whole = found.reindex(index=range(self.size), columns=list(levels)).round().fillna(UNKNOWN).astype(np.int64)
         return [whole[level].to_numpy() for level in levels]
 

@@ -355,4 +355,5 @@ class _Windows:
             return np.zeros(0, dtype=np.int64)
         window = count_started(self.provider, self.started, provider, ts) - 1
         inside = (window >= 0) & (self.provider[window] == provider) & (ts <= self.ended[window])
-        return window[inside]
+        found: Ints = window[inside]
+        return found

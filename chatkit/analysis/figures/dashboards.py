@@ -1,4 +1,4 @@
-"""The dashboard: the six figures that say most of a record, on one page."""
+"""The dashboard: six figures of a record on one page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties
 
 from chatkit.analysis.aggregates.per_call import calls
 from chatkit.analysis.aggregates.summaries import summarize
-from chatkit.analysis.figures.drawing import percent, seconds, span, words
+from chatkit.analysis.figures.drawing import as_label, percent, seconds, span
 from chatkit.analysis.figures.loads import plot_load
 from chatkit.analysis.figures.plots import draw_attempts, plot_backoff, plot_kinds, plot_waiting
 from chatkit.analysis.figures.timelines import draw_timeline
@@ -26,20 +26,20 @@ PANELS: list[Any] = [["timeline", "timeline", "load"], ["timeline", "timeline", 
 
 
 def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """Draw the timeline, the load, the time waited, the failures, the backoff and the attempts on one figure, with the facts above.
+    """Draw the timeline, load, time waited, failures, backoff and attempts of a record as one figure, under a line of facts.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts, recorded or simulated, with the columns of `COLUMNS`.
+        A frame of attempts, recorded or simulated, with the columns of `COLUMNS`.
     title : str, optional
-        A line above the facts.
+        A title above the facts.
 
     Returns
     -------
     matplotlib.figure.Figure
-        12 × 8 inches, and larger where your style has letters of more than 10 points. It shows itself once as the last line of a
-        notebook's cell; pyplot doesn't hold it, so nothing has to be closed. ``savefig`` writes it.
+        A figure of 12 × 8 inches, or larger if the font of your style is larger than 10 points. It is displayed once as the last
+        expression of a notebook cell. pyplot doesn't manage it, so you needn't close it; ``savefig`` saves it.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
     }
     for panel, name in names.items():
         panels[panel].set_title(name, fontsize="medium")
-    figure.suptitle("\n".join(filter(None, [title and words(title, 100), _facts(df)])))
+    figure.suptitle("\n".join(filter(None, [title and as_label(title, 100), _facts(df)])))
     return figure
 
 
 def _facts(df: pd.DataFrame) -> str:
-    """The record in one line."""
+    """The facts of the record in one line."""
     if df.empty:
         return "no attempts recorded"
     whole = summarize(df, by=None)
@@ -98,7 +98,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _let_notebooks_show_figures() -> None:
-    """Teach the kernel to show a figure, as its inline backend does when it is loaded; elsewhere do nothing."""
+    """Let a kernel display figures, as its inline backend does once it is loaded; outside a kernel, do nothing."""
     if "ipykernel" not in sys.modules:
         return
     from IPython import get_ipython

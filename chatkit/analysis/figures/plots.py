@@ -1,4 +1,4 @@
-"""Figures of retries: each takes a frame and, if given, the axes to draw on, and returns the axes."""
+"""Figures of waits, backoff, failures and attempts: each takes a frame of attempts and, optionally, axes, and returns the axes."""
 
 from __future__ import annotations
 
@@ -16,54 +16,55 @@ from chatkit.analysis.aggregates.per_call import calls, require, row_waits
 from chatkit.analysis.aggregates.summaries import backoff_curve, by_kind
 from chatkit.analysis.figures.drawing import (
     GREY,
-    SEGMENTS,
+    MAX_POINTS,
     SERIES,
+    as_label,
     as_seconds,
     axes_for,
     count_axis,
-    days,
-    ends,
+    date_numbers,
+    explain_empty,
+    first_and_last,
     inches,
     kind_colour,
+    labelled_groups,
     log_spans,
-    looks,
-    named,
-    nothing,
     percent,
+    place_legend,
     seconds,
     series_colours,
     span,
+    style_of,
+    time_axis,
     unit_for,
-    wall_clock,
-    words,
 )
-from chatkit.analysis.figures.labels import free_legend
 
-MOST_LINES = 6
-MOST_BARS = 10
-LEAST_BARS = 4
-SHORTEST = 25
-"""A bar of the backoff is drawn down to so small a part of its median, and cut off below: full jitter's p5 is a tenth."""
+MAX_LINES = 6
+MAX_BARS = 10
+MIN_BARS = 4
+"""With fewer bars, the axes have room for so many."""
+MAX_BAR_RATIO = 25
+"""A bar of the backoff is cut off below so small a fraction of its median; with full jitter, the 5th percentile is a tenth of it."""
 
 
 def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Axes:
-    """Draw how the time spent waiting grew, a step line a provider.
+    """Draw how the time spent waiting grew, with a step line per provider.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts; needs ``ts``, ``provider``, ``waited`` and ``delay``. A wait counts when it is over; one that is only known
-        as scheduled (``waited`` is null, as in logs of other libraries) counts with the failure before it.
+        A frame of attempts; needs ``ts``, ``provider``, ``waited`` and ``delay``. A wait counts when it is over; a wait of which only the
+        plan is known (``waited`` is null, as in foreign logs) counts at the failure before it.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure unless given.
+        The axes to draw on; a new figure by default.
     **line
-        For the lines, as `matplotlib.axes.Axes.step` takes it.
+        Keyword arguments of `matplotlib.axes.Axes.step`, for the lines.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Time in UTC to the right; seconds, minutes, hours or days of waiting, summed over all calls, upwards. The six providers
-        that waits were longest for (fewer on low axes) have a line each, all others share one.
+        The x axis is the time in UTC, the y axis the sum of all waits so far, in seconds, minutes, hours or days. The six providers with
+        the longest sums (fewer if the axes are low) have a line each, and all others share a line.
 
     Raises
     ------
@@ -78,19 +79,19 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     """
     require(df, "ts", "provider", "waited", "delay", what="plot_waiting()")
     ax = axes_for(ax)
-    wait, at = as_seconds(row_waits(df)), days(df)
-    begin, end = ends(at)
+    wait, at = as_seconds(row_waits(df)), date_numbers(df)
+    begin, end = first_and_last(at)
     known = (wait > 0) & ~np.isnan(at)
     ax.set(xlabel="time (UTC)", ylabel=ax.get_ylabel() or "waited, in all")
     if not known.any():
-        return nothing(ax, "no waits recorded")
-    codes, name_of = named(df, "provider")
+        return explain_empty(ax, "no waits recorded")
+    codes, name_of = labelled_groups(df, "provider")
     order = np.flatnonzero(known)[np.argsort(at[known], kind="stable")]
     codes, wait, at = codes[order], wait[order], at[order]
     totals = np.bincount(codes, wait)
     ranked = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
     letter = FontProperties(size="small").get_size_in_points() / 72
-    lines = int(np.clip(inches(ax)[1] / (3 * letter) - 1, 2, MOST_LINES))  # so that the legend takes half of the height at most
+    lines = int(np.clip(inches(ax)[1] / (3 * letter) - 1, 2, MAX_LINES))  # then the legend takes at most half of the height
     groups = [([code], name_of(code)) for code in ranked[:lines]]
     if rest := list(ranked[lines:]):
         groups.append((rest, f"{len(rest):,} others"))
@@ -98,36 +99,36 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     for (members, name), colour in zip(groups, series_colours(len(groups)), strict=True):
         mine = np.isin(codes, members)
         x, y = at[mine], np.cumsum(wait[mine])
-        if len(x) > SEGMENTS:
-            grid = np.linspace(x[0], x[-1], SEGMENTS)
+        if len(x) > MAX_POINTS:
+            grid = np.linspace(x[0], x[-1], MAX_POINTS)
             x, y = grid, y[np.searchsorted(x, grid, side="right") - 1]
-        style = looks(Line2D, line, color=colour, label=f"{name}: {span(float(y[-1]))}", where="post")
+        style = style_of(Line2D, line, color=colour, label=f"{name}: {span(float(y[-1]))}", where="post")
         ax.step(np.concatenate([[begin], x, [end]]), np.concatenate([[0], y, [y[-1]]]) / size, **style)
     ax.set_ylabel(f"waited, in all ({unit})")
-    wall_clock(ax, begin, end)
+    time_axis(ax, begin, end)
     ax.set_ylim(bottom=0)
-    free_legend(ax, *ax.get_legend_handles_labels())
+    place_legend(ax, *ax.get_legend_handles_labels())
     return ax
 
 
 def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> Axes:
-    """Draw how long the waits were after the first, second … failure, beside chatkit's theory: 1, 2, 4 … 60 s.
+    """Draw how long the waits after the first, second and later failures were, beside chatkit's backoff: 1, 2, 4 … 60 s.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts; needs what `backoff_curve` needs.
+        A frame of attempts, with the columns that `backoff_curve` needs.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure unless given.
+        The axes to draw on; a new figure by default.
     **points
-        For the observation, as `matplotlib.axes.Axes.errorbar` takes it.
+        Keyword arguments of `matplotlib.axes.Axes.errorbar`, for the observed waits.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The number of the failed attempt to the right, the wait on a logarithmic scale upwards. Points are medians, bars reach
-        from the 5th to the 95th percentile, cut off far below the median; waits that a server asked for stand apart. Where a log
-        tells only what was scheduled, the median of that is drawn hollow.
+        The x axis is the number of the failed attempt, the y axis the wait on a logarithmic scale. Points are medians, and bars reach from
+        the 5th to the 95th percentile, but are cut off far below the median. Waits that a server asked for are drawn apart. Where a log
+        only has planned waits, the point is their median and hollow.
 
     Raises
     ------
@@ -144,7 +145,7 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
     ax = axes_for(ax)
     ax.set(xlabel="failed attempt", ylabel="wait: median, p5–p95")
     if curve.empty:
-        return nothing(ax, "no waits recorded")
+        return explain_empty(ax, "no waits recorded")
     theory = curve.drop_duplicates("attempt").sort_values("attempt")
     numbers = theory["attempt"].to_numpy(dtype=np.int64)
     many = count_axis(ax, int(numbers[-1]))
@@ -175,49 +176,50 @@ def plot_backoff(df: pd.DataFrame, *, ax: Axes | None = None, **points: Any) -> 
             whisker: Any = None if many else reach
             measured = style | {"label": f"{name} ({known:,})", "capsize": 2}
             measured |= {"linestyle": "-", "markersize": 2} if many else {}
-            (drawn, *_) = ax.errorbar(x, np.where(middle > 0, middle, np.nan), yerr=whisker, **looks(Line2D, points, **measured))
+            (drawn, *_) = ax.errorbar(x, np.where(middle > 0, middle, np.nan), yerr=whisker, **style_of(Line2D, points, **measured))
             if many:
                 ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.25, lw=0)
         if unmeasured.any():
             scheduled = seconds(part, "scheduled")[unmeasured]
             hollow = style | {"markerfacecolor": "none", "markeredgewidth": 1, "label": f"{name}, as scheduled ({unknown:,})"}
-            ax.errorbar(x[unmeasured], scheduled, **looks(Line2D, points, **hollow))
+            ax.errorbar(x[unmeasured], scheduled, **style_of(Line2D, points, **hollow))
             scale += list(scheduled)
-        scale += [*np.fmax(low, middle / SHORTEST), *middle, *high]
+        scale += [*np.fmax(low, middle / MAX_BAR_RATIO), *middle, *high]
     shown = np.array([value for value in scale if value > 0])
     ax.set_yscale("log")
     ax.set_ylim(bottom=float(shown.min()) / 1.6)
     if len(numbers) == 1 and not many:
         ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
-    free_legend(ax, *ax.get_legend_handles_labels())
+    place_legend(ax, *ax.get_legend_handles_labels())
     ax.set_ylim(top=max(ax.get_ylim()[1], float(shown.max()) * 1.6))
     log_spans(ax.yaxis, *ax.get_ylim())
     return ax
 
 
 def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """As many rows of a long curve as a logarithmic axis of attempts can show apart."""
-    if len(curve) <= SEGMENTS:
+    """The curve without the rows that a logarithmic axis of attempts can't show apart."""
+    if len(curve) <= MAX_POINTS:
         return curve
-    return curve.iloc[np.unique(np.geomspace(1, len(curve), SEGMENTS).astype(np.int64)) - 1]
+    return curve.iloc[np.unique(np.geomspace(1, len(curve), MAX_POINTS).astype(np.int64)) - 1]
 
 
 def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes:
-    """Draw how many attempts failed of which kind, a bar a kind, the most frequent on top.
+    """Draw how many attempts failed, with a bar per kind of failure, the most frequent at the top.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts; needs what `by_kind` needs.
+        A frame of attempts, with the columns that `by_kind` needs.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure unless given.
+        The axes to draw on; a new figure by default.
     **bars
-        For the bars, as `matplotlib.axes.Axes.barh` takes it.
+        Keyword arguments of `matplotlib.axes.Axes.barh`, for the bars.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Failed attempts to the right. Each bar says how many, their share, and how long the waits were that they caused.
+        The x axis is the number of failed attempts. The label of a bar is this number, its share, and the sum of the waits that the
+        failures caused.
 
     Raises
     ------
@@ -234,16 +236,16 @@ def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes
     ax = axes_for(ax)
     ax.set_xlabel("failed attempts")
     if kinds.empty:
-        return nothing(ax, "no failed attempts recorded")
+        return explain_empty(ax, "no failed attempts recorded")
     count = kinds["attempts"].to_numpy(dtype=np.int64)
     waited = np.nan_to_num(seconds(kinds, "waited"))
-    names = [words(kind, 20, unknown="not said") for kind in kinds.index[:MOST_BARS]]
-    colours = [kind_colour(kind) for kind in kinds.index[:MOST_BARS]]
-    if len(kinds) > MOST_BARS:
-        names.append(f"{len(kinds) - MOST_BARS:,} others")
+    names = [as_label(kind, 20, unknown="not said") for kind in kinds.index[:MAX_BARS]]
+    colours = [kind_colour(kind) for kind in kinds.index[:MAX_BARS]]
+    if len(kinds) > MAX_BARS:
+        names.append(f"{len(kinds) - MAX_BARS:,} others")
         colours.append(GREY)
-        count = np.append(count[:MOST_BARS], count[MOST_BARS:].sum())
-        waited = np.append(waited[:MOST_BARS], waited[MOST_BARS:].sum())
+        count = np.append(count[:MAX_BARS], count[MAX_BARS:].sum())
+        waited = np.append(waited[:MAX_BARS], waited[MAX_BARS:].sum())
     places = np.arange(len(names))
     style: dict[str, Any] = {"color": colours, "height": 0.7}
     drawn = ax.barh(places, count, **(style | bars))
@@ -251,7 +253,7 @@ def plot_kinds(df: pd.DataFrame, *, ax: Axes | None = None, **bars: Any) -> Axes
     labels = [f"{n:,} ({percent(n / total)})" + (f", {span(w)}" if w else "") for n, w in zip(count, waited, strict=True)]
     ax.bar_label(drawn, labels, padding=3, fontsize="small")
     ax.set_yticks(places, names)
-    spare = max(LEAST_BARS - len(names), 0) / 2
+    spare = max(MIN_BARS - len(names), 0) / 2
     ax.set_ylim(len(names) - 0.5 + spare, -0.5 - spare)
     letter = 0.6 * FontProperties(size="small").get_size_in_points() / 72
     room = max(map(len, labels)) * letter / max(inches(ax)[0] - 0.2, 1)
@@ -269,26 +271,26 @@ def plot_attempts(df: pd.DataFrame, *, by: str | None = None, ax: Axes | None = 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts; needs what `calls` needs.
+        A frame of attempts, with the columns that `calls` needs.
     by : str, optional
-        A column of `calls`, such as ``provider`` or ``model``: a line for each of its values, the six with the most calls.
+        A column of `calls`, such as ``provider`` or ``model``. The six of its values with the most calls have a line each.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure unless given.
+        The axes to draw on; a new figure by default.
     **line
-        For the lines, as `matplotlib.axes.Axes.step` takes it.
+        Keyword arguments of `matplotlib.axes.Axes.step`, for the lines.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Attempts to the right; upwards the share of calls without a success after so many, logarithmic where it falls below 5 %.
-        It is over the calls whose end is known, and the legend says how many these are. A call that failed for good never succeeds; one
-        that was abandoned counts until then: the curve is an estimate (of Kaplan and Meier), and the legend says so. It ends level at
-        the share that never succeeds.
+        The x axis is the number of attempts, the y axis the share of calls without a success after so many attempts, on a logarithmic
+        scale if it falls below 5 %. The curve is over the calls whose end is known, and the legend has their number. A call that failed
+        for good never succeeds; one that was abandoned counts until then, so the curve is a Kaplan-Meier estimate, and the legend says so
+        ("est."). It ends level at the share of calls that never succeed.
 
     Raises
     ------
     UsageError
-        A column is missing, or `by` is no column of `calls`.
+        A column is missing, or `by` is not a column of `calls`.
 
     Examples
     --------
@@ -300,16 +302,16 @@ def plot_attempts(df: pd.DataFrame, *, by: str | None = None, ax: Axes | None = 
 
 
 def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None = None, **line: Any) -> Axes:
-    """`plot_attempts` of what `calls` has counted."""
+    """`plot_attempts` for the result of `calls`."""
     if by is not None:
         require(table, by, what="plot_attempts(by=…)")
     ax = axes_for(ax)
     ax.set(xlabel="attempts", ylabel="calls without success")
     known = table[table["outcome"].isin(["ok", "failed", "abandoned"])]
     if (known["outcome"] == "abandoned").all():
-        return nothing(ax, "no call with a known end recorded")
-    codes, name_of = (np.zeros(len(known), np.int64), str) if by is None else named(known, by)
-    ranked = np.argsort(-np.bincount(codes), kind="stable")[:MOST_LINES]
+        return explain_empty(ax, "no call with a known end recorded")
+    codes, name_of = (np.zeros(len(known), np.int64), str) if by is None else labelled_groups(known, by)
+    ranked = np.argsort(-np.bincount(codes), kind="stable")[:MAX_LINES]
     took = known["attempts"].to_numpy(dtype=np.int64)
     won, left = ((known["outcome"] == end).to_numpy(dtype=bool) for end in ("ok", "abandoned"))
     most = int(took.max())
@@ -319,13 +321,13 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
         share = survival(took[mine], won[mine], left[mine], most)
         low = min(low, float(share[share > 0].min()))
         x = np.arange(most + 1)
-        if most > SEGMENTS:
-            x = np.unique(np.geomspace(1, most, SEGMENTS).astype(np.int64))
+        if most > MAX_POINTS:
+            x = np.unique(np.geomspace(1, most, MAX_POINTS).astype(np.int64))
         name = f"{mine.sum():,} call{'s' if mine.sum() > 1 else ''}"
         name = name if by is None else f"{name_of(code)}: {name}"
         succeeded = "succeed (est.)" if left[mine].any() else "succeeded"
         label = f"{name}, {f'{percent(float(share[-1]))} never' if share[-1] else 'all'} {succeeded}"
-        style = looks(Line2D, line, color=colour, label=label, marker="o" if most <= 15 else "", markersize=4, where="post")
+        style = style_of(Line2D, line, color=colour, label=label, marker="o" if most <= 15 else "", markersize=4, where="post")
         ax.step(x, share[x], **style)
     if low < 0.05:
         ax.set_yscale("log", nonpositive="clip")
@@ -337,12 +339,12 @@ def draw_attempts(table: pd.DataFrame, *, by: str | None = None, ax: Axes | None
     ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{share * 100:g}%"))
     if count_axis(ax, most):
         ax.set_xlim(1, most * 1.1)
-    free_legend(ax, *ax.get_legend_handles_labels())
+    place_legend(ax, *ax.get_legend_handles_labels())
     return ax
 
 
 def survival(took: Any, won: Any, left: Any, most: int) -> Any:
-    """The share of calls without a success after 0, 1 … `most` attempts; of those that `left`, the last attempt tells nothing.
+    """The share of calls without a success after 0, 1 … `most` attempts; the last attempt of a call that `left` doesn't count.
 
     >>> survival(np.array([1, 1, 2, 3]), np.array([True, True, True, False]), np.zeros(4, bool), 3).tolist()
     [1.0, 0.5, 0.25, 0.25]

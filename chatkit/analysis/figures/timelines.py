@@ -1,4 +1,4 @@
-"""The timeline: a lane a call, its attempts and waits as bars."""
+"""The timeline: a lane per call, with its attempts and waits as bars."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from chatkit.analysis.aggregates.per_call import calls, failed, require
-from chatkit.analysis.arrays import Floats, Ints
-from chatkit.analysis.arrays import words as column_words
+from chatkit.analysis.columns import Floats, Ints, factorized
 from chatkit.analysis.figures.drawing import (
     GREY,
-    LETTER,
+    LETTER_WIDTH,
     OK,
+    as_label,
     axes_for,
-    days,
+    date_numbers,
+    explain_empty,
     inches,
     kind_colour,
-    named,
-    nothing,
+    labelled_groups,
     seconds,
+    time_axis,
     unit_for,
-    wall_clock,
-    words,
 )
 from chatkit.errors import UsageError
 
 DAY = 86400.0
-STEPS = 2000
-"""The x axis is drawn to so many places: bars that share theirs are one."""
-VISIBLE = 0.02
-"""Of the whole width, that half of the calls must take to be seen on the clock of the wall."""
-LEAST_LANES = 6
-MOST_KINDS = 7
-FOREIGN_LANES = 12
+PLACES = 2000
+"""The resolution of the x axis: bars with the same start and end at this resolution are drawn once."""
+MIN_SHARE = 0.02
+"""The least median duration of the calls, as a share of the whole record, for an axis of times."""
+MIN_LANES = 6
+"""With fewer lanes, the axes have room for so many."""
+MAX_KINDS = 7
+"""Kinds of failures in the legend."""
+MAX_PROVIDERS = 12
+"""Lanes of a log without calls."""
 BAR, WAIT = 0.36, 0.11
 """Half the height of an attempt and of a wait, in lanes."""
 ENDS = {
@@ -49,10 +51,11 @@ ENDS = {
     "abandoned": ("s", False, "call abandoned"),
     "": (">", False, "end not recorded"),
 }
+"""The marker of each outcome, whether it is filled, and its name in the legend."""
 
 
 class Bars(NamedTuple):
-    """Bars to draw: lane, start and end in seconds, and the kind of failure (None: a success; "": no failure)."""
+    """Bars to draw: the lane, the start and end in seconds, and the kind of failure (None: a success, "": neither)."""
 
     lane: Ints
     start: Floats
@@ -60,31 +63,31 @@ class Bars(NamedTuple):
     kind: np.ndarray[Any, np.dtype[np.object_]]
 
     def of(self, rows: Any) -> Bars:
-        """Some of them."""
+        """The bars of these rows."""
         return Bars(*(values[rows] for values in self))
 
     def and_also(self, others: Bars) -> Bars:
-        """These and others."""
+        """These bars and others."""
         return Bars(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 def plot_timeline(df: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
-    """Draw calls as lanes: attempts as bars, waits as thin bars between them, coloured by what failed; the mark at the end is the outcome.
+    """Draw each call as a lane: attempts as bars, waits as thin bars, coloured by the kind of failure, with a marker for the outcome.
 
     Parameters
     ----------
     df : pandas.DataFrame
-        Attempts; needs what `calls` needs.
-    lanes : int
-        Draw so many calls at most. Of more calls, those are drawn that waited longest, and the title says so.
+        A frame of attempts, with the columns that `calls` needs.
+    lanes : int, default 40
+        The most calls to draw. If there are more, those that waited longest are drawn, and the title says so.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure unless given.
+        The axes to draw on; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Time in UTC to the right, or, where the bars would be too short to be seen, the time since each call began. Attempts are
-        drawn at least a point wide. A log whose lines belong to no call has a lane a provider instead: a bar a failed attempt.
+        The x axis is the time in UTC, or, if the bars would be too short to be seen, the time since each call began. Attempts are drawn at
+        least a point wide. For a log without calls there is a lane per provider instead, with a bar per failed attempt.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def plot_timeline(df: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) 
 
 
 def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
-    """`plot_timeline` of a frame whose `calls` are known."""
+    """`plot_timeline` with the result of `calls`."""
     if not isinstance(lanes, int) or lanes < 1:
         raise UsageError(f"plot_timeline(lanes={lanes!r}): give 1 or more")
     ax = axes_for(ax)
@@ -122,8 +125,8 @@ def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax:
     both = attempts.and_also(waits)
     starts, ends = _least(both.lane, both.start, len(shown)), -_least(both.lane, -both.end, len(shown))
     whole = float(ends.max() - starts.min())
-    aligned = len(shown) > 1 and float(np.median(ends - starts)) < VISIBLE * whole
-    if not aligned:  # the clock of the wall goes with the order of the start
+    aligned = len(shown) > 1 and float(np.median(ends - starts)) < MIN_SHARE * whole
+    if not aligned:  # on an axis of times, the lanes are in the order of their start
         place = np.argsort(np.argsort(starts, kind="stable"))
         attempts, waits = (Bars(place[b.lane], b.start, b.end, b.kind) for b in (attempts, waits))
         order = np.argsort(place)
@@ -140,7 +143,7 @@ def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax:
     if aligned:
         ax.set_xlabel(f"time since the call began ({unit})")
     else:
-        wall_clock(ax, low, high)
+        time_axis(ax, low, high)
     ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
     _lay_out(ax, handles, _names(shown, aligned))
     if title:
@@ -149,8 +152,8 @@ def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax:
 
 
 def _bars(df: pd.DataFrame, shown: pd.DataFrame) -> tuple[Bars, Bars]:
-    """The attempts and the waits of these calls, which are the lanes from 0 on."""
-    call = column_words(df, "call")
+    """The attempts and the waits of these calls, each of which is a lane."""
+    call = factorized(df, "call")
     lane_of = pd.Series(np.arange(len(shown)), index=shown["call"].astype(object))
     of_code = np.full(len(call.values) + 1, -1)
     mine = np.flatnonzero(call.values.isin(list(lane_of.index)))
@@ -158,16 +161,16 @@ def _bars(df: pd.DataFrame, shown: pd.DataFrame) -> tuple[Bars, Bars]:
     lane = of_code[call.codes]
     kept = np.flatnonzero((lane >= 0) & df["ts"].notna().to_numpy())
     part, lane = df.iloc[kept], lane[kept]
-    order = np.lexsort((part["attempt"].to_numpy(dtype=np.float64, na_value=np.nan), days(part), lane))
+    order = np.lexsort((part["attempt"].to_numpy(dtype=np.float64, na_value=np.nan), date_numbers(part), lane))
     part, lane = part.iloc[order], lane[order]
     return _attempts_and_waits(part, lane)
 
 
 def _attempts_and_waits(part: pd.DataFrame, lane: Ints) -> tuple[Bars, Bars]:
-    """Bars of rows that are sorted by lane and time. A wait lies before the attempt that it ended with, else after its failure."""
-    start = days(part) * DAY
+    """The bars of rows sorted by lane and time. A wait lies before its attempt, or, if only the plan is known, after the failed attempt."""
+    start = date_numbers(part) * DAY
     end = start + np.nan_to_num(seconds(part, "duration"))
-    outcome, kind = column_words(part, "outcome"), column_words(part, "kind")
+    outcome, kind = factorized(part, "outcome"), factorized(part, "kind")
     kinds = np.append(kind.values.to_numpy(dtype=object), "unknown")[kind.codes]
     kinds[outcome.among("abandoned")] = ""
     kinds[outcome.among("ok")] = None
@@ -177,7 +180,7 @@ def _attempts_and_waits(part: pd.DataFrame, lane: Ints) -> tuple[Bars, Bars]:
     cause = np.where(first, "", np.roll(kinds, 1))
     cause[[one is None for one in cause]] = ""
     before = Bars(lane, start - np.nan_to_num(waited), start, cause).of(waited > 0)
-    after = Bars(lane, end, end + np.nan_to_num(delay), kinds).of(np.isnan(waited) & (delay > 0) & failed(part).to_numpy())
+    after = Bars(lane, end, end + np.nan_to_num(delay), kinds).of(np.isnan(waited) & (delay > 0) & failed(part))
     return attempts, before.and_also(after)
 
 
@@ -188,13 +191,13 @@ def _least(groups: Ints, values: Floats, count: int) -> Floats:
 
 
 def _draw_bars(ax: Axes, bars: Bars, size: float, low: float, width: float, *, thin: bool = False) -> None:
-    """Bars as one collection; those that a screen couldn't tell apart are drawn once."""
+    """Draw bars as one collection, and those with the same place and colour only once."""
     kinds, names = pd.factorize(bars.kind, use_na_sentinel=False)
     inks, palette = pd.factorize(np.array([OK if name is None or name != name else kind_colour(name) for name in names], dtype=object))
     ink = inks[kinds]
-    left, right = (np.rint((x / size - low) / width * STEPS).astype(np.int64) for x in (bars.start, bars.end))
+    left, right = (np.rint((x / size - low) / width * PLACES).astype(np.int64) for x in (bars.start, bars.end))
     _, first = np.unique(np.column_stack([bars.lane, ink, left, right]), axis=0, return_index=True)
-    first.sort()  # what comes later is drawn above
+    first.sort()  # later bars are drawn above
     half, edge, alpha = (WAIT, 0.0, 0.65) if thin else (BAR, 1.0, 1.0)
     x0, x1, y = bars.start[first] / size, bars.end[first] / size, bars.lane[first]
     corners = np.stack([np.stack([x, y + side * half], axis=-1) for x, side in ((x0, -1), (x1, -1), (x1, 1), (x0, 1))], axis=1)
@@ -204,12 +207,12 @@ def _draw_bars(ax: Axes, bars: Bars, size: float, low: float, width: float, *, t
 
 
 def _kind_handles(attempts: Bars, waits: Bars) -> list[Any]:
-    """The legend of the colours: the most frequent kinds, a success, a wait."""
+    """The legend entries of the colours: the most frequent kinds, a success, a wait."""
     found = pd.Series(attempts.kind).value_counts(dropna=False)
     failures = [kind for kind in found.index if isinstance(kind, str) and kind]
-    handles: list[Any] = [Patch(color=kind_colour(kind), label=words(kind, 18)) for kind in failures[:MOST_KINDS]]
-    if len(failures) > MOST_KINDS:
-        handles.append(Patch(color=GREY, label=f"{len(failures) - MOST_KINDS:,} other kinds"))
+    handles: list[Any] = [Patch(color=kind_colour(kind), label=as_label(kind, 18)) for kind in failures[:MAX_KINDS]]
+    if len(failures) > MAX_KINDS:
+        handles.append(Patch(color=GREY, label=f"{len(failures) - MAX_KINDS:,} other kinds"))
     if len(failures) < found.drop("", errors="ignore").size:
         handles.append(Patch(color=OK, label="attempt ok"))
     if len(waits.lane):
@@ -218,7 +221,7 @@ def _kind_handles(attempts: Bars, waits: Bars) -> list[Any]:
 
 
 def _draw_ends(ax: Axes, shown: pd.DataFrame, at: Floats) -> list[Any]:
-    """The marks at the ends, by shape as well as by colour."""
+    """Draw the markers of the outcomes, which differ in shape as well as in colour, and give their legend entries."""
     ink = mpl.rcParams["text.color"]
     outcome = shown["outcome"].astype(object).where(shown["outcome"].notna(), "").to_numpy()
     handles: list[Any] = []
@@ -232,11 +235,11 @@ def _draw_ends(ax: Axes, shown: pd.DataFrame, at: Floats) -> list[Any]:
 
 
 def _names(shown: pd.DataFrame, aligned: bool) -> list[str]:
-    """What tells the lanes apart: whom they asked, the step, the time at which they began where the axis doesn't tell."""
+    """The names of the lanes, from what tells them apart: the model or provider, the step, and, if the axis doesn't show it, the start."""
     parts: list[list[str]] = []
     for column in ("model", "provider"):
         if shown[column].nunique(dropna=False) > 1:
-            parts.append([words(name, 17) for name in shown[column]])
+            parts.append([as_label(name, 17) for name in shown[column]])
             break
     if aligned or not parts:
         began = shown["started"].dt.tz_convert("UTC")
@@ -248,15 +251,15 @@ def _names(shown: pd.DataFrame, aligned: bool) -> list[str]:
 
 
 def _lay_out(ax: Axes, handles: list[Any], names: list[str]) -> None:
-    """Lanes from the top down, their names where they fit, and a legend above them that covers none."""
+    """Lay out the lanes from the top down, with names if they fit, and a legend above them that covers no lane."""
     wide, tall = (length * 72 * 0.9 for length in inches(ax))
     size = FontProperties(size="small").get_size_in_points()
     name_size = FontProperties(size=mpl.rcParams["ytick.labelsize"]).get_size_in_points()
-    lanes = max(len(names), LEAST_LANES)
+    lanes = max(len(names), MIN_LANES)
     named = 0.8 * tall / lanes >= 1.1 * name_size
-    if named:  # long names take more of the width than the margin of the axes
-        wide -= max(max(map(len, names)) * LETTER * name_size - 50, 0)
-    columns = int(wide // ((max(len(str(handle.get_label())) for handle in handles) * LETTER + 3.5) * size))
+    if named:  # long names take some of the axes' width
+        wide -= max(max(map(len, names)) * LETTER_WIDTH * name_size - 50, 0)
+    columns = int(wide // ((max(len(str(handle.get_label())) for handle in handles) * LETTER_WIDTH + 3.5) * size))
     columns = max(1, min(len(handles), columns))
     rows = -(-len(handles) // columns)
     room = min((rows * 1.45 + 1.1) * size / tall, 0.5)
@@ -270,28 +273,28 @@ def _lay_out(ax: Axes, handles: list[Any], names: list[str]) -> None:
 
 
 def _without_calls(df: pd.DataFrame, ax: Axes) -> Axes:
-    """A lane a provider, a bar a failed attempt: all that is known of lines that name no call."""
+    """Draw a lane per provider with a bar per failed attempt, for a log that names no calls."""
     require(df, "ts", "provider", what="plot_timeline()")
-    part = df[(failed(df) & df["ts"].notna()).to_numpy()]
+    part = df[failed(df) & df["ts"].notna().to_numpy()]
     if part.empty:
-        return nothing(ax, "no attempts recorded" if df.empty else "no times of failed attempts recorded")
-    codes, name_of = named(part, "provider")
+        return explain_empty(ax, "no attempts recorded" if df.empty else "no times of failed attempts recorded")
+    codes, name_of = labelled_groups(part, "provider")
     counts = np.bincount(codes)
     ranked = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    lane_of = np.full(len(counts), min(len(ranked), FOREIGN_LANES) - 1)
-    lane_of[ranked[: FOREIGN_LANES - 1]] = np.arange(len(ranked[: FOREIGN_LANES - 1]))
+    lane_of = np.full(len(counts), min(len(ranked), MAX_PROVIDERS) - 1)
+    lane_of[ranked[: MAX_PROVIDERS - 1]] = np.arange(len(ranked[: MAX_PROVIDERS - 1]))
     lane = lane_of[codes]
-    labels = [name_of(code) for code in ranked[:FOREIGN_LANES]]
-    if len(ranked) > FOREIGN_LANES:
-        labels[-1] = f"{len(ranked) - FOREIGN_LANES + 1:,} others"
-    order = np.lexsort((days(part), lane))
+    labels = [name_of(code) for code in ranked[:MAX_PROVIDERS]]
+    if len(ranked) > MAX_PROVIDERS:
+        labels[-1] = f"{len(ranked) - MAX_PROVIDERS + 1:,} others"
+    order = np.lexsort((date_numbers(part), lane))
     attempts, waits = _attempts_and_waits(part.iloc[order], lane[order])
     low = float(min(attempts.start.min(), waits.start.min(initial=np.inf))) / DAY
     high = float(max(attempts.end.max(), waits.end.max(initial=-np.inf))) / DAY
     width = max(high - low, 1e-3 / DAY)
     _draw_bars(ax, waits, DAY, low, width, thin=True)
     _draw_bars(ax, attempts, DAY, low, width)
-    wall_clock(ax, low, high)
+    time_axis(ax, low, high)
     ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
     ax.set_ylabel("providers")
     ax.set_title(f"{len(part):,} failed attempts, which the log gives to no call", fontsize="medium")
