@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from chatkit.analysis.aggregates.per_call import calls, failed, require
+from chatkit.analysis.aggregates.per_call import calls, failed
 from chatkit.analysis.columns import Floats, Ints, factorized
 from chatkit.analysis.figures.drawing import (
     GREY,
@@ -45,6 +45,8 @@ MAX_PROVIDERS = 12
 """Lanes of a log without calls."""
 BAR, WAIT = 0.36, 0.11
 """Half the height of an attempt and of a wait, in lanes."""
+SUCCESS, NEITHER = "attempt ok", ""
+"""In place of a kind of failure, for an attempt that succeeded and for one that was abandoned."""
 ENDS = {
     "ok": ("o", True, "call ok"),
     "failed": ("X", True, "call failed"),
@@ -52,23 +54,6 @@ ENDS = {
     "": (">", False, "end not recorded"),
 }
 """The marker of each outcome, whether it is filled, and its name in the legend."""
-
-
-class Bars(NamedTuple):
-    """Bars to draw: the lane, the start and end in seconds, and the kind of failure (None: a success, "": neither)."""
-
-    lane: Ints
-    start: Floats
-    end: Floats
-    kind: np.ndarray[Any, np.dtype[np.object_]]
-
-    def of(self, rows: Any) -> Bars:
-        """The bars of these rows."""
-        return Bars(*(values[rows] for values in self))
-
-    def and_also(self, others: Bars) -> Bars:
-        """These bars and others."""
-        return Bars(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 def plot_timeline(df: pd.DataFrame, *, lanes: int = 40, ax: Axes | None = None) -> Axes:
@@ -115,107 +100,94 @@ def draw_timeline(df: pd.DataFrame, table: pd.DataFrame, *, lanes: int = 40, ax:
     waited = np.nan_to_num(seconds(known, "waited"))
     shown, title = known, ""
     if len(known) > lanes:
-        longest = bool(waited.any())
-        rows = np.argsort(-waited, kind="stable")[:lanes]
-        shown = known.iloc[rows]
-        title = f"{lanes:,} of {len(known):,} calls: " + ("those that waited longest" if longest else "the first")
+        shown = known.iloc[np.argsort(-waited, kind="stable")[:lanes]]
+        title = f"{lanes:,} of {len(known):,} calls: " + ("those that waited longest" if waited.any() else "the first")
     if left_out := int(table.attrs.get("rows_without_call", 0)):
         title += f"{'; ' if title else ''}{left_out:,} attempts of no call left out"
-    attempts, waits = _bars(df, shown)
-    both = attempts.and_also(waits)
-    starts, ends = _least(both.lane, both.start, len(shown)), -_least(both.lane, -both.end, len(shown))
+    bars = _bars(*_rows_of(df, shown))
+    starts, ends = bars.groupby("lane")["start"].min().to_numpy(), bars.groupby("lane")["end"].max().to_numpy()
     whole = float(ends.max() - starts.min())
     aligned = len(shown) > 1 and float(np.median(ends - starts)) < MIN_SHARE * whole
-    if not aligned:  # on an axis of times, the lanes are in the order of their start
-        place = np.argsort(np.argsort(starts, kind="stable"))
-        attempts, waits = (Bars(place[b.lane], b.start, b.end, b.kind) for b in (attempts, waits))
-        order = np.argsort(place)
-        shown, starts, ends = shown.iloc[order], starts[order], ends[order]
-    else:
-        attempts, waits = (Bars(b.lane, b.start - starts[b.lane], b.end - starts[b.lane], b.kind) for b in (attempts, waits))
-        starts, ends = starts * 0, ends - starts
-    size, unit = unit_for(float(ends.max())) if aligned else (DAY, "")
-    low, high = float(starts.min()) / size, float(ends.max()) / size
-    width = max(high - low, 1e-3 / size)
-    _draw_bars(ax, waits, size, low, width, thin=True)
-    _draw_bars(ax, attempts, size, low, width)
-    handles = _kind_handles(attempts, waits) + _draw_ends(ax, shown, ends / size + 0.015 * width)
     if aligned:
-        ax.set_xlabel(f"time since the call began ({unit})")
-    else:
-        time_axis(ax, low, high)
-    ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
+        began = starts[bars["lane"]]
+        bars, ends = bars.assign(start=bars["start"] - began, end=bars["end"] - began), ends - starts
+    else:  # on an axis of times, the lanes are in the order of their start
+        order = np.argsort(starts, kind="stable")
+        bars, shown, ends = bars.assign(lane=np.argsort(order)[bars["lane"]]), shown.iloc[order], ends[order]
+    size, unit = unit_for(float(ends.max())) if aligned else (DAY, "")
+    width = _draw(ax, bars, size, unit)
+    handles = _kind_handles(bars) + _draw_ends(ax, shown, ends / size + 0.015 * width)
     _lay_out(ax, handles, _names(shown, aligned))
     if title:
         ax.set_title(title, fontsize="medium")
     return ax
 
 
-def _bars(df: pd.DataFrame, shown: pd.DataFrame) -> tuple[Bars, Bars]:
-    """The attempts and the waits of these calls, each of which is a lane."""
+def _rows_of(df: pd.DataFrame, shown: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
+    """The rows of these calls, sorted by call, time and attempt, and the lane of each row."""
     call = factorized(df, "call")
-    lane_of = pd.Series(np.arange(len(shown)), index=shown["call"].astype(object))
-    of_code = np.full(len(call.values) + 1, -1)
-    mine = np.flatnonzero(call.values.isin(list(lane_of.index)))
-    of_code[mine] = lane_of[call.values[mine]].to_numpy()
-    lane = of_code[call.codes]
+    lane = np.append(pd.Index(shown["call"].astype(object)).get_indexer(call.values), -1)[call.codes]
     kept = np.flatnonzero((lane >= 0) & df["ts"].notna().to_numpy())
-    part, lane = df.iloc[kept], lane[kept]
-    order = np.lexsort((part["attempt"].to_numpy(dtype=np.float64, na_value=np.nan), date_numbers(part), lane))
-    part, lane = part.iloc[order], lane[order]
-    return _attempts_and_waits(part, lane)
+    rows, lane = df.iloc[kept], lane[kept]
+    order = np.lexsort((rows["attempt"].to_numpy(dtype=np.float64, na_value=np.nan), date_numbers(rows), lane))
+    return rows.iloc[order], lane[order]
 
 
-def _attempts_and_waits(part: pd.DataFrame, lane: Ints) -> tuple[Bars, Bars]:
-    """The bars of rows sorted by lane and time. A wait lies before its attempt, or, if only the plan is known, after the failed attempt."""
-    start = date_numbers(part) * DAY
-    end = start + np.nan_to_num(seconds(part, "duration"))
-    outcome, kind = factorized(part, "outcome"), factorized(part, "kind")
+def _bars(rows: pd.DataFrame, lane: Ints) -> pd.DataFrame:
+    """The bars of rows sorted by lane and time: lane, start and end in seconds, kind of failure, and whether the bar is a wait.
+
+    A wait lies before its attempt, or, if only the plan is known, after the failed attempt.
+    """
+    start = date_numbers(rows) * DAY
+    end = start + np.nan_to_num(seconds(rows, "duration"))
+    waited, delay = seconds(rows, "waited"), seconds(rows, "delay")
+    outcome, kind = factorized(rows, "outcome"), factorized(rows, "kind")
     kinds = np.append(kind.values.to_numpy(dtype=object), "unknown")[kind.codes]
-    kinds[outcome.among("abandoned")] = ""
-    kinds[outcome.among("ok")] = None
-    attempts = Bars(lane, start, end, kinds)
-    waited, delay = seconds(part, "waited"), seconds(part, "delay")
-    first = np.diff(lane, prepend=-1) != 0
-    cause = np.where(first, "", np.roll(kinds, 1))
-    cause[[one is None for one in cause]] = ""
-    before = Bars(lane, start - np.nan_to_num(waited), start, cause).of(waited > 0)
-    after = Bars(lane, end, end + np.nan_to_num(delay), kinds).of(np.isnan(waited) & (delay > 0) & failed(part))
-    return attempts, before.and_also(after)
+    kinds[outcome.among("abandoned")] = NEITHER
+    kinds[outcome.among("ok")] = SUCCESS
+    cause = np.where(np.diff(lane, prepend=-1) != 0, NEITHER, np.roll(kinds, 1))
+    cause[cause == SUCCESS] = NEITHER
+    attempts = pd.DataFrame({"lane": lane, "start": start, "end": end, "kind": kinds, "is_wait": False})
+    before = attempts.assign(start=start - waited, end=start, kind=cause, is_wait=True)[waited > 0]
+    after = attempts.assign(start=end, end=end + delay, is_wait=True)[np.isnan(waited) & (delay > 0) & failed(rows)]
+    return pd.concat([attempts, before, after], ignore_index=True)
 
 
-def _least(groups: Ints, values: Floats, count: int) -> Floats:
-    least = np.full(count, np.inf)
-    np.minimum.at(least, groups, values)
-    return least
+def _draw(ax: Axes, bars: pd.DataFrame, size: float, unit: str = "") -> float:
+    """Draw the bars on an axis of times, or of a unit of so many seconds since each call began; it returns the width of the axis."""
+    low, high = float(bars["start"].min()) / size, float(bars["end"].max()) / size
+    width = max(high - low, 1e-3 / size)
+    _draw_bars(ax, bars[bars["is_wait"]], size, low, width, WAIT, linewidths=0.0, alpha=0.65)
+    _draw_bars(ax, bars[~bars["is_wait"]], size, low, width, BAR, linewidths=1.0)
+    if unit:
+        ax.set_xlabel(f"time since the call began ({unit})")
+    else:
+        time_axis(ax, low, high)
+    ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
+    return width
 
 
-def _draw_bars(ax: Axes, bars: Bars, size: float, low: float, width: float, *, thin: bool = False) -> None:
-    """Draw bars as one collection, and those with the same place and colour only once."""
-    kinds, names = pd.factorize(bars.kind, use_na_sentinel=False)
-    inks, palette = pd.factorize(np.array([OK if name is None or name != name else kind_colour(name) for name in names], dtype=object))
-    ink = inks[kinds]
-    left, right = (np.rint((x / size - low) / width * PLACES).astype(np.int64) for x in (bars.start, bars.end))
-    _, first = np.unique(np.column_stack([bars.lane, ink, left, right]), axis=0, return_index=True)
-    first.sort()  # later bars are drawn above
-    half, edge, alpha = (WAIT, 0.0, 0.65) if thin else (BAR, 1.0, 1.0)
-    x0, x1, y = bars.start[first] / size, bars.end[first] / size, bars.lane[first]
-    corners = np.stack([np.stack([x, y + side * half], axis=-1) for x, side in ((x0, -1), (x1, -1), (x1, 1), (x0, 1))], axis=1)
-    painted = palette[ink[first]]
-    drawn = PolyCollection(list(corners), facecolors=painted, edgecolors=painted, linewidths=edge, alpha=alpha)
-    ax.add_collection(drawn, autolim=False)
+def _draw_bars(ax: Axes, bars: pd.DataFrame, size: float, low: float, width: float, half: float, **style: Any) -> None:
+    """Draw bars as one collection; of several with the same place and colour, only the first."""
+    colours = {kind: OK if kind == SUCCESS else kind_colour(kind) for kind in bars["kind"].unique()}
+    drawn = bars.assign(start=bars["start"] / size, end=bars["end"] / size, colour=bars["kind"].map(colours))
+    places = drawn[["lane", "colour"]].assign(**{x: ((drawn[x] - low) / width * PLACES).round() for x in ("start", "end")})
+    drawn = drawn[~places.duplicated()]
+    corners = (("start", -half), ("end", -half), ("end", half), ("start", half))
+    vertices = np.stack([np.stack([drawn[x], drawn["lane"] + up], axis=-1) for x, up in corners], axis=1)
+    ax.add_collection(PolyCollection(list(vertices), facecolors=drawn["colour"], edgecolors=drawn["colour"], **style), autolim=False)
 
 
-def _kind_handles(attempts: Bars, waits: Bars) -> list[Any]:
+def _kind_handles(bars: pd.DataFrame) -> list[Any]:
     """The legend entries of the colours: the most frequent kinds, a success, a wait."""
-    found = pd.Series(attempts.kind).value_counts(dropna=False)
-    failures = [kind for kind in found.index if isinstance(kind, str) and kind]
+    found = bars.loc[~bars["is_wait"], "kind"].value_counts()
+    failures = found.index.drop([SUCCESS, NEITHER], errors="ignore")
     handles: list[Any] = [Patch(color=kind_colour(kind), label=as_label(kind, 18)) for kind in failures[:MAX_KINDS]]
     if len(failures) > MAX_KINDS:
         handles.append(Patch(color=GREY, label=f"{len(failures) - MAX_KINDS:,} other kinds"))
-    if len(failures) < found.drop("", errors="ignore").size:
-        handles.append(Patch(color=OK, label="attempt ok"))
-    if len(waits.lane):
+    if SUCCESS in found:
+        handles.append(Patch(color=OK, label=SUCCESS))
+    if bars["is_wait"].any():
         handles.append(Line2D([], [], color=GREY, lw=2, alpha=0.65, label="wait"))
     return handles
 
@@ -274,7 +246,6 @@ def _lay_out(ax: Axes, handles: list[Any], names: list[str]) -> None:
 
 def _without_calls(df: pd.DataFrame, ax: Axes) -> Axes:
     """Draw a lane per provider with a bar per failed attempt, for a log that names no calls."""
-    require(df, "ts", "provider", what="plot_timeline()")
     part = df[failed(df) & df["ts"].notna().to_numpy()]
     if part.empty:
         return explain_empty(ax, "no attempts recorded" if df.empty else "no times of failed attempts recorded")
@@ -288,15 +259,9 @@ def _without_calls(df: pd.DataFrame, ax: Axes) -> Axes:
     if len(ranked) > MAX_PROVIDERS:
         labels[-1] = f"{len(ranked) - MAX_PROVIDERS + 1:,} others"
     order = np.lexsort((date_numbers(part), lane))
-    attempts, waits = _attempts_and_waits(part.iloc[order], lane[order])
-    low = float(min(attempts.start.min(), waits.start.min(initial=np.inf))) / DAY
-    high = float(max(attempts.end.max(), waits.end.max(initial=-np.inf))) / DAY
-    width = max(high - low, 1e-3 / DAY)
-    _draw_bars(ax, waits, DAY, low, width, thin=True)
-    _draw_bars(ax, attempts, DAY, low, width)
-    time_axis(ax, low, high)
-    ax.set_xlim(low - 0.02 * width, high + 0.04 * width)
+    bars = _bars(part.iloc[order], lane[order])
+    _draw(ax, bars, DAY)
     ax.set_ylabel("providers")
     ax.set_title(f"{len(part):,} failed attempts, which the log gives to no call", fontsize="medium")
-    _lay_out(ax, _kind_handles(attempts, waits), labels)
+    _lay_out(ax, _kind_handles(bars), labels)
     return ax

@@ -16,6 +16,12 @@ from chatkit.errors import KINDS, UsageError
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import VERSION
 
+_COST_DTYPES = {
+    **dict.fromkeys(("calls", "ok", "gave_up", "requests", "peak_load", "delayed"), "Int64"),
+    "requests_per_call": "Float64",
+    **dict.fromkeys(("lost", "lost_p50", "lost_p95", "lost_max", "late_p50", "late_p95"), "timedelta64[us]"),
+}
+
 
 def simulate(
     df_or_outages: pd.DataFrame,
@@ -176,8 +182,7 @@ def compare_policies(
     named = _named(policies, what)
     scenario = scenario_of(df_or_outages, clients=clients, seed=seed, spread=spread, latency=latency, what=what)
     rows = [_costs(scenario, play(scenario, policy, hints=hints, what=what)) for policy in named.values()]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return pd.DataFrame({name: _cost_column(name, values) for name, values in columns.items()}, index=pd.Index(list(named), name="policy"))
+    return pd.DataFrame(rows, index=pd.Index(list(named), name="policy")).astype(_COST_DTYPES)
 
 
 def _check_policy(policy: Any, what: str) -> None:
@@ -268,10 +273,3 @@ def _costs(scenario: Scenario, requests: Requests) -> dict[str, Any]:
 
 def _quantile(times: Ints, share: float) -> int:
     return int(np.rint(np.quantile(times, share))) if len(times) else UNKNOWN
-
-
-def _cost_column(name: str, values: list[Any]) -> Any:
-    if name.startswith(("lost", "late")):
-        return timedeltas(np.array(values, dtype=np.int64))
-    array: Any = pd.array
-    return array(values, dtype="Float64" if name == "requests_per_call" else "Int64")
