@@ -1,4 +1,4 @@
-"""Rows of attempts for the tests of the questions: drawn at random, made into frames in many forms, and counted by plain loops."""
+"""Rows of attempts for the tests of the aggregates: drawn at random, made into frames of many forms, and aggregated by plain loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers: how calls went, why attempts failed, how long the waits were and what they cost."""
+"""Summaries: how calls went, why attempts failed, how long the waits were and what they cost."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ PLAIN = {
         "calls_open": "Int64",
     },
 }
-QUESTIONS: dict[Any, dict[str, str]] = INDEXED | PLAIN
+AGGREGATES: dict[Any, dict[str, str]] = INDEXED | PLAIN
 
 
 def dtypes(df: pd.DataFrame) -> dict[str, str]:
@@ -324,33 +324,33 @@ def test_kinds_are_those_of_a_loop_over_the_rows(attempts: list[Row]) -> None:
 # all of them
 
 
-@pytest.mark.parametrize("question", [*QUESTIONS, by_hour])
+@pytest.mark.parametrize("aggregate", [*AGGREGATES, by_hour])
 @settings(max_examples=20)
 @given(attempts=rows(), rng=st.randoms(use_true_random=False))
 def test_the_form_and_the_order_of_the_rows_do_not_matter_and_they_stay_as_they_were(
-    question: Any, attempts: list[Row], rng: random.Random
+    aggregate: Any, attempts: list[Row], rng: random.Random
 ) -> None:
-    expected = question(frame(attempts))
+    expected = aggregate(frame(attempts))
     for form in in_other_forms(attempts, rng):
         before = form.copy()
-        assert_frame_equal(question(form), expected)
+        assert_frame_equal(aggregate(form), expected)
         assert_frame_equal(form, before)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("aggregate", AGGREGATES)
 @pytest.mark.parametrize(
     "df", [frame(LOG), frame([]), frame([]).astype(object), frame([row()] * 3), pd.DataFrame(np.nan, index=range(2), columns=list(COLUMNS))]
 )
-def test_answers_have_their_columns_and_dtypes_whatever_is_known(question: Any, df: pd.DataFrame) -> None:
-    assert dtypes(question(df)) == QUESTIONS[question]
+def test_aggregates_have_their_columns_and_dtypes_whatever_is_known(aggregate: Any, df: pd.DataFrame) -> None:
+    assert dtypes(aggregate(df)) == AGGREGATES[aggregate]
 
 
-@pytest.mark.parametrize("question", [*QUESTIONS, by_hour])
-def test_a_column_that_is_missing_is_named_with_the_question(question: Any) -> None:
-    with pytest.raises(UsageError, match=rf"^{question.__name__}\(\) needs the column 'delay'"):
-        question(frame(LOG).drop(columns="delay"))
+@pytest.mark.parametrize("aggregate", [*AGGREGATES, by_hour])
+def test_a_column_that_is_missing_is_named_with_the_aggregate(aggregate: Any) -> None:
+    with pytest.raises(UsageError, match=rf"^{aggregate.__name__}\(\) needs the column 'delay'"):
+        aggregate(frame(LOG).drop(columns="delay"))
 
 
-def test_the_index_of_the_indexed_answers_is_of_words_also_where_there_are_none() -> None:
+def test_the_index_of_the_indexed_aggregates_is_of_words_also_where_there_are_none() -> None:
     for df in (frame(LOG), frame([]), frame([row()]).astype({"provider": float, "kind": float})):
-        assert [str(answer.index.dtype) for answer in (summarize(df), by_kind(df))] == ["category"] * 2
+        assert [str(found.index.dtype) for found in (summarize(df), by_kind(df))] == ["category"] * 2

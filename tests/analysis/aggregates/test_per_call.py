@@ -225,21 +225,21 @@ def test_a_category_with_calls_that_no_row_has_adds_none() -> None:
         pd.DataFrame(np.nan, index=range(2), columns=list(COLUMNS)),
     ],
 )
-def test_frames_that_hold_nothing_have_answers_of_the_same_form(empty: pd.DataFrame) -> None:
+def test_frames_that_hold_nothing_give_calls_of_the_same_form(empty: pd.DataFrame) -> None:
     assert dtypes(calls(empty)) == CALL_DTYPES
     assert calls(empty).empty
     assert len(waits_after(empty)) == len(empty)
     assert str(waits_after(empty).dtype) == "timedelta64[us]"
 
 
-def test_a_frame_that_went_through_a_csv_file_gives_the_same_answer(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_frame_that_went_through_a_csv_file_gives_the_same_calls(tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("csv") / "attempts.csv"
     attempts = [*SAVED, *FOREIGN, row(ts=at(9), call="b", model="4", attempt=1, outcome="failed", kind="auth")]
     frame(attempts).to_csv(file, index=False)
     assert_frame_equal(calls(pd.read_csv(file)), calls(frame(attempts)), check_column_type=False)
 
 
-def test_a_frame_whose_columns_are_objects_gives_the_same_answer() -> None:
+def test_a_frame_whose_columns_are_objects_gives_the_same_calls() -> None:
     attempts = frame([*SAVED, row()])
     assert_frame_equal(calls(attempts.astype(object)), calls(attempts))
 
