@@ -4,7 +4,7 @@
 >>> ck.delay(3)
 8.0
 
-Start with `chat` (one question), `Chat` (a conversation), `retry` (any function of yours) and `title`.
+Start with `chat` (a single prompt), `Chat` (a conversation), `retry` (any function of yours) and `title`.
 Everything is loaded at first use: importing chatkit costs next to nothing.
 """
 
@@ -32,7 +32,7 @@ def _warn_of_namesake() -> None:
 
         warnings.warn(
             "openai-chatkit is installed into the same folder as chatkit-notebook: both are imported as 'chatkit', and their files "
-            "overwrite each other. Keep one to an environment: uninstall both, then install the one that you want.",
+            "overwrite each other. Keep only one of them per environment: uninstall both, then install the one that you want.",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -125,7 +125,7 @@ def frame_of_fields(fields: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
 
 
 class GrowingFrame:
-    """A frame of attempts that is built chunk by chunk; texts of a foreign log are redacted, since they may contain keys."""
+    """A frame of attempts that is built chunk by chunk; a `foreign` log, of another library, is redacted, since it may contain keys."""
 
     def __init__(self, *, foreign: bool = False) -> None:
         self._columns = {column: column_for(dtype) for column, dtype in COLUMNS.items()}

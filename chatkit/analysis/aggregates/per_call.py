@@ -44,7 +44,7 @@ def require(df: pd.DataFrame, *columns: str, what: str) -> None:
 
 
 def failed(df: pd.DataFrame) -> Bools:
-    """Which rows are failed attempts: their outcome is ``retry``, ``failed`` or null, since foreign logs hold only failed attempts."""
+    """Which rows are failed attempts: the outcome is ``retry``, ``failed`` or null, as in other libraries' logs, which only have failures."""
     outcome = factorized(df, "outcome")
     return outcome.among("retry", "failed") | (outcome.codes < 0)
 
@@ -142,8 +142,8 @@ class CallTimes:
     worked: Ints
     """The sum of the attempts."""
     elapsed: Ints
-    """The duration of the whole call, with the wait before its first recorded attempt; never less than `waited` and `worked` together, even
-    if a clock was set back. It is unknown where the record ends with a planned wait, as in foreign logs, since the call went on."""
+    """The duration of the whole call, with the wait before its first attempt; never less than `waited` and `worked` together, even
+    if a clock was set back. Unknown where the record ends with a planned wait, as in other libraries' logs: the call went on."""
 
 
 def call_times(df: pd.DataFrame, rows: CallRows) -> CallTimes:
@@ -161,7 +161,7 @@ def call_times(df: pd.DataFrame, rows: CallRows) -> CallTimes:
 
 
 def row_waits(df: pd.DataFrame) -> Ints:
-    """The wait before each row, in microseconds; where that is unknown, as in foreign logs, the planned wait after it."""
+    """The wait before each row, in microseconds; where that is unknown, as in the logs of other libraries, the planned wait after it."""
     waited = spans(df, "waited")
     return np.where(waited == UNKNOWN, spans(df, "delay"), waited)
 

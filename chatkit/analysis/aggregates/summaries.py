@@ -204,7 +204,7 @@ def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
         ``scheduled``                   timedelta64[us]  the median of the planned waits
         ``actual``                      timedelta64[us]  the median of the actual waits, also those cut short by the user
         ``actual_p05``, ``actual_p95``  timedelta64[us]  the 5 % and 95 % quantiles of the actual waits
-        ``measured``                    Int64            the number of actual waits; foreign logs have none
+        ``measured``                    Int64            the number of actual waits; other libraries' logs have none
         ==============================  ===============  ====================================================================
 
     Raises

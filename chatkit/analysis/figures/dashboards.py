@@ -26,14 +26,14 @@ PANELS: list[Any] = [["timeline", "timeline", "load"], ["timeline", "timeline", 
 
 
 def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
-    """Draw the timeline, load, time waited, failures, backoff and attempts of a record as one figure, under a line of facts.
+    """Draw the timeline, load, time waited, failures, backoff and attempts of a record as one figure, under a line that summarizes it.
 
     Parameters
     ----------
     df : pandas.DataFrame
         A frame of attempts, recorded or simulated, with the columns of `COLUMNS`.
     title : str, optional
-        A title above the facts.
+        A title above that line.
 
     Returns
     -------
@@ -73,24 +73,24 @@ def dashboard(df: pd.DataFrame, *, title: str | None = None) -> Figure:
     }
     for panel, name in names.items():
         panels[panel].set_title(name, fontsize="medium")
-    figure.suptitle("\n".join(filter(None, [title and as_label(title, 100), _facts(df)])))
+    figure.suptitle("\n".join(filter(None, [title and as_label(title, 100), _summary(df)])))
     return figure
 
 
-def _facts(df: pd.DataFrame) -> str:
-    """The facts of the record in one line."""
+def _summary(df: pd.DataFrame) -> str:
+    """The record in one line."""
     if df.empty:
         return "no attempts recorded"
     whole = summarize(df, by=None)
     row = whole.iloc[0]
-    facts = [_counted(row["calls"], "call")] if row["calls"] else []
-    facts.append(_counted(row["attempts"], "attempt" if df["outcome"].notna().any() else "failed attempt"))
+    parts = [_counted(row["calls"], "call")] if row["calls"] else []
+    parts.append(_counted(row["attempts"], "attempt" if df["outcome"].notna().any() else "failed attempt"))
     waited = float(np.nan_to_num(seconds(whole, "waited"))[0])
     share = "" if pd.isna(row["waiting_share"]) else f" ({percent(float(row['waiting_share']))} of the calls' time)"
-    facts.append(f"{span(waited)} waited{share}")
+    parts.append(f"{span(waited)} waited{share}")
     if not pd.isna(row["success_rate"]):
-        facts.append(f"{percent(float(row['success_rate']))} of {_counted(row['success_of'], 'call')} succeeded")
-    return " · ".join(facts)
+        parts.append(f"{percent(float(row['success_rate']))} of {_counted(row['success_of'], 'call')} succeeded")
+    return " · ".join(parts)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -110,7 +110,7 @@ def style_of(artist: Any, given: dict[str, Any], **default: Any) -> dict[str, An
 
 
 def as_label(text: object, limit: int = 28, unknown: str = "unknown") -> str:
-    """A foreign text as a label: short, on one line, without keys, mathematics or letters that the font lacks.
+    """A text from outside as a label: short, on one line, without keys, mathematics or letters that the font lacks.
 
     >>> as_label("a price of $5 and $6"), as_label("m" * 99, 9), as_label(None), as_label("_hidden")
     ('a price of \\\\$5 and \\\\$6', 'mmmmmmmm…', 'unknown', ' _hidden')

@@ -54,7 +54,7 @@ def plot_waiting(df: pd.DataFrame, *, ax: Axes | None = None, **line: Any) -> Ax
     ----------
     df : pandas.DataFrame
         A frame of attempts; needs ``ts``, ``provider``, ``waited`` and ``delay``. A wait counts when it is over; a wait of which only the
-        plan is known (``waited`` is null, as in foreign logs) counts at the failure before it.
+        plan is known (``waited`` is null, as in other libraries' logs) counts at the failure before it.
     ax : matplotlib.axes.Axes, optional
         The axes to draw on; a new figure by default.
     **line

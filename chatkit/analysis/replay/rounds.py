@@ -23,6 +23,8 @@ MAX_WAIT = 366 * 86_400.0
 class Requests:
     """What happened, request by request: first all first attempts, then all second attempts, and so on."""
 
+    counts: tuple[int, ...]
+    """The number of first attempts, of second attempts, and so on."""
     call: Ints
     """The number of the call."""
     ts: Ints
@@ -33,8 +35,6 @@ class Requests:
     """The wait before it, in milliseconds, 0 before the first."""
     delay: Ints
     """The wait after it, in milliseconds, `UNKNOWN` where none follows."""
-    counts: tuple[int, ...]
-    """The number of first attempts, of second attempts, and so on."""
 
     @property
     def attempt(self) -> Ints:
@@ -42,14 +42,14 @@ class Requests:
         return np.repeat(np.arange(1, len(self.counts) + 1), self.counts)
 
 
-def scheduled(policy: RetryPolicy, failures: int, hints: Floats, luck: Floats) -> Floats:
+def scheduled(policy: RetryPolicy, failures: int, hints: Floats, drawn: Floats) -> Floats:
     """`RetryPolicy.scheduled` in seconds for many calls with so many failures in a row, given hints in seconds and draws in [0, 1]."""
     whole = delay(failures - 1)
     match policy.jitter:
         case "full":
-            return np.maximum(whole * luck, hints)
+            return np.maximum(whole * drawn, hints)
         case "equal":
-            return np.maximum(whole * (0.5 + luck / 2), hints)
+            return np.maximum(whole * (0.5 + drawn / 2), hints)
         case _:
             return np.maximum(whole, hints)
 
@@ -76,7 +76,7 @@ def play(scenario: Scenario, policy: RetryPolicy, *, hints: bool, what: str) -> 
         call, met = call[failed], outage[failed]
         ended = ts[failed] + scenario.fails_after[scenario.provider[call]]
         unknown_failures = np.where(down.is_unknown[met], unknown_failures[failed] + 1, 0)
-        wait = scheduled(policy, attempt, asked[met], _luck(scenario, policy, call, attempt))
+        wait = scheduled(policy, attempt, asked[met], _draws(scenario, policy, call, attempt))
         ends = down.is_final[met] | (asked[met] > policy.hint_ceiling) | (unknown_failures >= policy.max_paid_failures)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
             ends[:] = True
@@ -92,8 +92,8 @@ def play(scenario: Scenario, policy: RetryPolicy, *, hints: bool, what: str) -> 
         follows[failed[again]] = waited
         call, ts, unknown_failures = call[again], ended[again] + waited * 1000, unknown_failures[again]
         outage = down.at(scenario.provider[call], ts)
-    every_call, every_ts, every_outage, every_waited, every_delay = (np.concatenate(pieces) for pieces in zip(*rounds, strict=True))
-    return Requests(every_call, every_ts, every_outage, every_waited, every_delay, tuple(len(one[0]) for one in rounds))
+    every = [np.concatenate(pieces) for pieces in zip(*rounds, strict=True)]
+    return Requests(tuple(len(call) for call, *_ in rounds), *every)
 
 
 def difference(policy: RetryPolicy) -> str:
@@ -106,7 +106,7 @@ def difference(policy: RetryPolicy) -> str:
     return ", ".join(f"{name}={value}" for name, value in msgspec.structs.asdict(policy).items() if value != usual[name]) or "default"
 
 
-def _luck(scenario: Scenario, policy: RetryPolicy, call: Ints, attempt: int) -> Floats:
+def _draws(scenario: Scenario, policy: RetryPolicy, call: Ints, attempt: int) -> Floats:
     return np.ones(len(call)) if policy.jitter == "none" else draws(scenario.keys[call], attempt)
 
 
