@@ -44,7 +44,7 @@ def require(df: pd.DataFrame, *columns: str, what: str) -> None:
 
 
 def failed(df: pd.DataFrame) -> Bools:
-    """Which rows are failed attempts: the outcome is ``retry``, ``failed`` or null, as in other libraries' logs, which only have failures."""
+    """Which rows are failed attempts: the outcome is ``retry``, ``failed`` or null, as in other libraries' logs of failures."""
     outcome = factorized(df, "outcome")
     return outcome.among("retry", "failed") | (outcome.codes < 0)
 
