@@ -368,7 +368,7 @@ def _integers(values: Values, least: int, most: int) -> tuple[Ints, Bools]:
             raise OverflowError
     except OverflowError:
         raise OutOfRange(f"an attempt has a number that no column can hold: give whole numbers from {least} to {most}") from None
-    return whole.astype(np.int64), unknown
+    return whole.astype(np.int64, copy=False), unknown
 
 
 def _codes_dtype(count: int) -> Any:
