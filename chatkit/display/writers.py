@@ -72,7 +72,9 @@ def bundle(document: Sequence[Piece]) -> dict[str, str]:
 
 
 def write_html(document: Sequence[Piece]) -> str:
-    """A document in one element."""
+    """A document in one element; a single line needs none around it."""
+    if len(document) == 1 and isinstance(document[0], Note):
+        return _small(document[0].text).rstrip("\n")
     # nbconvert --to markdown puts this into Markdown, where HTML ends at an empty line: code could act behind it
     return _EMPTY_LINE.sub(r"\n\1&#10;", f'<div class="chatkit-reply">\n{"".join(map(html_of, document))}</div>')
 
