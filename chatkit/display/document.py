@@ -10,21 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from chatkit.display import words
 from chatkit.display.plain_text import shown, single_line
-from chatkit.display.words import (
-    NO_MESSAGES,
-    STOPPED,
-    SUMMARIZED,
-    UNFINISHED,
-    UNTITLED,
-    announce_wait,
-    gave_up_line,
-    left_out_line,
-    one_sentence,
-    retries_line,
-    stop_line,
-    stopped_line,
-)
 from chatkit.events import ErrorEvent
 from chatkit.fold import Transcript
 from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult, text_of
@@ -183,7 +170,7 @@ def turn_document(turn: Transcript, *, model: str = "", prompt: str = "", runnin
         *([Asked(cut(question, MAX_ASKED))] if question and (error is not None or not said) else []),
         *said,
         *([Failure(error)] if error is not None else []),
-        *map(Note, [UNFINISHED] if running else turn_notes(turn)),
+        *map(Note, [words.UNFINISHED] if running else turn_notes(turn)),
     ]
 
 
@@ -195,21 +182,21 @@ def turn_notes(turn: Transcript) -> list[str]:
         last = next((m for m in reversed(turn.messages) if m.role == "assistant"), None)
         ended = last is not None and bool(last.stop_reason or last.provider_stop_reason) and not turn.parts
         if ended and last is not None:
-            ending = stop_line(last.stop_reason)
+            ending = words.stop_line(last.stop_reason)
         else:
-            ending = stopped_line(turn.last_wait, answered=any(isinstance(p, Text) and p.text for p in turn.answer()))
-    return list(filter(None, [ending, retries_line(turn.waits)]))
+            ending = words.stopped_line(turn.last_wait, answered=any(isinstance(p, Text) and p.text for p in turn.answer()))
+    return list(filter(None, [ending, words.retries_line(turn.waits)]))
 
 
 def chat_document(chat: Transcript, *, model: str, note: str = "") -> list[Piece]:
     """A whole chat: of a long one the newest messages, and how many stand before them."""
     seen = visible(chat.messages)
     kept = _newest(seen)
-    pieces: list[Piece] = [Title((chat.title and single_line(chat.title.title, 120)) or UNTITLED)]
+    pieces: list[Piece] = [Title((chat.title and single_line(chat.title.title, 120)) or words.UNTITLED)]
     if model:
         pieces.append(Label(single_line(model, 120)))
     if len(kept) < len(seen):
-        pieces.append(Note(left_out_line(len(seen) - len(kept))))
+        pieces.append(Note(words.left_out_line(len(seen) - len(kept))))
     flight = [part for _, part in chat.flight]
     found = turns(kept) or ([(None, [])] if flight else [])
     for n, (prompt, messages) in enumerate(found, 1):
@@ -219,10 +206,10 @@ def chat_document(chat: Transcript, *, model: str, note: str = "") -> list[Piece
         pieces += answer([*(p for m in messages for p in m.parts), *grows])
         pieces += map(Note, [] if grows else ending(messages))
     if not found:
-        pieces.append(Note(NO_MESSAGES))
+        pieces.append(Note(words.NO_MESSAGES))
     if chat.error is not None:
         pieces.append(Failure(chat.error))
-    return [*pieces, *([Note(one_sentence(note))] if note else [])]
+    return [*pieces, *([Note(words.one_sentence(note))] if note else [])]
 
 
 def _newest(messages: Sequence[Message]) -> Sequence[Message]:
@@ -241,12 +228,12 @@ def ending(messages: Sequence[Message]) -> list[str]:
     if last is None:
         return []
     if last.stop_reason is None and last.provider_stop_reason is None:
-        return [stopped_line(None, answered=any(isinstance(p, Text) and p.text for m in messages for p in m.parts))]
-    return list(filter(None, [stop_line(last.stop_reason)]))
+        return [words.stopped_line(None, answered=any(isinstance(p, Text) and p.text for m in messages for p in m.parts))]
+    return list(filter(None, [words.stop_line(last.stop_reason)]))
 
 
 def _is_compaction(message: Message) -> bool:
-    return all(isinstance(p, ToolCall) and p.tool_name == SUMMARIZED for p in message.parts)
+    return all(isinstance(p, ToolCall) and p.tool_name == words.SUMMARIZED for p in message.parts)
 
 
 def retry_document(call: Transcript, name: str, *, running: bool = False) -> list[Piece]:
@@ -254,12 +241,12 @@ def retry_document(call: Transcript, name: str, *, running: bool = False) -> lis
     if not call.waits and call.last_wait is None:
         return []
     if running and call.retry is not None:
-        return [Note(f"{single_line(name, 120)}: {announce_wait(call.retry)}")]
+        return [Note(f"{single_line(name, 120)}: {words.announce_wait(call.retry)}")]
     waits, end = call.waits, ""
     if call.error is None and call.last_wait is not None:
         waits = [*waits, call.last_wait]  # the attempt that succeeded followed it
     elif call.error is not None and call.error.kind == "canceled":
-        end = stopped_line(call.last_wait, answered=False) if call.last_wait is not None else STOPPED
+        end = words.stopped_line(call.last_wait, answered=False) if call.last_wait is not None else words.STOPPED
     elif call.error is not None:
-        end = gave_up_line(call.error)
-    return [Note(f"{single_line(name, 120)}: " + ". ".join(filter(None, [retries_line(waits), one_sentence(end)])))]
+        end = words.gave_up_line(call.error)
+    return [Note(f"{single_line(name, 120)}: " + ". ".join(filter(None, [words.retries_line(waits), words.one_sentence(end)])))]

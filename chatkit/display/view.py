@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from chatkit import bridge
+from chatkit.display import words
 from chatkit.display.batcher import Batcher
 from chatkit.display.document import chat_document, retry_document, turn_document
 from chatkit.display.environment import Mode, display_mode, in_notebook
@@ -32,7 +33,6 @@ from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import ChatView, RetryView, TurnView
-from chatkit.display.words import BUSY, CLOSED, UNFINISHED, announce_wait
 from chatkit.display.writers import bundle
 from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status, TitleEvent
 from chatkit.fold import Transcript
@@ -310,7 +310,7 @@ class LiveChat(_Live):
             running=self._transcript.running,
             whole=True,
             commands=commands,
-            blocked=CLOSED if self._ended else BUSY if busy else "",
+            blocked=words.CLOSED if self._ended else words.BUSY if busy else "",
         )
 
     def _command(self, command: Command) -> None:
@@ -348,7 +348,7 @@ class LiveChat(_Live):
     def _static(self) -> dict[str, str]:
         with self._folding:
             chat = self._transcript.copy()  # rendered without the lock: events come meanwhile
-        note = announce_wait(chat.retry) if chat.retry else UNFINISHED if chat.flight else ""
+        note = words.announce_wait(chat.retry) if chat.retry else words.UNFINISHED if chat.flight else ""
         static = bundle(chat_document(chat, model=self._model, note=note))
         return {**static, "text/html": hidden_while_live(static["text/html"])}
 

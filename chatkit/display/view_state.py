@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from chatkit.display import words
 from chatkit.display.messages import (
     Block,
     Changes,
@@ -22,20 +23,6 @@ from chatkit.display.messages import (
     Waiting,
 )
 from chatkit.display.plain_text import shown, single_line
-from chatkit.display.words import (
-    COMPLETE,
-    CONTINUES,
-    STOPPED,
-    STOPPING,
-    about,
-    activity,
-    advice,
-    announce_wait,
-    answering,
-    failed_attempt,
-    headline,
-    status_words,
-)
 from chatkit.events import ErrorEvent, Retry
 from chatkit.fold import Transcript
 from chatkit.parts import Message, ToolCall, text_of
@@ -161,19 +148,19 @@ def facts_of(
     at_work = bool(parts) and isinstance(parts[-1], ToolCall)
     doing, news = "", ""
     if error is not None:
-        news = headline(error)
+        news = words.headline(error)
         doing = "" if whole else news  # a whole chat has a card for it
     elif retry is not None:
-        news = announce_wait(retry)
+        news = words.announce_wait(retry)
     elif running and chat.status_word == "interrupting":
-        doing = news = STOPPING
+        doing = news = words.STOPPING
     elif running:
-        doing = activity(parts[-1] if parts else None)
-        news = CONTINUES if chat.waits and parts else answering(label)
+        doing = words.activity(parts[-1] if parts else None)
+        news = words.CONTINUES if chat.waits and parts else words.answering(label)
     elif parts:
-        news = COMPLETE
+        news = words.COMPLETE
     elif not whole:
-        news = f"{STOPPED}."
+        news = f"{words.STOPPED}."
     facts = Facts(
         label=label,
         doing=doing,
@@ -191,10 +178,9 @@ def _with_chat(facts: Facts, chat: Transcript, error: ErrorEvent | None, blocked
     prompt = chat.prompt()
     return replace(
         facts,
-        error=error
-        and FailureCard(title=headline(error), advice=advice(error, button=True), about=about(error), detail=shown(error.detail)[:500]),
+        error=None if error is None else _failure_card(error),
         title=shown(chat.title.title) if chat.title else "",
-        status=status_words(chat.status_word),
+        status=words.status_words(chat.status_word),
         context=context_use(chat.messages),
         queue=tuple(
             QueuedMessage(id=q.id, text=shown(text_of(q.parts))[:MAX_DRAFT], model=single_line(q.model or "", 200)) for q in chat.queued
@@ -206,14 +192,19 @@ def _with_chat(facts: Facts, chat: Transcript, error: ErrorEvent | None, blocked
 
 def retry_facts(call: Transcript, *, name: str, until: int) -> Facts:
     """The facts of one call of `chatkit.retry`."""
-    news = "" if call.retry is None else announce_wait(call.retry)
+    news = "" if call.retry is None else words.announce_wait(call.retry)
     return Facts(label=single_line(name, 200), news=news, retry=_countdown(call.retry, until), commands=("stop", "retry"))
+
+
+def _failure_card(error: ErrorEvent) -> FailureCard:
+    detail = shown(error.detail)[:500]
+    return FailureCard(title=words.headline(error), advice=words.advice(error, button=True), about=words.about(error), detail=detail)
 
 
 def _countdown(retry: Retry | None, until: int) -> Countdown | None:
     if retry is None:
         return None
-    return Countdown(until=until, why=failed_attempt(retry), about=about(retry), detail=shown(retry.detail)[:500])
+    return Countdown(until=until, why=words.failed_attempt(retry), about=words.about(retry), detail=shown(retry.detail)[:500])
 
 
 def context_use(messages: Sequence[Message]) -> ContextUse | None:

@@ -15,34 +15,11 @@ from typing import Any, assert_never
 
 import msgspec
 
+from chatkit.display import words
 from chatkit.display.document import Asked, Failure, Label, Note, Piece, Prompt, Sources, Title, ToolUse
 from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten
 from chatkit.display.markdown.source import escape_markdown, render_markdown
 from chatkit.display.plain_text import as_json, shown, single_line
-from chatkit.display.words import (
-    A_TOOL,
-    ARGUMENTS,
-    ASKED,
-    BY_PROVIDER,
-    PROVIDER_SAID,
-    REASONING,
-    RESULT,
-    SOURCES,
-    SUMMARIZED,
-    WRONG,
-    YOU,
-    ToolState,
-    advice,
-    context_line,
-    cut_line,
-    file_line,
-    file_name,
-    headline,
-    summarizing,
-    tool_arguments,
-    tool_line,
-    tool_state,
-)
 from chatkit.parts import File, Reasoning, Source, Text
 
 MAX_RESULT = 20_000
@@ -61,7 +38,7 @@ _WARNING = "border-left:3px solid #d84315;background-color:rgba(216, 67, 21, 0.0
 _PROMPT = "background-color:#8882;border-radius:4px;padding:6px 12px;margin:12px 0 8px 0"
 _CARD = "border:1px solid #8886;border-radius:4px;padding:4px 10px;margin:6px 0;font-size:92%;overflow-wrap:break-word"
 _SPINNER = '<span class="chatkit-spinner" aria-hidden="true"></span>'
-_ICONS: dict[ToolState, str] = {"running": _SPINNER, "done": "✓", "failed": "✗", "not run": "–"}
+_ICONS: dict[words.ToolState, str] = {"running": _SPINNER, "done": "✓", "failed": "✗", "not run": "–"}
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 _EMPTY_LINE = re.compile(r"\n([ \t]*)\n")
 
@@ -89,26 +66,26 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
         case Prompt():
             pre_wrap = "white-space:pre-wrap;overflow-wrap:break-word"
             text = f'<div dir="auto" style="{pre_wrap}">{escape(piece.text)}</div>\n' if piece.text else ""
-            return f'<div style="{_PROMPT}"><strong>{YOU}</strong>\n{text}{"".join(map(html_of, piece.files))}</div>\n'
+            return f'<div style="{_PROMPT}"><strong>{words.YOU}</strong>\n{text}{"".join(map(html_of, piece.files))}</div>\n'
         case Asked():
-            return f'<div style="margin:4px 0;white-space:pre-wrap"><strong>{ASKED}</strong> {escape(piece.text)}</div>\n'
+            return f'<div style="margin:4px 0;white-space:pre-wrap"><strong>{words.ASKED}</strong> {escape(piece.text)}</div>\n'
         case Text():
             return render_html(piece.text)
         case Reasoning():
             summary = f'<summary style="cursor:pointer">{escape(reasoning_title(piece))}</summary>'
             return f'<details style="{_SMALL}">{summary}\n{render_html(piece.text)}</details>\n'
-        case ToolUse() if piece.name == SUMMARIZED:
+        case ToolUse() if piece.name == words.SUMMARIZED:
             return _compaction(piece, running)
         case ToolUse():
             return _call(piece, running)
         case File():
             return _file(piece, max_image)
         case Sources():
-            return f'<div style="{_SMALL}">{SOURCES} {", ".join(map(_source, piece.cited))}</div>\n'
+            return f'<div style="{_SMALL}">{words.SOURCES} {", ".join(map(_source, piece.cited))}</div>\n'
         case Failure(error):
-            lines = [f"<strong>{escape(headline(error))}</strong>", f"<div>{escape(advice(error))}</div>"]
+            lines = [f"<strong>{escape(words.headline(error))}</strong>", f"<div>{escape(words.advice(error))}</div>"]
             if detail := shown(error.detail).strip():
-                lines.append(f'<details><summary style="cursor:pointer">{PROVIDER_SAID}</summary>{preformatted(detail)}</details>')
+                lines.append(f'<details><summary style="cursor:pointer">{words.PROVIDER_SAID}</summary>{preformatted(detail)}</details>')
             return f'<div style="{_WARNING}">' + "\n".join(lines) + "</div>\n"
         case Note():
             return _small(piece.text)
@@ -118,7 +95,7 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
 
 def reasoning_title(part: Reasoning) -> str:
     """What the fold of a part of reasoning is called."""
-    return single_line(part.title, 120) or REASONING
+    return single_line(part.title, 120) or words.REASONING
 
 
 def _small(text: str) -> str:
@@ -127,32 +104,32 @@ def _small(text: str) -> str:
 
 def _call(use: ToolUse, running: bool) -> str:
     """A call with its result as one folded card."""
-    state = tool_state(use.call, use.result, running=running)
-    name, arguments = single_line(use.name, 80) or A_TOOL, single_line(tool_arguments(use.call), 160)
-    words = f"{state}, {BY_PROVIDER}" if use.by_provider else state
-    summary = f"<strong>{escape(name)}</strong>{f'({escape(arguments)})' if arguments else ''} · {words}"
+    state = words.tool_state(use.call, use.result, running=running)
+    name, arguments = single_line(use.name, 80) or words.A_TOOL, single_line(words.tool_arguments(use.call), 160)
+    outcome = f"{state}, {words.BY_PROVIDER}" if use.by_provider else state
+    summary = f"<strong>{escape(name)}</strong>{f'({escape(arguments)})' if arguments else ''} · {outcome}"
     pieces = []
     if use.call is not None and (use.call.args or use.call.args_delta):
-        pieces += [_small(ARGUMENTS), _indented(use.call.args if use.call.args is not None else use.call.args_delta)]
+        pieces += [_small(words.ARGUMENTS), _indented(use.call.args if use.call.args is not None else use.call.args_delta)]
     if use.result is not None:
-        pieces += [_small(WRONG if use.result.is_error else RESULT), _indented(use.result.result)]
+        pieces += [_small(words.WRONG if use.result.is_error else words.RESULT), _indented(use.result.result)]
     return _card(state, summary, pieces)
 
 
 def _compaction(use: ToolUse, running: bool) -> str:
     """The card of a compaction: for the model, a summary takes the place of the history."""
-    state = tool_state(use.call, use.result, running=running)
+    state = words.tool_state(use.call, use.result, running=running)
     result = use.result.result if use.result is not None else None
     fields: dict[str, Any] = result if isinstance(result, dict) else {}
-    pieces = [_small(line) for line in [context_line(fields)] if line]
+    pieces = [_small(line) for line in [words.context_line(fields)] if line]
     if use.result is not None and use.result.is_error:
         pieces.append(_indented(fields.get("error", result)))
     elif summary := fields.get("summary", result if isinstance(result, str) else ""):
         pieces.append(render_html(summary) if isinstance(summary, str) else _indented(summary))
-    return _card(state, summarizing(state), pieces)
+    return _card(state, words.summarizing(state), pieces)
 
 
-def _card(state: ToolState, summary: str, pieces: Sequence[str]) -> str:
+def _card(state: words.ToolState, summary: str, pieces: Sequence[str]) -> str:
     """A card that folds, where there is something to unfold."""
     summary = f'<span aria-hidden="true">{_ICONS[state]}</span> {summary}'
     if not pieces:
@@ -171,7 +148,7 @@ def _indented(value: Any) -> str:
     else:
         text = as_json(value, indent=2)
     more = len(text) - MAX_RESULT
-    return preformatted(text if more <= 0 else f"{text[:MAX_RESULT]}\n{cut_line(more)}")
+    return preformatted(text if more <= 0 else f"{text[:MAX_RESULT]}\n{words.cut_line(more)}")
 
 
 def _file(file: File, max_image: int) -> str:
@@ -184,7 +161,7 @@ def _file(file: File, max_image: int) -> str:
     if kind and len(file.data) <= max_image:
         data = base64.b64encode(file.data).decode()
         return f'<img src="data:image/{kind};base64,{data}" alt="{escape(title or "image")}" style="max-width:100%;height:auto">\n'
-    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else escape(file_name(file))
+    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else escape(words.file_name(file))
     return f'<div style="{_SMALL}">File: {what}</div>\n'
 
 
@@ -220,26 +197,26 @@ def _markdown_of(piece: Piece) -> str:
         case Label() | Note():
             return _emphasized(piece.text)
         case Prompt():
-            lines = [*piece.text.split("\n"), *map(file_line, piece.files)]
+            lines = [*piece.text.split("\n"), *map(words.file_line, piece.files)]
             text = "\\\n".join(escape_markdown(line.strip()) or "&nbsp;" for line in lines if line or piece.text)
-            return _quoted(f"**{YOU}**\\\n{text}")
+            return _quoted(f"**{words.YOU}**\\\n{text}")
         case Asked():
-            return f"**{ASKED}** {escape_markdown(' '.join(piece.text.split()))}"
+            return f"**{words.ASKED}** {escape_markdown(' '.join(piece.text.split()))}"
         case Text():
             return render_markdown(piece.text)
         case Reasoning():
             return _quoted(f"**{escape_markdown(reasoning_title(piece))}**\n\n{render_markdown(piece.text)}")
         case ToolUse():
-            line, summary = _emphasized(tool_line(piece.call, piece.result)), _summary(piece)
+            line, summary = _emphasized(words.tool_line(piece.call, piece.result)), _summary(piece)
             return f"{line}\n\n{_quoted(render_markdown(summary))}" if summary else line
         case File():
-            return _emphasized(file_line(piece))
+            return _emphasized(words.file_line(piece))
         case Sources():
-            return f"{SOURCES} {', '.join(map(_markdown_link, piece.cited))}"
+            return f"{words.SOURCES} {', '.join(map(_markdown_link, piece.cited))}"
         case Failure(error):
-            pieces = [f"**{escape_markdown(headline(error))}**", escape_markdown(advice(error))]
+            pieces = [f"**{escape_markdown(words.headline(error))}**", escape_markdown(words.advice(error))]
             if detail := single_line(error.detail, 500):
-                pieces.append(f"> {PROVIDER_SAID}: {escape_markdown(detail)}")
+                pieces.append(f"> {words.PROVIDER_SAID}: {escape_markdown(detail)}")
             return "\n\n".join(pieces)
         case _:
             assert_never(piece)
@@ -254,7 +231,7 @@ def _quoted(source: str) -> str:
 
 
 def _summary(use: ToolUse) -> str:
-    result = use.result.result if use.name == SUMMARIZED and use.result is not None and not use.result.is_error else None
+    result = use.result.result if use.name == words.SUMMARIZED and use.result is not None and not use.result.is_error else None
     summary = result.get("summary") if isinstance(result, dict) else result
     return summary if isinstance(summary, str) and len(summary) <= MAX_SUMMARY else ""
 
@@ -273,20 +250,20 @@ def _text_of(piece: Piece) -> str:
         case Label():
             return f"[{piece.text}]"
         case Prompt():
-            return "\n".join(filter(None, [f"{YOU}: {piece.text}", *map(file_line, piece.files)]))
+            return "\n".join(filter(None, [f"{words.YOU}: {piece.text}", *map(words.file_line, piece.files)]))
         case Asked():
-            return f"{ASKED} {piece.text}"
+            return f"{words.ASKED} {piece.text}"
         case Text():
             return shown(shorten(piece.text)).strip("\n")
         case Reasoning():
             return f"({reasoning_title(piece)}) {single_line(piece.text, 200)}"
         case ToolUse():
-            return tool_line(piece.call, piece.result)
+            return words.tool_line(piece.call, piece.result)
         case File():
-            return file_line(piece)
+            return words.file_line(piece)
         case Sources():
-            return f"{SOURCES} {', '.join(single_line(s.title or s.url, 120) for s in piece.cited)}"
+            return f"{words.SOURCES} {', '.join(single_line(s.title or s.url, 120) for s in piece.cited)}"
         case Failure(error):
-            return f"{headline(error)}\n{advice(error)}"
+            return f"{words.headline(error)}\n{words.advice(error)}"
         case _:
             assert_never(piece)
