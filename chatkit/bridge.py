@@ -179,7 +179,7 @@ class Awaiter:
     async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
         """The same as `Waiter.wait`; a cancellation takes the place of the interrupt."""
         mine = asyncio.wrap_future(future)
-        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # or asyncio complains that nobody retrieved it
+        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # or asyncio complains that it was never retrieved
         try:
             async with heartbeat():
                 return await asyncio.shield(mine)

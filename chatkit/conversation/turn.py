@@ -213,7 +213,7 @@ class Turn:
 
 
 async def _close(display: Display) -> None:
-    """End a display, and wait until all is shown; one that fails costs nobody the reply."""
+    """End a display, and wait until all is shown; a display that fails doesn't cost the reply."""
     try:
         if shown := display.close():
             await asyncio.wait([asyncio.wrap_future(shown)], timeout=bridge.GRACE)

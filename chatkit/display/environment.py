@@ -1,6 +1,6 @@
-"""Where are we: in a notebook's cell, with or without a person before it, in a terminal, or nowhere that can be seen.
+"""Where the code runs: in a notebook's cell, with or without a person at the front end, in a terminal, or elsewhere.
 
-IPython is only ever looked for among the modules that are already loaded: whoever runs in a kernel has it.
+IPython is looked for only among the modules that are already loaded: a kernel has loaded it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,9 @@ VARIABLE = "CHATKIT_DISPLAY"
 def display_mode() -> Mode:
     """How to show things here: ``CHATKIT_DISPLAY`` where it is set, else what fits the place.
 
-    In a cell that a person runs (``allow_stdin`` true) a live widget; in a cell that a program runs (papermill,
-    nbclient, nbval) the finished output alone; a line where stderr is a terminal; else nothing. ``live`` and ``static``
-    need a kernel: without one the place decides.
-
-    Raises
-    ------
-    UsageError
-        ``CHATKIT_DISPLAY`` holds another word.
+    A cell that a person runs (``allow_stdin`` is true) gets a live widget; a cell that a program runs (papermill, nbclient,
+    nbval) gets the finished output alone; a terminal at stderr gets a line; anything else gets nothing. ``live`` and
+    ``static`` need a kernel and are ignored without one. Raises `UsageError` where the variable holds another word.
     """
     word = os.environ.get(VARIABLE, "").strip().lower()
     if word and word not in get_args(Mode):
@@ -45,13 +40,7 @@ def attended() -> bool:
 
 
 def shows_by_default() -> bool:
-    """Whether there is a display here at all.
-
-    Raises
-    ------
-    UsageError
-        ``CHATKIT_DISPLAY`` holds an unknown word.
-    """
+    """Whether there is a display here at all; `UsageError` as `display_mode`."""
     return display_mode() != "off"
 
 

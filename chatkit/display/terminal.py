@@ -1,4 +1,4 @@
-"""In a terminal: the countdown of a wait as one line on stderr, and, where it is wanted, the reply as it streams."""
+"""In a terminal: the countdown of a wait as one line on stderr, and the reply as it streams on stdout."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TerminalLine:
 
 
 class TerminalDisplay:
-    """The reply as it streams, with the countdown of every wait. A terminal can't take back what it wrote: it says so.
+    """The reply as it streams, with the countdown of every wait. Text that is withdrawn can't be taken back, so it is marked.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class TerminalDisplay:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more
+    with contextlib.suppress(OSError, ValueError):  # closed, or without a reader
         try:
             stream.write(text)
         except UnicodeEncodeError:  # a terminal of another alphabet

@@ -14,7 +14,7 @@ from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Text
 
 MAX_AT_ONCE = 30_000
-"""Characters of answers that are rendered at once: a view that opens on a long chat holds nobody up for more than some 50 ms."""
+"""Characters of answers that are rendered at once: a view that opens on a long chat blocks the loop for about 50 ms at most."""
 CARD = 1_000
 """What a card counts for among them."""
 

@@ -1,4 +1,4 @@
-"""What an observer is told before a wait."""
+"""What an observer gets before a wait."""
 
 from __future__ import annotations
 
