@@ -373,3 +373,20 @@ def test_code_is_copied_where_the_page_may_not_use_the_clipboard(page: Callable[
     p.get_by_text("Copied", exact=True).wait_for()
     assert p.evaluate("() => copied") == "a < b"
     assert p.locator("[role=status]").inner_text() == "Copied."
+
+
+def test_views_on_one_page_keep_their_looks_whichever_comes_last(page: Callable[..., Any]) -> None:
+    p = page(700)
+    looks = """() => {
+      const chat = document.querySelector('.ck-chat');
+      const look = (selector, ...names) => { const style = getComputedStyle(chat.querySelector(selector) ?? chat); return names.map((n) => style[n]); };
+      const before = getComputedStyle(chat.querySelector('.ck-doing'), '::before').content;
+      return [before, look('.none', 'padding', 'backgroundColor'), look('.ck-latest', 'borderRadius', 'boxShadow'), look('.ck-failure', 'padding')];
+    }"""
+    p.evaluate("async () => { open('chat', { error: { title: 'x', advice: 'y' } }); await drawn(); }")
+    alone = p.evaluate(looks)
+    again = "{ over: true, label: '', doing: '', commands: ['again'], error: { title: '', advice: '' } }"
+    p.evaluate(f"async () => {{ open('turn', {again}); await drawn(); }}")
+    assert p.evaluate(looks) == alone
+    box = p.evaluate("() => getComputedStyle(document.querySelector('.ck-turn .ck-failure')).backgroundColor")
+    assert box == "rgba(0, 0, 0, 0)"
