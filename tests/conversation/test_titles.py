@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import chatkit
 from chatkit import Chat, ProviderError, RetryPolicy, UsageError, fallback_title
-from chatkit.bridge import Waiter, spawn
+from chatkit.bridge import Waiter, call_soon, spawn
 from chatkit.chattest import (
     TITLE_PROMPT,
     FakeClock,
@@ -89,15 +89,16 @@ def open_chat(fake: FakeProvider, **options: object) -> Chat:
     return Chat("anthropic:claude-x", base_url=fake.anthropic_url, api_key="k", **given)  # type: ignore[arg-type]
 
 
-def wait_for_end_of_titling(chat: Chat) -> int:
-    """Wait until no title of the chat is being generated any more, and return how many were."""
+def titling(chat: Chat) -> list[asyncio.Task[object]]:
+    """The titles of the chat that are being generated."""
+    return Waiter().wait(call_soon(lambda: [task for task in asyncio.all_tasks() if task.get_name() == f"title of {chat.id}"]))
 
-    async def over() -> int:
-        tasks = [task for task in asyncio.all_tasks() if task.get_name() == f"title of {chat.id}"]
+
+def wait_for_end(tasks: list[asyncio.Task[object]]) -> None:
+    async def over() -> None:
         await asyncio.gather(*tasks)
-        return len(tasks)
 
-    return Waiter().wait(spawn(over()))
+    Waiter().wait(spawn(over()))
 
 
 @pytest.mark.parametrize("model", ["anthropic:claude-x", "openai:gpt-x", "openai-compat:llama"])
@@ -138,8 +139,9 @@ def test_a_rename_made_meanwhile_wins(fake_provider: Make) -> None:
     fake.wait_for(stalled=1)
     chat.title = "Mine"
     assert wait_for_title(chat) == "Mine"
+    (task,) = titling(chat)
     fake.release()
-    assert wait_for_end_of_titling(chat) == 1
+    wait_for_end([task])
     assert chat.title == "Mine"
 
 
@@ -152,7 +154,7 @@ def test_a_rename_during_the_turn_wins(fake_provider: Make) -> None:
     fake.release()
     assert run.result().text == "Because."
     assert chat.title == "Mine"
-    assert wait_for_end_of_titling(chat) == 0
+    assert titling(chat) == []
     assert fake.title_requests == []
 
 
@@ -171,7 +173,7 @@ def test_a_failing_title_neither_fails_nor_delays_the_turn(fake_provider: Make) 
     chat = open_chat(fake)
     assert chat.ask("Why?").text == "Because."
     assert chat.ask("And?").text == "So."
-    wait_for_end_of_titling(chat)
+    wait_for_end(titling(chat))
     assert chat.title == "Why?"
     assert len(fake.title_requests) == 1
 
