@@ -56,16 +56,14 @@ class _Live:
         """Take in an event, from any thread."""
         with self._folding:
             self._transcript.apply(event)
-        match event:
-            case MessagePart(part=Text() | Reasoning() as part):
-                self._batcher.changed(len(part.text))
-                return
-            case Retry():
-                self._until = kernel_ms() + event.delay_ms
-            case Status() | Message():
-                self._since = kernel_ms()
-            case _:
-                pass
+        if type(event) is MessagePart:  # thousands per second: without a match
+            part = event.part
+            self._batcher.changed(len(part.text) if type(part) is Text or type(part) is Reasoning else 0)
+            return
+        if isinstance(event, Retry):
+            self._until = kernel_ms() + event.delay_ms
+        elif isinstance(event, Status | Message):
+            self._since = kernel_ms()
         self._batcher.changed()
 
     async def settled(self) -> None:
