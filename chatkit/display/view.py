@@ -115,6 +115,7 @@ class LiveTurn(_Live):
         match command:
             case Hides():
                 self._hides = True
+                self._batcher.changed()  # the fallback output may be due
             case TryAgain():
                 self._commands.try_again(self._again)
             case _:
