@@ -39,11 +39,11 @@ class CellOutput:
             self._publisher = copy.copy(self._publisher)
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
-        self.shown = False
+        self._shown = False
 
     def show(self, bundle: Mapping[str, Any]) -> None:
         """Show a MIME bundle, in place of the one before."""
-        update, self.shown = self.shown, True
+        update, self._shown = self._shown, True
         # a context can be entered only once at a time, so each call has a copy
         self._context.copy().run(
             self._publisher.publish, data=dict(bundle), metadata={}, transient={"display_id": self._display_id}, update=update

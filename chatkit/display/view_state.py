@@ -28,9 +28,9 @@ from chatkit.fold import Transcript
 from chatkit.parts import Message, ToolCall, text_of
 
 
-def kernel_ms(seconds: float | None = None) -> int:
-    """A moment of the kernel's monotonic clock as messages have it, in milliseconds; the present unless given."""
-    return round((time.monotonic() if seconds is None else seconds) * 1000)
+def kernel_ms() -> int:
+    """The kernel's monotonic clock as messages have it, in milliseconds."""
+    return round(time.monotonic() * 1000)
 
 
 class ViewState:
