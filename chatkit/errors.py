@@ -44,7 +44,7 @@ Kind = Literal[
     "program",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-RETRYABLE_KINDS = frozenset({"rate_limit", "overloaded", "server_error", "network", "timeout"})
+RETRYABLE_KINDS: frozenset[Kind] = frozenset({"rate_limit", "overloaded", "server_error", "network", "timeout"})
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):

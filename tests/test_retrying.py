@@ -8,6 +8,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import chatkit
@@ -120,6 +121,20 @@ def test_an_unexplained_failure_is_tried_again_only_for_a_provider(fake_clock: F
         chatkit.retry(Flaky(1, RuntimeError("?")), clock=fake_clock)
     assert fake_clock.pauses == []
     assert chatkit.retry(Flaky(1, RuntimeError("?")), provider="openai", clock=fake_clock) == "done"
+
+
+def test_the_very_same_error_of_a_server_is_tried_five_times(fake_clock: FakeClock) -> None:
+    request = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
+    response = httpx.Response(500, json={"error": {"message": "image input is not supported"}}, request=request)
+    flaky = Flaky(1000, httpx.HTTPStatusError("Server error", request=request, response=response))
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        chatkit.retry(flaky, max_elapsed=None, clock=fake_clock)
+    assert flaky.calls == 5
+    assert "the same answer 5 times in a row" in caught.value.__notes__[0]
+    again = Flaky(1000, RuntimeError("the very same"))
+    with pytest.raises(RuntimeError):
+        chatkit.retry(again, provider="mine", max_elapsed=None, clock=fake_clock)
+    assert again.calls == 5
 
 
 def test_a_program_error_is_raised_at_once_as_it_is(fake_clock: FakeClock) -> None:

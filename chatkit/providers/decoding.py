@@ -98,10 +98,11 @@ def refused(provider: str, frame: Any) -> ProviderError:
 
 def cut_off(provider: str, detail: str = "") -> ProviderError:
     """The error for a stream that ended without its terminal event."""
-    return _paid(failure("network", provider, f"the stream of {provider} was cut off before its end", detail))
+    return paid(failure("network", provider, f"the stream of {provider} was cut off before its end", detail))
 
 
-def _paid(error: ProviderError) -> ProviderError:
+def paid(error: ProviderError) -> ProviderError:
+    """The error of an attempt that was paid for: the provider had accepted it, and what came was broken or empty."""
     error.paid = True
     return error
 
@@ -124,7 +125,7 @@ def finished(
     """
     if reason in ("end", "tool_calls"):
         if not (said or called or declined):
-            raise _paid(failure("server_error", provider, f"{provider} sent an empty reply"))
+            raise paid(failure("server_error", provider, f"{provider} sent an empty reply"))
         reason = "tool_calls" if called else "refusal" if declined else "end"
     return Finish(stop_reason=reason, provider_stop_reason=word, usage=usage, model=model)
 
@@ -146,7 +147,7 @@ def read_json(data: bytes, provider: str) -> Any:
         value = json.loads(data.decode("utf-8", "replace"), strict=False)
     except ValueError:
         excerpt = data[:200].decode("utf-8", "replace")
-        raise failure("network", provider, f"the stream of {provider} contains broken JSON", excerpt) from None
+        raise paid(failure("network", provider, f"the stream of {provider} contains broken JSON", excerpt)) from None
     return _without_surrogates(value)
 
 

@@ -22,7 +22,7 @@ from chatkit.bridge import at_end
 from chatkit.clock import Clock, Timer
 from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.failures.classification import classify
-from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, read_json, refused
+from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, paid, read_json, refused
 from chatkit.providers.encoding import Request
 from chatkit.sse import SseDecoder
 
@@ -243,7 +243,7 @@ class _HttpAttempt(msgspec.Struct):
                 await (self._read_whole if start in b"{[<" else self._read_events)(head, chunks)
                 return
             head = head[-3:]
-        raise failure("server_error", self.provider, f"{self.provider} answered with nothing", status_code=200)
+        raise paid(failure("server_error", self.provider, f"{self.provider} answered with nothing", status_code=200))
 
     async def _read_events(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
         """Decode events, and hand on the pieces of each chunk. The loop runs once per delta, so every line of it costs."""
@@ -305,7 +305,7 @@ class _HttpAttempt(msgspec.Struct):
         async for chunk in chunks:
             body += chunk
             if len(body) > MAX_WHOLE_BYTES:
-                raise failure("server_error", self.provider, f"{self.provider} sent a body of more than {MAX_WHOLE_BYTES >> 20} MB")
+                raise paid(failure("server_error", self.provider, f"{self.provider} sent a body of more than {MAX_WHOLE_BYTES >> 20} MB"))
         text = bytes(body).lstrip(_BLANK)
         if text.startswith(b"<"):
             title = _TITLE.search(text)

@@ -1,12 +1,15 @@
-"""How long to wait before the next attempt, and when to give up: a decision from numbers alone, without a clock."""
+"""How long to wait before the next attempt, and when to give up: a decision from numbers and classifications alone, without a clock."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
 
-from chatkit.errors import Classification, UsageError
+from chatkit.errors import RETRYABLE_KINDS, Classification, UsageError
+from chatkit.failures.body import without_addresses
+from chatkit.failures.patterns import text_kind
 
 FIRST_DELAY = 1.0
 MAX_DELAY = 60.0
@@ -56,7 +59,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         where a user can watch and stop it (a notebook with a front end, a terminal), and 180 s elsewhere.
     max_paid_failures : int
         Failures in a row of attempts that were paid for: their stream was cut off, or ended without its terminal event, or the
-        reply was empty. It also limits failures in a row that nothing explains (kind ``unknown``).
+        reply was empty. It also limits failures in a row that nothing explains (kind ``unknown``), and answers in a row by which a
+        server gives the same reason why it failed ("image input is not supported"). Answers that may be those of an outage are not
+        counted: the statuses above 500, those that ask for a wait, and those that only say that something failed.
     hint_ceiling : float
         Seconds. A server that asks for a longer wait ends the retry with an error that names the time of reset.
     jitter : {"none", "full", "equal"}
@@ -112,6 +117,28 @@ class GiveUp(msgspec.Struct, frozen=True):
     reset_after: float | None = None
 
 
+def reason_of(failure: Classification) -> str:
+    """Why a server failed, in its own words, to be compared with its next answer; empty if it may be an outage, which passes.
+
+    Words with digits are left out: they are request ids and times, which differ from answer to answer.
+
+    >>> def answer(detail): return Classification(retryable=True, kind="server_error", message="", status_code=500, detail=detail)
+    >>> reason_of(answer("req_7: image input is not supported")), reason_of(answer("Internal server error"))
+    ('image input is not supported', '')
+    """
+    if failure.kind != "server_error" or (failure.status_code or 0) > _LAST_STATUS or failure.retry_after is not None:
+        return ""
+    text = without_addresses(failure.detail)
+    reason = " ".join(word for word in text.split() if not _DIGIT.search(word))
+    return "" if _STATUS_ALONE.fullmatch(reason) or text_kind(text, RETRYABLE_KINDS) else reason
+
+
+_LAST_STATUS = 500
+"""The statuses above it are those of gateways, and of outages."""
+_DIGIT = re.compile(r"\d")
+_STATUS_ALONE = re.compile(r"(?:[\W_]|error|status|code|http)*+", re.I)
+
+
 class Decision:
     """Decides after every failed attempt of one call; `limit` is in seconds, None for no limit."""
 
@@ -121,6 +148,8 @@ class Decision:
         self.failures = 0
         self._paid = 0
         self._unexplained = 0
+        self._reason = ""
+        self._repeated = 0
 
     def after(self, failure: Classification, *, elapsed: float, paid: bool, draw: float = 1.0) -> float | GiveUp:
         """The wait before the next attempt in seconds, or `GiveUp`.
@@ -130,6 +159,8 @@ class Decision:
         self.failures += 1
         self._paid = self._paid + 1 if paid else 0
         self._unexplained = self._unexplained + 1 if failure.kind == "unknown" else 0
+        before, self._reason = self._reason, reason_of(failure)
+        self._repeated = (self._repeated if self._reason == before else 0) + 1 if self._reason else 0
         policy, hint = self.policy, failure.retry_after
         if not failure.retryable:
             return GiveUp()
@@ -139,6 +170,8 @@ class Decision:
             return GiveUp(f"{self._paid} attempts in a row were paid for, but cut off or empty")
         if self._unexplained >= policy.max_paid_failures:
             return GiveUp(f"{self._unexplained} failures in a row that nothing explains")
+        if self._repeated >= policy.max_paid_failures:
+            return GiveUp(f"the server gave the same answer {self._repeated} times in a row")
         if policy.max_attempts is not None and self.failures >= policy.max_attempts:
             return GiveUp(f"max_attempts={policy.max_attempts}")
         wait = policy.scheduled(self.failures, hint, draw)

@@ -25,6 +25,7 @@ from chatkit.chattest import (
     anthropic_error_response,
     anthropic_overloaded_response,
     html_response,
+    http_response,
     openai_error_response,
     openai_rate_limit_response,
     reply,
@@ -151,6 +152,25 @@ def test_an_empty_reply_is_paid_for_too(fake_provider: Make) -> None:
     with pytest.raises(ProviderError) as caught:
         open_chat(fake).ask("Hi")
     assert (caught.value.kind, caught.value.attempts) == ("server_error", 5)
+
+
+@pytest.mark.parametrize("body", ["", "[not JSON"])
+def test_nothing_under_200_and_broken_json_are_paid_for_too(fake_provider: Make, body: str) -> None:
+    fake = fake_provider([http_response(200, body)] * 5)
+    with pytest.raises(ProviderError) as caught:
+        open_chat(fake).ask("Hi")
+    assert caught.value.attempts == 5
+    fake.assert_used_up()
+
+
+@every_format
+def test_a_server_that_gives_the_same_reason_five_times_ends_the_turn_with_it(fake_provider: Make, wire: str) -> None:
+    fake = fake_provider([http_response(500, {"error": {"code": 500, "message": "image input is not supported"}})] * 5)
+    with pytest.raises(ProviderError, match="image input is not supported") as caught:
+        open_chat(fake, wire).ask("Hi")
+    assert caught.value.attempts == 5
+    assert "the same answer 5 times in a row" in caught.value.__notes__[0]
+    fake.assert_used_up()
 
 
 def test_a_reply_at_the_token_limit_is_a_reply(fake_provider: Make) -> None:

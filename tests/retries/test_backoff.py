@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,59 @@ def test_failures_that_nothing_explains_are_tried_five_times() -> None:
     decision = Decision(RetryPolicy(), None)
     waits(decision, UNKNOWN, 4)
     assert isinstance(decision.after(UNKNOWN, elapsed=0, paid=False), GiveUp)
+
+
+def answer(detail: str, status: int | None = 500, **more: Any) -> Classification:
+    return Classification(retryable=True, kind="server_error", message="it failed", status_code=status, detail=detail, **more)
+
+
+@pytest.mark.parametrize(
+    ("details", "status"),
+    [
+        (["image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"], 500),
+        (["model requires more system memory (8.4 GiB) than is available (5.1 GiB)"], 500),
+        ([f"request req_{n}7f at 09:0{n}:00: image input is not supported" for n in range(5)], 500),
+        (["EngineCore encountered an issue. See stack trace (above) for the root cause."], None),
+        (["Open WebUI"], 200),
+    ],
+)
+def test_the_same_answer_five_times_in_a_row_ends_it(details: list[str], status: int | None) -> None:
+    said = [answer(details[n % len(details)], status) for n in range(5)]
+    decision = Decision(RetryPolicy(), None)
+    for failure in said[:4]:
+        waits(decision, failure, 1)
+    assert decision.after(said[4], elapsed=0, paid=False) == GiveUp("the server gave the same answer 5 times in a row")
+
+
+def test_another_answer_starts_the_count_of_the_same_ones_anew() -> None:
+    decision = Decision(RetryPolicy(max_paid_failures=2), None)
+    same, other = answer("image input is not supported"), answer("tools are not supported")
+    for failure in (same, other, same, OVERLOADED, same, answer(""), same):
+        waits(decision, failure, 1)
+    assert isinstance(decision.after(same, elapsed=0, paid=False), GiveUp)
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        OVERLOADED,
+        hinted(2.0),
+        answer(""),
+        answer("", 200),
+        answer("Internal server error"),
+        answer("Error code: 500"),
+        answer("500 Internal Server Error"),
+        answer("The server had an error while processing your request. Sorry about that! (Please include the request ID req_1.)"),
+        answer("An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting"),
+        answer("The system encountered an unexpected error during processing. Try your request again."),
+        answer("litellm.APIConnectionError: OllamaException - [Errno 111] Connection refused"),
+        answer("Bad gateway", 502),
+        answer("Model mistral-7b is being deployed", 503),
+        answer("upstream request timeout", 504),
+        answer("api.x | 521: Web server is down", 521),
+        answer("image input is not supported", retry_after=1.0),
+        Classification(retryable=True, kind="network", message="the connection broke", detail="Connection refused"),
+    ],
+)
+def test_what_may_be_an_outage_is_waited_for_without_end(outage: Classification) -> None:
+    waits(Decision(RetryPolicy(), None), outage, 100)
