@@ -24,9 +24,9 @@ from chatkit.display.view_state import ViewState
 from chatkit.display.words import LABELS
 from chatkit.errors import ChatkitError
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^{}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
-_COMMENT = re.compile(r"^[ ]*//.*\n|/\*(?:[^*]|\*(?!/))*\*/", re.MULTILINE)
+_COMMENT = re.compile(r"^[ ]*//.*\n|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)", re.MULTILINE)
 _SPACE = re.compile(r"^[ ]+|^[ ]*\n", re.MULTILINE)
 _UNPACK = """const packed = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
 const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));

@@ -36,11 +36,13 @@ MAX_ERROR_BYTES = 64 * 1024
 ERROR_TIMEOUT = 5.0
 """Seconds for reading the body of an error."""
 MAX_WHOLE_BYTES = 32 * 1024 * 1024
+MAX_PAGE_BYTES = 16 * 1024
+"""Of an HTML page: its title is all that is told of it."""
 REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _EVENT_END = b"\n\n"
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 _clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = weakref.WeakKeyDictionary()
 
 
@@ -302,13 +304,16 @@ class _HttpAttempt(msgspec.Struct):
     async def _read_whole(self, head: bytes, chunks: AsyncIterator[bytes]) -> None:
         """Read a body that is not a stream: a page, an error, or the reply of a server that doesn't stream."""
         body = bytearray(head)
+        page = head.lstrip(_BLANK).startswith(b"<")
         async for chunk in chunks:
             body += chunk
+            if page and len(body) >= MAX_PAGE_BYTES:
+                break
             if len(body) > MAX_WHOLE_BYTES:
                 raise paid(failure("server_error", self.provider, f"{self.provider} sent a body of more than {MAX_WHOLE_BYTES >> 20} MB"))
         text = bytes(body).lstrip(_BLANK)
-        if text.startswith(b"<"):
-            title = _TITLE.search(text)
+        if page:
+            title = _TITLE.search(text[:MAX_PAGE_BYTES])
             message = f"{self.provider} answered with an HTML page instead of a reply"
             raise failure("server_error", self.provider, message, _excerpt(title[1]) if title else "", 200)
         if pieces := self.decoder.whole(read_json(text, self.provider)):

@@ -139,6 +139,13 @@ def test_a_page_under_200_is_a_server_error_that_names_it(fake_provider: Fakes) 
     assert (error.kind, error.retryable, error.detail) == ("server_error", True, "Sign in to the network")
 
 
+def test_of_an_endless_page_only_the_beginning_is_read_and_searched(fake_provider: Fakes) -> None:
+    for beginning in (b"<!doctype html><title>Sign in</title>", b"<title"):
+        fake = fake_provider(http_response(200, [beginning] + [b"<title" * 1000] * 100, content_type="text/html").stall(after=10))
+        error = ask(fake).error()
+        assert (error.kind, error.detail) == ("server_error", "Sign in" if b">" in beginning else "")
+
+
 def test_plain_words_under_200_are_what_they_said(fake_provider: Fakes) -> None:
     error = ask(fake_provider(http_response(200, "upstream connect error"))).error()
     assert error.retryable

@@ -20,7 +20,7 @@ _LOGGER_KEYS = ("logger", "logger_name", "name", "log.logger")
 _TIME_KEYS = ("timestamp", "@timestamp", "asctime", "time", "ts", "created", "date", "__REALTIME_TIMESTAMP")
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][\w.]*)=")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'", re.S)
-_TOKEN = re.compile(_QUOTED.pattern + r"|[()\[\]{}]|[^\"'()\[\]{}]+|.", re.S)
+_TOKEN = re.compile(_QUOTED.pattern + r"|\\.|[()\[\]{}]|[^\"'()\[\]{}\\]+|.", re.S)
 _SPACE = re.compile(r"\s")
 _COLLECTED = re.compile(r"(?:\S{20,40} std(?:out|err) [FP]|[\w.-]{1,80} +\||\[pod/\S{1,200}\]) ")
 """What Kubernetes (CRI), docker compose and kubectl put before each line."""

@@ -80,7 +80,7 @@ _LINE_END = re.compile(r"[\r\n]")
 _STAMINA = "stamina.retry_scheduled"
 _URLLIB3 = re.compile(
     # the second form is that of the versions before 1.9
-    r"\bRetrying \((?:\w{1,80}\(total=.{1,2000}?\)|\d{1,9} attempts remain)\) after connection broken by (?P<failure>.*): ",
+    r"\bRetrying \((?:\w{1,80}\(total=.{1,2000}?\)|\d{1,9} attempts remain)\) after connection broken by ",
     re.S,
 )
 _URLLIB3_STATUS = re.compile(r"\bRetry: (?=\S)")
@@ -142,12 +142,12 @@ def urllib3_line(line: str) -> dict[str, Any] | None:
     """
     entry = read_log_line(line)
     found = _URLLIB3.search(entry.message)
-    if found is None:
+    failure, colon, _ = entry.message[found.end() :].rpartition(": ") if found else ("", "", "")
+    if found is None or not colon:
         found = _URLLIB3_STATUS.search(entry.message)
         if found is None or not (_URLLIB3_LOGGER.search(entry.around(found.start(), found.end())) or _URLLIB3_DEBUG.search(entry.message)):
             return None
         return {"ts": entry.moment(found.start()), "operation": "retry"}
-    failure = found["failure"]
     fields: dict[str, Any] = {"ts": entry.moment(found.start()), "operation": "retry"}
     if host := _URLLIB3_HOST.search(failure):
         fields["provider"] = host[1]

@@ -11,7 +11,7 @@ _MAX_CLOSED = 4
 _POSSIBLE_MARKER = re.compile(r"[ \t>]*(?:[-=*+#`~_|:\s]*|(?:[-*+][ \t]+)?\d{1,9}[.)]?|\$\$?|\\[\[(]?)")
 """A last line that says nothing yet, but that could turn the line before it into a heading or a table."""
 _TICKS = re.compile(r"(?<!\\)(?<!`)(`+)(?!`)")
-_HALF_LINK = re.compile(r"!?\[((?:[^\[\]\\]|\\.)*)\]\([^()\s]*(?:[ \t]+[\"'(][^\n]*|[ \t]*)$")
+_HALF_LINK = re.compile(r"!?(?<!\\)\[((?:[^\[\]\\]|\\.)*)\]\([^()\s]*(?:[ \t]+[\"'(][^\n]*|[ \t]*)$")
 _HALF_ADDRESS = re.compile(r"<https?:[^\s<>]*$")
 _EMPHASIS = re.compile(r"(?<![\\*])\*{1,3}(?!\*)|(?<!~)~~(?!~)|(?<![\w\\_])_{1,2}(?=\w)|(?<=\S)_{1,2}(?!\w)")
 

@@ -73,7 +73,7 @@ def _block(node: SyntaxTreeNode) -> list[str]:
             return _without_block_starts(_inline(node.children)).split("\n")
         case "heading":
             title = _inline(node.children).replace("\n", " ")
-            return [f"{'#' * int(node.tag[1:])} {re.sub('#(?=#*$)', '&#35;', title)}"]
+            return [f"{'#' * int(node.tag[1:])} {re.sub('(?<!#)#++$', lambda signs: '&#35;' * len(signs[0]), title)}"]
         case "blockquote":
             return [f"> {line}".rstrip() for line in _blocks(node.children)]
         case "fence":
