@@ -162,15 +162,13 @@ def test_a_chat_of_200_messages_follows_its_end_and_leaves_a_reader_where_they_a
     nb.run(1)
     scroller = nb.output(1).locator("[role=log]")
     scroller.get_by_text("Answer to 199.").wait_for()
-    at_end = "(el) => el.scrollTop + el.clientHeight >= el.scrollHeight - 2"
-    assert scroller.evaluate(at_end)
+    at_end = "() => { const el = document.querySelector('[role=log]'); return el.scrollTop + el.clientHeight >= el.scrollHeight - 2; }"
+    nb.page.wait_for_function(at_end)  # the view scrolls after it has laid the answers out
     nb.execute(
         "display_.apply(asked('One more?', id=300)); display_.apply(answered(ck.Text(text='line\\n\\n' * 30 + 'Followed.'), id=301))"
     )
     scroller.get_by_text("Followed.").wait_for()
-    nb.page.wait_for_function(
-        "() => { const el = document.querySelector('[role=log]'); return el.scrollTop + el.clientHeight >= el.scrollHeight - 2; }"
-    )
+    nb.page.wait_for_function(at_end)
     scroller.evaluate("(el) => { el.scrollTop = 200; el.dispatchEvent(new Event('scroll')); }")
     latest = nb.output(1).get_by_role("button", name="Latest")
     before = scroller.evaluate("(el) => el.scrollTop")
@@ -179,6 +177,4 @@ def test_a_chat_of_200_messages_follows_its_end_and_leaves_a_reader_where_they_a
     latest.wait_for()
     assert abs(scroller.evaluate("(el) => el.scrollTop") - before) <= 1
     latest.click()
-    nb.page.wait_for_function(
-        "() => { const el = document.querySelector('[role=log]'); return el.scrollTop + el.clientHeight >= el.scrollHeight - 2; }"
-    )
+    nb.page.wait_for_function(at_end)
