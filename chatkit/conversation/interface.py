@@ -1,4 +1,4 @@
-"""`Chat`, the conversation that a notebook holds, and `chatkit.chat` for one prompt."""
+"""`Chat`, the conversation that a notebook holds."""
 
 from __future__ import annotations
 
@@ -334,67 +334,3 @@ def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     right = options is None or isinstance(options, Mapping)
     _require(right, "give a dictionary of the provider's parameters, such as {'temperature': 0}", options=options)
     return dict(options or {})
-
-
-def chat(
-    prompt: Prompt,
-    model: str | None = None,
-    *,
-    system: str = "",
-    title: str | None = None,
-    api_key: str | None = None,
-    base_url: str | None = None,
-    instructions: bool = True,
-    options: Mapping[str, Any] | None = None,
-    policy: RetryPolicy | None = None,
-    context_limit: int | None = None,
-    silence_timeout: float = 600.0,
-    on_retry: Callable[[RetryNotice], object] | None = None,
-    show: bool | None = None,
-    clock: Clock | None = None,
-    **unknown: object,
-) -> Reply:
-    """Send one prompt in a chat of its own.
-
-    Parameters
-    ----------
-    prompt : str, Path, image, Part, or list of these
-        What to ask.
-    model : str, optional
-        ``"provider:model"``, as `Chat` takes it.
-    system, title, api_key, base_url, instructions, options, policy, context_limit, silence_timeout, on_retry, show, clock
-        As `Chat` takes them.
-
-    Returns
-    -------
-    Reply
-
-    Raises
-    ------
-    UsageError, ProviderError, Stopped
-        As `Chat` and `Chat.ask` raise them.
-
-    Examples
-    --------
-    >>> chat("Hello", "demo:steady", show=False).stop_reason
-    'end'
-    """
-    one = Chat(
-        model,
-        system=system,
-        title=title,
-        api_key=api_key,
-        base_url=base_url,
-        instructions=instructions,
-        options=options,
-        policy=policy,
-        context_limit=context_limit,
-        silence_timeout=silence_timeout,
-        on_retry=on_retry,
-        show=show,
-        clock=clock,
-        **unknown,
-    )
-    reply = one.ask(prompt)  # after a failure the chat stays open: its view has a Try again button
-    one.close()
-    return reply

@@ -1,0 +1,77 @@
+"""`chatkit.chat`: one prompt, in a chat of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chatkit.clock import Clock
+from chatkit.conversation.interface import Chat
+from chatkit.conversation.prompt import Prompt
+from chatkit.conversation.replies import Reply
+from chatkit.retries.backoff import RetryPolicy
+from chatkit.retries.notice import RetryNotice
+
+
+def chat(
+    prompt: Prompt,
+    model: str | None = None,
+    *,
+    system: str = "",
+    title: str | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    instructions: bool = True,
+    options: Mapping[str, Any] | None = None,
+    policy: RetryPolicy | None = None,
+    context_limit: int | None = None,
+    silence_timeout: float = 600.0,
+    on_retry: Callable[[RetryNotice], object] | None = None,
+    show: bool | None = None,
+    clock: Clock | None = None,
+    **unknown: object,
+) -> Reply:
+    """Send one prompt in a chat of its own.
+
+    Parameters
+    ----------
+    prompt : str, Path, image, Part, or list of these
+        What to ask.
+    model : str, optional
+        ``"provider:model"``, as `Chat` takes it.
+    system, title, api_key, base_url, instructions, options, policy, context_limit, silence_timeout, on_retry, show, clock
+        As `Chat` takes them.
+
+    Returns
+    -------
+    Reply
+
+    Raises
+    ------
+    UsageError, ProviderError, Stopped
+        As `Chat` and `Chat.ask` raise them.
+
+    Examples
+    --------
+    >>> chat("Hello", "demo:steady", show=False).stop_reason
+    'end'
+    """
+    one = Chat(
+        model,
+        system=system,
+        title=title,
+        api_key=api_key,
+        base_url=base_url,
+        instructions=instructions,
+        options=options,
+        policy=policy,
+        context_limit=context_limit,
+        silence_timeout=silence_timeout,
+        on_retry=on_retry,
+        show=show,
+        clock=clock,
+        **unknown,
+    )
+    reply = one.ask(prompt)  # after a failure the chat stays open: its view has a Try again button
+    one.close()
+    return reply
