@@ -13,7 +13,7 @@ SOURCES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py
 CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- the rooms: made by python -m tests.rooms -->\n", "<!-- end of the rooms -->"
 FLOORS = [
-    ["errors", "lazy"],
+    ["errors", "files", "lazy"],
     ["parts"],
     ["events", "clock"],
     ["sse", "fold", "bridge"],

@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from chatkit.errors import UsageError
+from chatkit.files import open_file
 from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
 
 MAX_INSTRUCTION_BYTES = 64 * 1024
@@ -69,7 +70,8 @@ def _part(item: object) -> Part:
             return _file(item)
         case Path():
             try:
-                data = item.expanduser().read_bytes()
+                with open(item.expanduser(), "rb", opener=open_file) as file:
+                    data = file.read()
             except OSError as error:
                 raise UsageError(f"the file {item} can't be read: {error.strerror}") from error
             return _file(data, mimetypes.guess_type(item.name)[0], item.name)
@@ -104,7 +106,7 @@ def read_instructions(files: Sequence[Path]) -> str:
     texts = []
     for path in dict.fromkeys(files):
         try:
-            with path.open("rb") as file:
+            with open(path, "rb", opener=open_file) as file:
                 raw = file.read(MAX_INSTRUCTION_BYTES + 1)
         except FileNotFoundError:
             continue

@@ -6,6 +6,7 @@ It holds numbers and chatkit's own sentences, and never a prompt, a reply, a key
 from __future__ import annotations
 
 import atexit
+import errno
 import logging
 import os
 import secrets
@@ -19,6 +20,7 @@ import msgspec
 
 from chatkit.clock import Clock
 from chatkit.errors import Classification, Kind
+from chatkit.files import AT_ONCE
 
 VERSION = 1
 Outcome = Literal["ok", "retry", "failed", "abandoned"]
@@ -138,7 +140,7 @@ def _append(record: AttemptRecord) -> None:
             if (path := default_log_path(record.ts)) is None:
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | AT_ONCE, 0o600)  # it may be a pipe, such as /dev/stderr
             try:
                 start = b"\n" if path in _torn else b""
                 _torn.discard(path)
@@ -150,9 +152,8 @@ def _append(record: AttemptRecord) -> None:
         except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: the home of an unknown user
             if path not in _unwritable:
                 _unwritable.add(path)
-                _logger.warning(
-                    "the retry log %s can't be written (%s); set CHATKIT_RETRY_LOG to another path, or to off", path or "", error
-                )
+                why = "nothing reads from it" if isinstance(error, OSError) and error.errno == errno.ENXIO else error
+                _logger.warning("the retry log %s can't be written (%s); set CHATKIT_RETRY_LOG to another path, or to off", path or "", why)
 
 
 def record_fields(failure: Classification) -> dict[str, Any]:

@@ -310,6 +310,16 @@ def test_a_line_that_is_far_too_long_is_passed_over(tmp_path: Path) -> None:
     assert source_of(frame)["unfinished"] is True
 
 
+@pytest.mark.timeout(30)
+def test_a_hundred_million_blank_lines_in_a_small_archive_cost_seconds() -> None:
+    blank = gzip.compress(b"\n" * (1 << 20))
+    packed = blank * 60 + gzip.compress(GOOD + b"\n" * (1 << 20) + GOOD + b"\n") + gzip.compress(b"\r\n" * (1 << 20)) * 40
+    frame = load_retry_log(io.BytesIO(packed))
+    assert (len(frame), frame.attrs["log"]["lines"]) == (2, 2)
+    torn = load_retry_log(io.BytesIO(blank * 3 + gzip.compress(GOOD + b"\n" + GOOD[:-1])))
+    assert source_of(torn)["first_damaged"] == [[3 * (1 << 20) + 2, "cut off"]]
+
+
 RETRYING = b"2026-11-20 09:00:00,123 INFO openai._base_client: Retrying request to /chat/completions in 0.5 seconds"
 
 

@@ -158,6 +158,29 @@ def test_a_folder_gives_its_logs_sorted_and_nothing_else(tmp_path: Path) -> None
     assert report(frame)["other"] == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("glob", ["", "*.log"])
+def test_what_is_no_file_in_a_folder_is_left_out_with_a_warning(glob: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "b.log").write_bytes(LOG)
+    os.mkfifo(tmp_path / "a.log")
+    (tmp_path / "c.log").symlink_to("/dev/zero")
+    (tmp_path / "d.log").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "e.log").symlink_to(tmp_path / "e.log")
+    assert_same(load_retry_log(str(tmp_path / glob)), RECORDS)
+    assert [message.split(":")[0].rpartition("/")[2] for message in caplog.messages] == ["a.log", "c.log", "d.log", "e.log"]
+    (tmp_path / "b.log").unlink()
+    with pytest.raises(FileNotFoundError, match="no "):
+        load_retry_log(str(tmp_path / glob))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_the_default_log_is_never_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(tmp_path / "pipe"))
+    with pytest.raises(UsageError, match="CHATKIT_RETRY_LOG names"):
+        load_retry_log()
+
+
 def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, log: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"did you mean retries\.jsonl\?"):
         load_retry_log(tmp_path / "retrys.jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -68,6 +69,16 @@ def test_a_file_that_cannot_be_read_or_known_is_a_clear_error(tmp_path: Path) ->
         as_parts(tmp_path / "missing.png")
     with pytest.raises(UsageError, match="neither an image nor a PDF"):
         as_parts(b"who knows")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero")):
+        with pytest.raises(UsageError, match="it is a pipe, a device or a socket, and not a file"):
+            as_parts(path)
+        assert read_instructions([path]) == ""
+    assert len(caplog.messages) == 2
 
 
 @pytest.mark.parametrize("prompt", ["", " \n", [], [""], {}])

@@ -122,6 +122,65 @@ def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pyte
     assert "No space left" in caplog.text
 
 
+pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
+@pipes
+def test_a_pipe_that_nobody_reads_is_said_once_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(pipe))
+    for _ in range(2):
+        write_record(START)
+    (said,) = caplog.messages
+    assert "nothing reads from it" in said
+
+
+@pipes
+def test_a_pipe_gets_the_lines_and_stops_nothing_when_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for _ in range(10_000):
+            write_record(START)
+        assert json.loads(os.read(reader, 4096).splitlines()[0])["call"] == "c1"
+    finally:
+        os.close(reader)
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a loop of links")
+@pytest.mark.parametrize("what", ["a folder", "a loop of links", "a link to nowhere in no folder"])
+def test_what_is_no_file_is_said_once_and_stops_nothing(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "log"
+    match what:
+        case "a folder":
+            path.mkdir()
+        case "a loop of links":
+            path.symlink_to(path)
+        case _:
+            path.symlink_to(tmp_path / "no" / "log")
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", str(path))
+    for _ in range(2):
+        write_record(START)
+    assert len(caplog.messages) == 1
+
+
+def test_a_log_that_another_program_moves_away_is_begun_anew(log: Path) -> None:
+    write_record(START)
+    log.rename(log.with_suffix(".1"))
+    write_record(START)
+    assert len(lines(log)) == len(lines(log.with_suffix(".1"))) == 1
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files by a POSIX call")
 def test_after_a_line_that_the_disk_cut_off_the_next_is_whole_again(tmp_path: Path) -> None:
     program = """

@@ -54,7 +54,8 @@ def load_retry_log(
     source : str, Path, file object, list, anything with `attempts`, or None
         - a path; a glob (``**`` too); a folder, of which the ``.jsonl``, ``.log``, ``.json``, ``.ndjson``, ``.sse`` and ``.txt`` files are
           read, also with ``.gz`` or ``.zst``, but not the folders in it; a list of these. The files of a folder or a glob are sorted by
-          name, those of a list are read in its order, one after the other: the frame is not sorted by time.
+          name, those of a list are read in its order, one after the other: the frame is not sorted by time. A pipe or a device is read
+          only where its own path is given; in a folder it is left out with a warning.
         - a file that gzip or zstd compressed, whatever its name; of an archive that breaks off, the part that is there.
         - a file object, text or binary; it is read from its current position, and stays open.
         - a list of `chatkit.AttemptRecord`, stream events, what ``on_retry`` receives, or dicts of them; a chat, a reply.

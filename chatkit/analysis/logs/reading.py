@@ -102,6 +102,8 @@ class LogReader:
         if piece is None:
             self.report.add_damaged(self._lines_before + 1, f"longer than {MAX_LINE_BYTES >> 20} MiB")
             self._finish(1, ended, damaged=True)
+        elif piece.isspace():  # an archive of some kilobytes may hold a billion blank lines
+            self._finish(piece.count(b"\n") + 1, ended)
         elif not (self._ours and self._take_intact(piece, ended)):
             self._take_lines(piece, ended)
 
@@ -200,11 +202,12 @@ def _records_among(lines: list[bytes]) -> tuple[dict[int, RecordRow], dict[int, 
     records: dict[int, RecordRow] = {}
     failures: dict[int, str] = {}
     for index, line in enumerate(lines):
+        if not line or line.isspace():
+            continue
         try:
             records[index] = read_record(line)
         except (ValueError, RecursionError) as error:
-            if line.strip():
-                failures[index] = reason_of(error)
+            failures[index] = reason_of(error)
     return records, failures
 
 

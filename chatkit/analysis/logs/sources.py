@@ -7,6 +7,7 @@ import difflib
 import glob
 import gzip
 import io
+import logging
 import os
 import re
 import stat
@@ -19,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from chatkit.errors import UsageError
+from chatkit.files import open_file
 from chatkit.retries.log import default_log_path, log_folder
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+_logger = logging.getLogger("chatkit")
 
 PIECE_BYTES = 1 << 19
 """The usual size of a piece: the values that are made of it still fit into a processor's cache."""
@@ -64,7 +68,9 @@ class LogFile:
         self.truncated = False
         if isinstance(file, Path):
             self.name = str(file)
-            self.size = file.stat().st_size
+            state = file.stat()
+            self.size = state.st_size
+            self._opener = open_file if stat.S_ISREG(state.st_mode) else None  # a pipe that was named is waited for
         else:
             name = getattr(file, "name", None)
             self.name = name if isinstance(name, str) else type(file).__name__
@@ -94,7 +100,7 @@ class LogFile:
             read: Callable[[int], bytes] = self._read_open
             end = sys.maxsize
             if isinstance(self._file, Path):
-                file = stack.enter_context(self._file.open("rb", buffering=0))
+                file = stack.enter_context(open(self._file, "rb", buffering=0, opener=self._opener))
                 read, end = file.read, _size_of_open(file) or sys.maxsize
             for block in self._blocks(lambda size: read(min(size, end - self.bytes_read))):
                 self.bytes_read += len(block)
@@ -194,8 +200,10 @@ def default_logs() -> list[LogFile]:
             "chatkit's log is switched off (CHATKIT_RETRY_LOG=off): give load_retry_log() a file, or a chat, which holds its attempts"
         )
     if os.environ.get("CHATKIT_RETRY_LOG"):
+        if ours.exists() and not ours.is_file():
+            raise UsageError(f"CHATKIT_RETRY_LOG names {ours}, which isn't a file that could be read again: give load_retry_log() a file")
         return [LogFile(ours)] if ours.exists() else []
-    return [LogFile(path) for path in sorted(log_folder().glob("retries-*.jsonl*")) if _is_log(path)]
+    return [LogFile(path) for path in _files_among(sorted(filter(_is_log, log_folder().glob("retries-*.jsonl*"))))]
 
 
 def is_file(source: Any) -> bool:
@@ -214,7 +222,7 @@ def _expanded(source: Any) -> Iterable[Any]:
         raise UsageError("load_retry_log() takes a text as a path: give a log's own text as io.StringIO(text)")
     path = Path(name)
     if path.is_dir():
-        logs = sorted(path for path in path.iterdir() if _is_log(path))
+        logs = _files_among(sorted(filter(_is_log, path.iterdir())))
         if not logs:
             suffixes = ", ".join(LOG_SUFFIXES)
             raise FileNotFoundError(f"no log is in {path}: they end in {suffixes}, also with .gz or .zst; {_nearby(path, '')}")
@@ -222,11 +230,22 @@ def _expanded(source: Any) -> Iterable[Any]:
     if path.exists():
         return [path]
     if glob.has_magic(name):
-        if files := [match for match in map(Path, sorted(glob.glob(name, recursive=True))) if not match.is_dir()]:
+        if files := _files_among(match for match in map(Path, sorted(glob.glob(name, recursive=True))) if not match.is_dir()):
             return files
         folder = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
         raise FileNotFoundError(f"no file matches {name}: {_nearby(folder, '')}")
     raise FileNotFoundError(f"there is no {name}: {_nearby(path.parent, path.name)}")
+
+
+def _files_among(found: Iterable[Path]) -> list[Path]:
+    """The files. Pipes, which would block, devices, which may have no end, and broken links are left out with a warning."""
+    files = []
+    for path in found:
+        if os.path.isfile(path):  # unlike `Path.is_file`, it never raises
+            files.append(path)
+        else:
+            _logger.warning("load_retry_log() leaves out %s: it is not a file", path)
+    return files
 
 
 def _is_log(path: Path) -> bool:
