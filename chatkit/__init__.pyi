@@ -2,10 +2,10 @@ from chatkit import analysis as analysis
 from chatkit import chattest as chattest
 from chatkit.bridge import enable_nested_asyncio as enable_nested_asyncio
 from chatkit.conversation.interface import Chat as Chat
-from chatkit.conversation.single import chat as chat
 from chatkit.conversation.replies import Reply as Reply
 from chatkit.conversation.replies import Run as Run
 from chatkit.conversation.replies import Stream as Stream
+from chatkit.conversation.single import chat as chat
 from chatkit.conversation.titles import fallback_title as fallback_title
 from chatkit.conversation.titles import title as title
 from chatkit.errors import AuthError as AuthError

@@ -55,7 +55,7 @@ _CODES = word_set("""
 _MESSAGES = word_set("description detail details error errordescription errormessage errors message msg originalmessage raw statusmsg")
 _WAITS = word_set("""
     quotaresetdelay quotaresettimestamp resetsinseconds retryafter retryafterms retryafterseconds retrydelay retryinseconds""")
-_STATUSES = word_set("code httpcode httpstatus httpstatuscode originalstatuscode rawstatuscode status statuscode upstreamstatus")
+_STATUSES = word_set("code error httpcode httpstatus httpstatuscode originalstatuscode rawstatuscode status statuscode upstreamstatus")
 _ASIDE = word_set("details links metadata violations")
 """What lies below these keys explains an error, and isn't its message."""
 _ECHOED = word_set("contents input messages prompt requestbody tools usage")

@@ -1,8 +1,15 @@
-"""Makes foreign text safe to show and store: keys are blotted out, invisible characters removed, the length is limited."""
+"""Makes foreign text safe to show and store: keys are blotted out, invisible characters removed, the length is limited.
+
+Every text that a server or a foreign log says outside of a reply's own text (a name, an id, an address, a header) goes through
+`harmless` once, where it enters: what is printed later can then neither command a terminal nor pose as another text.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import msgspec
 
 BLOT = "***"
 
@@ -34,6 +41,43 @@ _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
+def harmless(text: str) -> str:
+    r"""Foreign text on one line, without control characters, changes of direction and other invisible characters.
+
+    >>> harmless("req_1\x1b]52;c;AAAA\x07\r\nand \u202emore")
+    'req_1 ]52;c;AAAA and more'
+    """
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text
+    text = _SURROGATE.sub("\ufffd", _SPACE.sub(" ", _BLANK.sub("", text)))
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+
+
+def whole_characters(value: Any) -> Any:
+    """The value of JSON with a replacement character for each half of a surrogate pair, which can be neither stored nor sent.
+
+    Two halves that stand together are joined.
+
+    >>> whole_characters({"a": ["\\ud83d\\ude00", "half \\ud83d", 1]})
+    {'a': ['😀', 'half �', 1]}
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(value) else value
+    if isinstance(value, list | tuple):
+        return [whole_characters(v) for v in value]
+    if isinstance(value, dict):
+        return {whole_characters(k): whole_characters(v) for k, v in value.items()}
+    return value
+
+
+def whole_json(value: Any) -> bytes:
+    """A value as JSON, with `whole_characters`."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(whole_characters(msgspec.to_builtins(value)))
+
+
 def redact(text: str, limit: int = 500) -> str:
     """Foreign text on one line of at most `limit` characters, without keys, control characters and changes of direction.
 
@@ -45,9 +89,7 @@ def redact(text: str, limit: int = 500) -> str:
     room = 16 * max(limit, 1) + 4_096
     if len(text) > room:  # between words: half a key would not be recognised as one
         text = text[:room].rpartition(" ")[0] or text[:room]
-    text = _SURROGATE.sub("\ufffd", _SPACE.sub(" ", _BLANK.sub("", text)))
-    if not text.isprintable():
-        text = "".join(filter(str.isprintable, text))
+    text = harmless(text)
     text = _IN_ADDRESS.sub(rf"\1{BLOT}@", text)
     text = _IN_QUERY.sub(rf"\1{BLOT}", text)
     text = _SECRETS.sub(BLOT, text)

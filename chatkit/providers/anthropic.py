@@ -19,6 +19,7 @@ from chatkit.providers.decoding import (
     count,
     cut_off,
     finished,
+    label,
     mapping,
     objects,
     whole_reply,
@@ -213,7 +214,7 @@ class AnthropicDecoder(Decoder):
         try:
             plain = _plain(event.data)
             block, delta = self._blocks[plain.index], plain.delta
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             return super().feed(event)
         return self._grow(block, delta.text, delta.thinking, delta.partial_json)
 
@@ -234,7 +235,7 @@ class AnthropicDecoder(Decoder):
             self._provider,
             STOP_REASONS.get(self._stop, "end"),
             self._stop or None,
-            said=self._said,
+            said=self.may_be_empty or self._said,
             called=self._called,
             usage=anthropic_usage(self._usage),
             model=self._model or None,
@@ -263,7 +264,7 @@ class AnthropicDecoder(Decoder):
 
     def _meet(self, message: dict[str, Any]) -> None:
         self._model = word(message.get("model"))
-        self._id = word(message.get("id"))
+        self._id = label(message.get("id"))
         self._count(message.get("usage"))
 
     def _count(self, usage: Any) -> None:
@@ -295,8 +296,8 @@ class AnthropicDecoder(Decoder):
             pieces.append((block.at, Reasoning(provider_data={FAMILY: {"redacted": start.get("data")}})))
         elif kind.endswith("tool_use"):  # tool_use, server_tool_use, mcp_tool_use
             block, ours = self._new(index, kind, start), kind == "tool_use"
-            id = word(start.get("id")) or f"toolu_{self._id}_{index}"
-            block.call = CallDraft(block.at, id, word(start.get("name")), executed=not ours)
+            id = label(start.get("id")) or f"toolu_{self._id}_{index}"
+            block.call = CallDraft(block.at, id, label(start.get("name")), executed=not ours)
             self._called = self._called or ours
             self._said = self._said or not ours
             pieces.append(block.call.piece())
@@ -360,8 +361,8 @@ class AnthropicDecoder(Decoder):
         """The result of a tool that the provider ran. Encrypted content goes back with the block, and is not shown."""
         content = block.get("content")
         return at, ToolResult(
-            tool_call_id=word(block.get("tool_use_id")),
-            tool_name=word(block.get("type")).removesuffix("_tool_result"),
+            tool_call_id=label(block.get("tool_use_id")),
+            tool_name=label(block.get("type")).removesuffix("_tool_result"),
             result=_readable(content),
             is_error=bool(block.get("is_error")) or word(mapping(content).get("type")).endswith("_error"),
             provider_executed=True,
@@ -372,9 +373,9 @@ class AnthropicDecoder(Decoder):
         block.citations.append(citation)
         document = citation.get("document_index")
         return self._new_part(), Source(
-            source_id=word(citation.get("file_id")) or word(citation.get("source")) or ("" if document is None else str(document)),
-            url=word(citation.get("url")),
-            title=word(citation.get("title")) or word(citation.get("document_title")),
+            source_id=label(citation.get("file_id")) or label(citation.get("source")) or ("" if document is None else label(str(document))),
+            url=label(citation.get("url")),
+            title=label(citation.get("title")) or label(citation.get("document_title")),
         )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -17,13 +16,15 @@ from msgspec.structs import replace
 
 from chatkit.errors import Kind, ProviderError, provider_error
 from chatkit.failures.classification import classified, classify
+from chatkit.failures.redaction import harmless, whole_characters
 from chatkit.parts import Part, StopReason, Usage
 from chatkit.sse import ServerSentEvent
 
 Piece = tuple[int, Part]
 """The number of a part within the message, from 0, and a piece of that part."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+MAX_DEPTH = 128
+"""Lists and objects within one another. What is deeper could be neither read back nor sent without a `RecursionError`."""
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +45,11 @@ class Decoder(ABC):
     """Reads one reply, event by event; a reply that fails raises a `ProviderError`.
 
     `complete` is true after the terminal event: what the connection does then cannot spoil the reply. `done` is true when
-    nothing of interest can follow, so that reading may stop.
+    nothing of interest can follow, so that reading may stop. `may_be_empty` is set for the answer to results of tools, to which a
+    model may have nothing to add.
     """
+
+    may_be_empty = False
 
     def __init__(self, provider: str) -> None:
         self.complete = self.done = False
@@ -92,8 +96,11 @@ def failure(kind: Kind, provider: str, message: str, detail: str = "", status_co
 
 
 def refused(provider: str, frame: Any) -> ProviderError:
-    """The error that a frame of the stream, or a body with status 200, reports."""
-    return provider_error(classify(body=frame, provider=provider))
+    """The error that a frame of the stream, or a body with status 200, reports; one that says nothing is the server's own."""
+    found = classify(body=frame, provider=provider)
+    if found.kind == "unknown":
+        return paid(failure("server_error", provider, f"{provider} answered with an error", found.detail))
+    return provider_error(found)
 
 
 def cut_off(provider: str, detail: str = "") -> ProviderError:
@@ -127,39 +134,41 @@ def finished(
         if not (said or called or declined):
             raise paid(failure("server_error", provider, f"{provider} sent an empty reply"))
         reason = "tool_calls" if called else "refusal" if declined else "end"
-    return Finish(stop_reason=reason, provider_stop_reason=word, usage=usage, model=model)
+    return Finish(stop_reason=reason, provider_stop_reason=label(word) or None, usage=usage, model=label(model) or None)
 
 
 # ── JSON ──
 
 
 def read_json(data: bytes, provider: str) -> Any:
-    """The value of one JSON text; broken JSON is a failure of kind ``network``.
+    """The value of one JSON text; broken JSON is a failure of kind ``network``, JSON that is too deep of kind ``server_error``.
 
     NaN (which Python's `json.dumps` writes), control characters in a string, and what is left of a character that was cut
     in two (bytes that are not UTF-8, half a surrogate pair) are read.
     """
     try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        value = json.loads(data.decode("utf-8", "replace"), strict=False)
+        try:
+            value = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = whole_characters(json.loads(data.decode("utf-8", "replace"), strict=False))
+        if data.count(b"{") + data.count(b"[") <= MAX_DEPTH or not is_too_deep(value):
+            return value
     except ValueError:
         excerpt = data[:200].decode("utf-8", "replace")
         raise paid(failure("network", provider, f"the stream of {provider} contains broken JSON", excerpt)) from None
-    return _without_surrogates(value)
+    except RecursionError:
+        pass
+    raise paid(failure("server_error", provider, f"{provider} sent JSON that is nested too deeply"))
 
 
-def _without_surrogates(value: Any) -> Any:
-    """The value with a replacement character for each half of a surrogate pair, which can be neither stored nor sent."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_without_surrogates(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _without_surrogates(v) for k, v in value.items()}
-    return value
+def is_too_deep(value: Any) -> bool:
+    """Whether a value of JSON is nested more than `MAX_DEPTH` deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [v for one in level if isinstance(one, dict | list) for v in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return False
+    return True
 
 
 def frames(event: ServerSentEvent, provider: str) -> Iterator[dict[str, Any] | None]:
@@ -168,16 +177,16 @@ def frames(event: ServerSentEvent, provider: str) -> Iterator[dict[str, Any] | N
     A server that forgets the empty line between events sends several JSON texts as the lines of one.
     """
     data = event.data.strip()
+    if event.event == "error":
+        raise refused(provider, data.decode("utf-8", "replace"))
     if b"\n" in data and not _is_json(data):
         for line in data.split(b"\n"):
             yield from frames(ServerSentEvent(event.event, line), provider)
     elif data == b"[DONE]":
         yield None
-    elif event.event == "error" and data[:1] not in (b"{", b"["):
-        raise refused(provider, data.decode("utf-8", "replace"))
     elif data:
         for frame in objects(read_json(data, provider)):
-            if error_in(frame, event.event):
+            if error_in(frame):
                 raise refused(provider, frame)
             yield frame
 
@@ -197,10 +206,12 @@ def _is_json(data: bytes) -> bool:
         json.loads(data.decode("utf-8", "replace"), strict=False)
     except ValueError:
         return False
+    except RecursionError:
+        pass
     return True
 
 
-def error_in(frame: dict[str, Any], event: str = "") -> bool:
+def error_in(frame: dict[str, Any]) -> bool:
     """Whether a frame reports an error, in any of the shapes that servers use.
 
     >>> error_in({"error": "overloaded"}), error_in({"error": None, "choices": []}), error_in({"detail": "no"})
@@ -209,7 +220,7 @@ def error_in(frame: dict[str, Any], event: str = "") -> bool:
     error = frame.get("error")
     if isinstance(error, dict):
         error = any(v not in (None, "", {}, []) for v in error.values())
-    if error or event == "error" or frame.get("type") == "error" or frame.get("object") == "error":
+    if error or frame.get("type") == "error" or frame.get("object") == "error":
         return True
     if any(key in frame for key in ("choices", "response", "delta", "content", "output", "content_block")):
         return False
@@ -220,6 +231,11 @@ def error_in(frame: dict[str, Any], event: str = "") -> bool:
 def word(value: Any) -> str:
     """The value if it is a text, and an empty text otherwise."""
     return value if isinstance(value, str) else ""
+
+
+def label(value: Any) -> str:
+    """A name, an id or an address that a server gives, fit to be printed; empty if it isn't a text."""
+    return harmless(value) if isinstance(value, str) else ""
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -252,7 +268,7 @@ def count(value: Any) -> int | None:
     >>> count(3), count(3.0), count("3"), count(None), count(True), count(-1)
     (3, 3, 3, None, None, None)
     """
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and len(value) < 20 and value.isdecimal():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         return None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chatkit.errors import UsageError
+from chatkit.failures.redaction import whole_json
 from chatkit.parts import File, Message, Part, Role, Text, ToolResult
 
 OWN_KEYS = ("messages", "input", "model", "stream", "n")
@@ -66,11 +67,9 @@ def encoded(body: dict[str, Any], options: Mapping[str, Any]) -> bytes:
             raise UsageError(f"options can't set {key!r}: chatkit streams one reply to the chat's own messages; take it out of options")
     merged = {k: v for k, v in {**body, **options}.items() if v is not None}
     try:
-        return msgspec.json.encode(merged)
-    except TypeError as error:
+        return whole_json(merged)
+    except (TypeError, RecursionError) as error:
         raise UsageError(f"options must be JSON: {error}") from None
-    except UnicodeEncodeError:
-        raise UsageError("the text of a message contains half a surrogate pair, which is not valid Unicode: take it out") from None
 
 
 def own_data(data: dict[str, Any] | None, family: str) -> dict[str, Any]:
@@ -84,8 +83,13 @@ def own_data(data: dict[str, Any] | None, family: str) -> dict[str, Any]:
 
 
 def result_text(result: ToolResult) -> str:
-    """A tool's result for the model: a text unchanged, everything else as JSON."""
-    return result.result if isinstance(result.result, str) else msgspec.json.encode(result.result).decode()
+    """A tool's result for the model: a text unchanged, everything else as JSON; a `UsageError` if it can't be written as JSON."""
+    if isinstance(result.result, str):
+        return result.result
+    try:
+        return whole_json(result.result).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the result of the call {result.tool_call_id!r} must be a text or JSON: {error}") from None
 
 
 def base64_of(file: File) -> str:

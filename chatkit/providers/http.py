@@ -22,6 +22,7 @@ from chatkit.bridge import at_end
 from chatkit.clock import Clock, Timer
 from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.failures.classification import classify
+from chatkit.failures.redaction import harmless
 from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, paid, read_json, refused
 from chatkit.providers.encoding import Request
 from chatkit.sse import SseDecoder
@@ -125,7 +126,9 @@ class Provider:
         task = asyncio.current_task()
         assert task is not None
         guard = _SilenceGuard(clock, silence_timeout, task.cancel)
-        attempt = _HttpAttempt(self.name, self._wire.decoder(self.name), sink, clock, opened, guard)
+        decoder = self._wire.decoder(self.name)
+        decoder.may_be_empty = bool(request.messages) and request.messages[-1].role == "tool"
+        attempt = _HttpAttempt(self.name, decoder, sink, clock, opened, guard)
         try:
             await attempt.make(task, self.address, self.headers, body, direct=self.direct)
             finish = attempt.decoder.close()
@@ -225,7 +228,7 @@ class _HttpAttempt(msgspec.Struct):
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
         response = await client.send(request, stream=True)
         try:
-            self.request_id = next((v for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
+            self.request_id = next((harmless(v)[:128] for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
             self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._status_error(response)

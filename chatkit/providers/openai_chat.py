@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from chatkit.failures.redaction import whole_json
 from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, own_data, result_text, role_groups
+from chatkit.providers.encoding import (
+    Request,
+    RoleGroup,
+    base64_of,
+    cannot_carry,
+    data_url,
+    encoded,
+    own_data,
+    result_text,
+    role_groups,
+)
 from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
 
 
@@ -66,7 +75,9 @@ class ChatCompletions:
         calls = [self._call(p) for p in parts if isinstance(p, ToolCall) and not p.provider_executed]
         if not (text or calls):
             return []
-        message: dict[str, Any] = {"role": "assistant", "content": text or None}
+        message: dict[str, Any] = {"role": "assistant"}
+        if text:  # llama-cpp-python answers a content that is null with 500
+            message["content"] = text
         if calls:
             message["tool_calls"] = calls
         for part in parts:
@@ -80,7 +91,7 @@ class ChatCompletions:
         return [message]
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        arguments = msgspec.json.encode(call.args or {}).decode()
+        arguments = whole_json(call.args or {}).decode()
         entry: dict[str, Any] = {
             "id": call.tool_call_id,
             "type": "function",

@@ -17,6 +17,7 @@ from chatkit.providers.decoding import (
     cut_off,
     failure,
     finished,
+    label,
     mapping,
     objects,
     openai_usage,
@@ -72,7 +73,7 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _PlainChoice(msgspec.Struct, gc=False):
     delta: _PlainDelta
     index: int = 0
-    finish_reason: None = None
+    finish_reason: msgspec.UnsetType | None = msgspec.UNSET
     error: None = None
     message: None = None
     text: Any = None
@@ -99,7 +100,9 @@ class ChatDecoder(Decoder):
         super().__init__(provider)
         self._origin = origin
         self._finish = ""
+        self._finish_is_due = False  # a chunk had a finish_reason that was null
         self._usage: Any = None
+        self._counted_after = -1  # the number of texts before the usage, while nothing but usage came last
         self._frames = 0
         self._plain_allowed = False  # once the model is known (or isn't going to be), plain chunks need no full reading
         self._has_choice_0 = False
@@ -118,10 +121,12 @@ class ChatDecoder(Decoder):
         if self._plain_allowed and event.event != "error":
             try:
                 choice = _plain(event.data).choices[0]
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (ValueError, RecursionError):
                 pass
             else:
                 if choice.index == 0:
+                    if choice.finish_reason is None:
+                        self._finish_is_due = True
                     text = choice.delta.content
                     if not text:
                         return []
@@ -132,7 +137,7 @@ class ChatDecoder(Decoder):
         return super().feed(event)
 
     def whole(self, body: Any) -> list[Piece]:
-        return self._frame(whole_reply(body, "choices", self._provider)) + self._end_mark()
+        return self._frame(whole_reply(body, "choices", self._provider)) + self._end()
 
     def close(self) -> Finish:
         if not self.complete:
@@ -143,7 +148,7 @@ class ChatDecoder(Decoder):
             self._provider,
             STOP_REASONS.get(self._finish.lower().partition(":")[0], "end"),  # "content_filter: RECITATION"
             self._finish or None,
-            said=any(self._said.values()),
+            said=self.may_be_empty or any(self._said.values()),
             called=bool(self._calls),
             declined=bool(self._said["refusal"]) and not self._texts,
             usage=openai_usage(self._usage),
@@ -151,6 +156,12 @@ class ChatDecoder(Decoder):
         )
 
     def _end_mark(self) -> list[Piece]:
+        """``[DONE]`` ends a reply; where a `finish_reason` was due, only after it, or after the usage (llama-cpp-python is cut so)."""
+        if self._finish_is_due and not self._finish and self._counted_after != len(self._texts):
+            raise cut_off(self._provider)
+        return self._end()
+
+    def _end(self) -> list[Piece]:
         self.done = self.complete = True
         return self._settle()
 
@@ -160,10 +171,9 @@ class ChatDecoder(Decoder):
         choices, groq = objects(frame.get("choices")), mapping(frame.get("x_groq"))
         if groq.get("error"):
             raise refused(self._provider, groq)
-        for usage in (frame.get("usage"), *(c.get("usage") for c in choices), groq.get("usage")):  # in the choice: Moonshot
-            if openai_usage(usage) is not None:
-                self._usage = usage
-                break
+        usages = (frame.get("usage"), *(c.get("usage") for c in choices), groq.get("usage"))  # in the choice: Moonshot
+        counted = next((usage for usage in usages if openai_usage(usage) is not None), None)
+        self._usage = counted or self._usage
         self._cite_beside(frame)
         pieces: list[Piece] = []
         for choice in choices:
@@ -171,6 +181,7 @@ class ChatDecoder(Decoder):
             if first or not self._has_choice_0:  # text-generation-inference 1.4 numbers the tokens here, from 1
                 self._has_choice_0 = self._has_choice_0 or first
                 pieces += self._choice(choice)
+        self._counted_after = len(self._texts) if counted and not pieces else -1
         self._frames += 1
         self._plain_allowed = bool(self._model) or self._frames > 3
         return pieces
@@ -183,9 +194,12 @@ class ChatDecoder(Decoder):
         if isinstance(delta, dict):
             pieces += self._delta(delta)
         if isinstance(message, dict):
+            said = mapping(delta)  # Writer and Perplexity send a piece under both names
+            message = {name: value for name, value in message.items() if not said.get(name)}
             pieces += self._delta(self._unsaid(message, beside_delta=isinstance(delta, dict)))
         if isinstance(text, str) and not isinstance(delta, dict):  # Together sends every piece under both names
             pieces += self._say("text", text)
+        self._finish_is_due = self._finish_is_due or "finish_reason" in choice
         if finish := word(choice.get("finish_reason")):
             self._finish = finish
             self.complete = True
@@ -213,8 +227,8 @@ class ChatDecoder(Decoder):
         pieces += self._content(delta.get("content"))
         pieces += self._say("refusal", word(delta.get("refusal")))
         calls = objects(delta.get("tool_calls"))
-        if function := mapping(delta.get("function_call")):  # OpenAI's form of 2023
-            calls.append({**function, "index": 0})
+        if not calls and (function := mapping(delta.get("function_call"))):  # OpenAI's form of 2023
+            calls = [{**function, "index": 0}]
         for call in calls:
             draft, new = self._calls.feed(call, self._next)
             if draft.at == self._next:
@@ -225,9 +239,9 @@ class ChatDecoder(Decoder):
         for note in objects(delta.get("annotations")):
             inner = mapping(note.get(word(note.get("type")))) or note
             source = Source(
-                source_id=word(inner.get("file_id")),
-                url=word(inner.get("url")),
-                title=word(inner.get("title")) or word(inner.get("filename")),
+                source_id=label(inner.get("file_id")),
+                url=label(inner.get("url")),
+                title=label(inner.get("title")) or label(inner.get("filename")),
             )
             self._cited.setdefault(msgspec.json.encode(note), source)  # the same note again is the same source
         for image in objects(delta.get("images")):
@@ -289,9 +303,9 @@ class ChatDecoder(Decoder):
         url = word(mapping(inner).get("url") or inner)
         head, _, data = url.partition(",")
         if head.startswith("data:") and head.endswith(";base64"):
-            file = File(media_type=head[5:-7], data=base64_bytes(data))
+            file = File(media_type=label(head[5:-7]), data=base64_bytes(data))
         else:
-            file = File(media_type="image/*", url=url)
+            file = File(media_type="image/*", url=label(url))
         if not (file.data or file.url):
             return []
         self._begin("file")
@@ -300,9 +314,9 @@ class ChatDecoder(Decoder):
 
     def _cite_beside(self, frame: dict[str, Any]) -> None:
         """What Perplexity and xAI put beside the choices: addresses, and search results with titles."""
-        titles = {word(r.get("url")): word(r.get("title")) for r in objects(frame.get("search_results"))}
+        titles = {label(r.get("url")): label(r.get("title")) for r in objects(frame.get("search_results"))}
         listed = frame.get("citations")
-        addresses = [u for u in listed if isinstance(u, str)] if isinstance(listed, list) else []
+        addresses = map(label, listed) if isinstance(listed, list) else ()
         for url in filter(None, dict.fromkeys([*addresses, *titles])):
             known = self._cited.get(url.encode())
             if known is None or not known.title:

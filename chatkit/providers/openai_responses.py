@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
+from chatkit.failures.redaction import whole_json
 from chatkit.parts import File, Reasoning, Text, ToolCall, ToolResult
 from chatkit.providers.decoding import word
 from chatkit.providers.encoding import Request, RoleGroup, cannot_carry, data_url, encoded, own_data, result_text, role_groups
@@ -120,7 +119,7 @@ def _call(call: ToolCall, own: dict[str, Any]) -> dict[str, Any]:
     if own.get("type") == "custom_tool_call":
         item |= {"type": "custom_tool_call", "input": word(args.get("input"))}
     else:
-        item["arguments"] = msgspec.json.encode(args).decode()
+        item["arguments"] = whole_json(args).decode()
     return {**item, "id": own["id"]} if own.get("id") else item
 
 

@@ -2,7 +2,8 @@
 
 The server sends the same content up to four times: in deltas, when its part is done, when its item is done, and when the
 response is. Each later time adds only what the earlier ones left out. An item is known by its place (`output_index`),
-because GitHub Copilot gives it a new id in every event.
+because GitHub Copilot gives it a new id in every event; and by its id where that is known, because transformers ends a text
+at the place of the call that followed it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from chatkit.providers.decoding import (
     cut_off,
     failure,
     finished,
+    label,
     mapping,
     objects,
     openai_usage,
@@ -72,6 +74,8 @@ class ResponsesDecoder(Decoder):
         self._item: Any = None  # the place that an event named last
         self._places: dict[str, Any] = {}  # the place of an item's id
         self._announced: set[tuple[Any, str]] = set()
+        self._finished: set[Any] = set()
+        self._call_ids: set[str] = set()
         self._calls: dict[Any, CallDraft] = {}
         self._reasons: dict[Any, str] = {}  # if an item sends its reasoning as summary and as text, the first counts
         self._cited: dict[Place, int] = {}
@@ -81,7 +85,7 @@ class ResponsesDecoder(Decoder):
         try:
             plain = _plain(event.data)
             part = self._parts[plain.output_index, "text", plain.content_index]
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             return super().feed(event)
         text = plain.delta
         part[1] += len(text)
@@ -98,7 +102,7 @@ class ResponsesDecoder(Decoder):
             self._provider,
             STOP_REASONS.get(self._reason, "length" if self._status == "incomplete" else "end"),
             self._status,
-            said=bool(self._told & {"text", "reasoning", "executed"}),
+            said=self.may_be_empty or bool(self._told & {"text", "reasoning", "executed"}),
             called="call" in self._told,
             declined="refusal" in self._told and "text" not in self._told,
             usage=openai_usage(self._usage),
@@ -108,9 +112,13 @@ class ResponsesDecoder(Decoder):
     def _frame(self, frame: dict[str, Any], kind: str) -> list[Piece]:
         stem, _, last = kind.rpartition(".")
         place, item = frame.get("output_index"), mapping(frame.get("item"))
+        id = label(frame.get("item_id")) or label(item.get("id"))
+        known = self._places.get(id)
         if not isinstance(place, int):  # lemonade sends no places
-            id = word(frame.get("item_id")) or word(item.get("id"))
-            place = self._places.get(id, id) if id else self._item
+            place = self._item if not id else id if known is None else known
+        elif known is not None and known != place:
+            of_call = known in self._calls  # transformers has one id for all its calls
+            place = place if of_call and (kind == "response.output_item.added" or place in self._calls) else known
         sub = count(frame.get("content_index")) or 0
         if stem in TEXT_EVENTS and last in ("delta", "done"):
             return self._text_event(place, TEXT_EVENTS[stem], frame, whole=last == "done")
@@ -154,11 +162,14 @@ class ResponsesDecoder(Decoder):
         return pieces + [piece for draft in self._calls.values() for piece in draft.settle()]
 
     def _item_added(self, place: Any, item: dict[str, Any]) -> list[Piece]:
-        kind, id = word(item.get("type")), word(item.get("id"))
+        kind, id = word(item.get("type")), label(item.get("id"))
         self._item = place
+        again = id in self._places
+        if not again:
+            self._finished.discard(place)
         if id:
             self._places[id] = place
-        if (place, kind) in self._announced:  # open-responses-server has several items at place 0: this one's parts are new
+        if (place, kind) in self._announced and not again:  # open-responses-server has several items at place 0: this one's parts are new
             kinds = {"message": ("text", "refusal"), "reasoning": ("summary", "thought")}.get(kind, ())
             self._parts = {key: part for key, part in self._parts.items() if not (key[0] == place and key[1] in kinds)}
             self._cited.clear()
@@ -169,9 +180,13 @@ class ResponsesDecoder(Decoder):
         executed = kind not in CALL_ITEMS
         self._told.add("executed" if executed else "call")
         at = self._new_part()
-        call_id = "" if executed else word(item.get("call_id"))
-        name = kind if executed else word(item.get("name"))
-        draft = self._calls[place] = CallDraft(at, call_id or id or f"call_{at}", name, executed=executed)
+        call_id = "" if executed else label(item.get("call_id"))
+        name = label(kind if executed else item.get("name"))
+        call_id = call_id or id or f"call_{at}"
+        if call_id in self._call_ids:
+            call_id = f"{call_id}_{at}"
+        self._call_ids.add(call_id)
+        draft = self._calls[place] = CallDraft(at, call_id, name, executed=executed)
         return [*pieces, draft.piece()]
 
     def _item_done(self, place: Any, item: dict[str, Any]) -> list[Piece]:
@@ -185,7 +200,7 @@ class ResponsesDecoder(Decoder):
         if draft is None:
             return pieces
         if draft.executed:
-            return pieces + self._executed(draft, item)
+            return pieces if draft.settled else pieces + self._executed(draft, item)
         own = {k: v for k, v in (("id", item.get("id")), ("type", kind)) if v and v != "function_call"}
         draft.data = {FAMILY: own} if own else None
         if kind == "custom_tool_call":
@@ -205,6 +220,7 @@ class ResponsesDecoder(Decoder):
             for (where, kind, _), part in self._parts.items():
                 if where == place and kind in ("text", "refusal"):
                     pieces.append((part[0], Text(refusal=kind == "refusal", provider_data={FAMILY: own})))
+        self._finished.add(place)
         return pieces
 
     def _reasoning_done(self, place: Any, item: dict[str, Any]) -> list[Piece]:
@@ -216,6 +232,7 @@ class ResponsesDecoder(Decoder):
         own = {k: v for k, v in item.items() if v is not None and k != "status"}
         own.setdefault("summary", [])
         self._told.add("reasoning item")
+        self._finished.add(place)
         at = next((part[0] for (where, _, _), part in self._parts.items() if where == place), None)
         return [*pieces, (self._new_part() if at is None else at, Reasoning(provider_data={FAMILY: {"item": own}}))]
 
@@ -224,7 +241,7 @@ class ResponsesDecoder(Decoder):
             return []
         sub = count(frame.get("summary_index" if kind == "summary" else "content_index")) or 0
         if not whole:
-            return self._say((place, kind, sub), word(frame.get("delta")))
+            return [] if place in self._finished else self._say((place, kind, sub), word(frame.get("delta")))
         return self._rest((place, kind, sub), word(frame.get("text")) or word(frame.get("refusal")))
 
     def _content(self, place: Any, sub: int, part: dict[str, Any]) -> list[Piece]:
@@ -264,8 +281,8 @@ class ResponsesDecoder(Decoder):
         pieces: list[Piece] = []
         for note in new:
             note = mapping(note.get("url_citation")) or note
-            title = word(note.get("title")) or word(note.get("filename"))
-            pieces.append((self._new_part(), Source(source_id=word(note.get("file_id")), url=word(note.get("url")), title=title)))
+            title = label(note.get("title")) or label(note.get("filename"))
+            pieces.append((self._new_part(), Source(source_id=label(note.get("file_id")), url=label(note.get("url")), title=title)))
         return pieces
 
     def _executed(self, draft: CallDraft, item: dict[str, Any]) -> list[Piece]:
@@ -291,5 +308,5 @@ class ResponsesDecoder(Decoder):
         )
         pieces: list[Piece] = [(draft.at, call), (self._new_part(), result)]
         if data := base64_bytes(image):
-            pieces.append((self._new_part(), File(media_type=f"image/{word(item.get('output_format')) or 'png'}", data=data)))
+            pieces.append((self._new_part(), File(media_type=f"image/{label(item.get('output_format')) or 'png'}", data=data)))
         return pieces

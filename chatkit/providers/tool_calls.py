@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from chatkit.failures.redaction import whole_characters
 from chatkit.parts import ToolCall
-from chatkit.providers.decoding import Piece, count, mapping, word
+from chatkit.providers.decoding import Piece, count, is_too_deep, label, mapping
 
 _one_value = json.JSONDecoder(strict=False).raw_decode
 
@@ -72,7 +73,7 @@ class CallList:
     def feed(self, entry: dict[str, Any], at: int) -> tuple[CallDraft, list[Piece]]:
         """Take in one entry of `tool_calls`, and return its call and the pieces; a new call becomes the part `at`."""
         function = mapping(entry.get("function")) or entry
-        index, id, name, raw = count(entry.get("index")), word(entry.get("id")), word(function.get("name")), function.get("arguments")
+        index, id, name, raw = count(entry.get("index")), label(entry.get("id")), label(function.get("name")), function.get("arguments")
         draft = self._continued(index, id, name, raw)
         if draft is None:
             draft = CallDraft(at, self._new_id(id), name, provisional=not id)
@@ -160,7 +161,7 @@ def arguments(fragments: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _values(text: str) -> list[Any] | None:
-    """The JSON values that follow one another in a text; None if it holds anything else."""
+    """The JSON values that follow one another in a text; None if it holds anything else, or one is too deep."""
     values: list[Any] = []
     rest = text.strip()
     try:
@@ -168,6 +169,6 @@ def _values(text: str) -> list[Any] | None:
             value, end = _one_value(rest)
             values.append(value)
             rest = rest[end:].lstrip()
+        return None if is_too_deep(values) else whole_characters(values)
     except (ValueError, RecursionError):
         return None
-    return values

@@ -20,6 +20,7 @@ import msgspec
 
 from chatkit.clock import Clock
 from chatkit.errors import Classification, Kind
+from chatkit.failures.redaction import whole_json
 from chatkit.files import AT_ONCE
 
 VERSION = 1
@@ -133,7 +134,7 @@ def write_record(record: AttemptRecord) -> None:
 
 
 def _append(record: AttemptRecord) -> None:
-    line = msgspec.json.encode(record) + b"\n"
+    line = whole_json(record) + b"\n"
     path: Path | None = None
     with _lock:
         try:

@@ -30,11 +30,19 @@ def test_options_are_merged_over_the_body_and_none_takes_a_key_out(format: str) 
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_options_and_texts_that_are_no_json_are_a_clear_error(format: str) -> None:
+def test_options_that_are_no_json_are_a_clear_error(format: str) -> None:
     with pytest.raises(UsageError, match="options must be JSON"):
         sent(format, message("user", "Hi"), options={"x": object()})
-    with pytest.raises(UsageError, match="surrogate"):
-        sent(format, message("user", "Hi \ud83d"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_half_a_surrogate_pair_breaks_no_request_wherever_it_stands(format: str) -> None:
+    half = "\ud83d"
+    call = ToolCall(tool_call_id="c", tool_name="f", args={half: [half]})
+    history = [message("user", f"Hi {half}"), message("assistant", call), message("tool", ToolResult(tool_call_id="c", result={"r": half}))]
+    body = str(sent(format, *history, system=half, options={"x": {half: half}}))
+    assert "\ufffd" in body
+    body.encode()
 
 
 @pytest.mark.parametrize("format", FORMATS)

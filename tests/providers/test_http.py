@@ -174,7 +174,7 @@ def test_a_reply_that_comes_whole_is_read(fake_provider: Fakes) -> None:
 
 
 def test_a_last_event_without_its_empty_line_counts(fake_provider: Fakes) -> None:
-    for ending in (b"data: [DONE]", data(chunk({}, "stop"))[:-2], data(chunk({}, "stop"))[:-1]):
+    for ending in (b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}', data(chunk({}, "stop"))[:-2], data(chunk({}, "stop"))[:-1]):
         asked = ask(fake_provider(http_response(200, [data(chunk({"content": "Hello"})), ending])))
         assert asked.finish().stop_reason == "end"
         assert asked.text == "Hello"

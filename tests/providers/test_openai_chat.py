@@ -27,7 +27,6 @@ def test_chat_gets_calls_and_results() -> None:
     assert sent("chat", message("user", "Hi"), message("assistant", call), results)["messages"][1:] == [
         {
             "role": "assistant",
-            "content": None,
             "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
         },
         {"role": "tool", "tool_call_id": "c", "content": '{"b":2}'},
@@ -68,7 +67,7 @@ def test_what_a_chat_server_needs_back_goes_to_that_server_only() -> None:
     assert reply["reasoning_details"] == details
     assert reply["tool_calls"][0]["extra_content"] == extra
     elsewhere = sent(ChatCompletions("other.example"), *history)["messages"][1]
-    assert set(elsewhere) == {"role", "content", "tool_calls"}
+    assert set(elsewhere) == {"role", "tool_calls"}
     assert set(elsewhere["tool_calls"][0]) == {"id", "type", "function"}
 
 

@@ -156,9 +156,37 @@ def test_a_stream_without_a_finish_and_without_the_end_mark_is_a_network_error()
     assert "cut off" in str(folded.error)
 
 
-@pytest.mark.parametrize("stream", [data(chunk({"content": "x"}, "stop")), data(chunk({"content": "x"})) + DONE])
-def test_a_finish_reason_or_the_end_mark_makes_a_reply_whole(stream: bytes) -> None:
+def keyless(delta: dict[str, Any]) -> dict[str, Any]:
+    """A chunk of a server that knows no `finish_reason`."""
+    return {"model": "m-1", "choices": [{"index": 0, "delta": delta}]}
+
+
+COUNTED = {"prompt_tokens": 1, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        data(chunk({"content": "x"}, "stop")),
+        data(keyless({"content": "x"}), keyless({"content": "y"})) + DONE,
+        data(chunk({"content": "x"}), chunk({"content": "y"}), {"choices": [], "usage": COUNTED}) + DONE,
+        data(chunk({"content": "x"}), chunk({}, usage=COUNTED)) + DONE,
+    ],
+    ids=["finish", "end mark of a server without finishes", "usage and end mark", "usage in the last chunk and end mark"],
+)
+def test_a_finish_reason_the_usage_or_an_end_mark_that_needs_neither_makes_a_reply_whole(stream: bytes) -> None:
     assert read("chat", stream).finish.stop_reason == "end"
+
+
+@pytest.mark.parametrize("first", [chunk({"role": "assistant"}), keyless({"role": "assistant"}), chunk({}, usage=COUNTED)])
+@pytest.mark.parametrize(
+    "last",
+    [chunk({"content": "y"}), chunk({"reasoning_content": "y"}), call("{}", name="f", id="c1"), chunk({"content": "y"}, usage=COUNTED)],
+)
+def test_an_end_mark_after_finishes_that_stayed_null_and_no_final_usage_is_a_cut(first: dict[str, Any], last: dict[str, Any]) -> None:
+    error = read("chat", data(first, chunk({"content": "x"}), last) + DONE).error
+    assert error is not None
+    assert (error.kind, error.paid) == ("network", True)
 
 
 def test_the_finish_may_come_with_the_last_text_and_nothing_after_it_resets_it() -> None:
@@ -197,8 +225,8 @@ def test_the_provider_s_word_is_kept_and_translated(word: str, reason: str) -> N
     assert (finish.provider_stop_reason, finish.stop_reason) == (word, reason)
 
 
-@pytest.mark.parametrize("word", ["stop", "tool_calls", "function_call", "eos", None])
-def test_a_reply_with_calls_ended_for_them_whatever_the_word(word: str | None) -> None:
+@pytest.mark.parametrize("word", ["stop", "tool_calls", "function_call", "eos"])
+def test_a_reply_with_calls_ended_for_them_whatever_the_word(word: str) -> None:
     stream = data(call("{}", name="now", id="c1", index=0), chunk({}, word)) + DONE
     assert read("chat", stream).finish.stop_reason == "tool_calls"
 
