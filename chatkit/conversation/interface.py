@@ -167,8 +167,8 @@ class Chat:
 
         Parameters
         ----------
-        prompt : str, Path, image, Part, or list of these
-            What to ask.
+        prompt : str, Path, image, Text, File, ToolResult, or list of these
+            What to ask. For the `tool_calls` of the last reply, a `ToolResult` each; a text beside them follows them.
         show : bool, optional
             Whether this turn is shown.
         options : dict, optional

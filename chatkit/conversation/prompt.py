@@ -14,15 +14,17 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from chatkit.errors import UsageError
+from chatkit.failures.redaction import whole_characters
 from chatkit.files import open_file
-from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
+from chatkit.parts import File, Message, Part, Text, ToolCall, ToolResult
+from chatkit.providers.encoding import result_text
 
 MAX_INSTRUCTION_BYTES = 64 * 1024
 """Per file; what follows is left out."""
 UNANSWERED = "This call was not run: the turn ended first. Make it again if it is still needed."
 
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"%PDF-", "application/pdf"))
-_HOW = "give text, a path, an image (bytes, a PIL image, a matplotlib figure), a chatkit part, or a list of these"
+_HOW = "give text, a path, an image (bytes, a PIL image, a matplotlib figure), a chatkit Text, File or ToolResult, or a list of these"
 _HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_-]")
 _logger = logging.getLogger("chatkit")
@@ -42,7 +44,7 @@ class FigureLike(Protocol):
 
 PromptItem = str | Path | bytes | Part | ImageLike | FigureLike
 Prompt = PromptItem | Iterable[PromptItem]
-"""What a chat can be asked: text, the path or the bytes of an image or PDF, an image, a figure, a part, or several of these."""
+"""What a chat can be asked: text, the path or the bytes of an image or PDF, an image, a figure, the result of a tool, or several."""
 
 
 def as_parts(prompt: Prompt) -> tuple[Part, ...]:
@@ -63,9 +65,12 @@ def as_parts(prompt: Prompt) -> tuple[Part, ...]:
 def _part(item: object) -> Part:
     match item:
         case str():
-            return Text(text=item)
-        case Text() | Reasoning() | ToolCall() | ToolResult() | Source() | File():
-            return item
+            return Text(text=whole_characters(item))
+        case Text() | File() | ToolResult():
+            part = replace(item, **{name: whole_characters(getattr(item, name)) for name in item.__struct_fields__})
+            if isinstance(part, ToolResult):
+                result_text(part)  # refuses what can't be sent before anything is stored
+            return part
         case bytes():
             return _file(item)
         case Path():
@@ -74,7 +79,7 @@ def _part(item: object) -> Part:
                     data = file.read()
             except OSError as error:
                 raise UsageError(f"the file {item} can't be read: {error.strerror}") from error
-            return _file(data, mimetypes.guess_type(item.name)[0], item.name)
+            return _file(data, mimetypes.guess_type(item.name)[0], whole_characters(item.name))
     if callable(png := getattr(item, "_repr_png_", None)) and isinstance(data := png(), bytes):
         return File(media_type="image/png", data=data)
     if callable(save := getattr(item, "savefig", None)):
@@ -129,16 +134,18 @@ def visible_to_model(history: Iterable[Message]) -> list[Message]:
 def repair(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The same history in the form that providers accept: every tool call is followed by its result, every result follows its call.
 
-    Unanswered calls get an error result after the existing ones; results whose call is gone get a call; ids consist of
-    ``[A-Za-z0-9_-]`` on both sides; the arguments of a call are an object.
+    Unanswered calls get an error result after the existing ones; a result that doesn't follow its call gets a copy of that, or an
+    empty one; ids are unique, and consist of ``[A-Za-z0-9_-]`` on both sides; the arguments of a call are an object.
     """
     repaired: list[Message] = []
+    known: dict[str, ToolCall] = {}
+    ids: set[str] = set()
     at = 0
     while at < len(messages):
         message = messages[at]
         orphaned = message.role == "tool"  # the results of a call are taken together with it
         results = _results(messages, at if orphaned else at + 1) if orphaned or message.role == "assistant" else []
-        parts = () if orphaned else message.parts
+        parts = [] if orphaned else list(message.parts)
         calls = [p for p in parts if isinstance(p, ToolCall) and not p.provider_executed]
         at += 1
         while results and at < len(messages) and messages[at].role == "tool":
@@ -146,12 +153,26 @@ def repair(messages: Sequence[Message]) -> tuple[Message, ...]:
         if not (calls or results):
             repaired += [] if orphaned else [message]
             continue
-        called, answered = {c.tool_call_id for c in calls}, {r.tool_call_id for r in results}
-        lost = [ToolCall(tool_call_id=r.tool_call_id, tool_name=r.tool_name, args={}) for r in results if r.tool_call_id not in called]
-        unanswered = [c for c in calls if c.tool_call_id not in answered]
-        errors = [ToolResult(tool_call_id=c.tool_call_id, tool_name=c.tool_name, result=UNANSWERED, is_error=True) for c in unanswered]
-        repaired.append(replace(message, role="assistant", parts=tuple(_clean(p) for p in (*parts, *lost))))
-        repaired.append(replace(message, role="tool", parts=tuple(_clean(r) for r in (*results, *errors)), usage=None, stop_reason=None))
+        known |= {call.tool_call_id: call for call in calls}
+        answers, errors = [], []
+        for n, call in enumerate(parts):
+            if not isinstance(call, ToolCall) or call.provider_executed:
+                continue
+            id = _new_id(call, ids)
+            parts[n] = replace(call, tool_call_id=id, args=call.args or {}, args_delta="")
+            answer = next((r for r in results if r.tool_call_id == call.tool_call_id), None)
+            if answer is None:
+                errors.append(ToolResult(tool_call_id=id, tool_name=call.tool_name, result=UNANSWERED, is_error=True))
+            else:
+                results.remove(answer)
+                answers.append(replace(answer, tool_call_id=id))
+        for late in results:
+            id, origin = _new_id(late, ids), known.get(late.tool_call_id)
+            name, args = (origin.tool_name, origin.args) if origin else (late.tool_name or "unknown", None)
+            parts.append(ToolCall(tool_call_id=id, tool_name=name, args=args or {}))
+            answers.append(replace(late, tool_call_id=id))
+        repaired.append(replace(message, role="assistant", parts=tuple(parts)))
+        repaired.append(replace(message, role="tool", parts=(*answers, *errors), usage=None, stop_reason=None))
     return tuple(repaired)
 
 
@@ -161,14 +182,10 @@ def _results(messages: Sequence[Message], start: int) -> list[ToolResult]:
     return [p for message in run for p in message.parts if isinstance(p, ToolResult)]
 
 
-def _clean(part: Part) -> Part:
-    match part:
-        case ToolCall():
-            return replace(part, tool_call_id=_cleaned(part), args=part.args if part.args is not None else {}, args_delta="")
-        case ToolResult():
-            return replace(part, tool_call_id=_cleaned(part))
-    return part
-
-
-def _cleaned(part: ToolCall | ToolResult) -> str:
-    return _NOT_IN_AN_ID.sub("_", part.tool_call_id)
+def _new_id(part: ToolCall | ToolResult, ids: set[str]) -> str:
+    """The id of a call in a form that all providers accept, and that no other call has: some servers number the calls of each reply."""
+    first = id = _NOT_IN_AN_ID.sub("_", part.tool_call_id)
+    while id in ids:
+        id = f"{first}_{len(ids)}"
+    ids.add(id)
+    return id

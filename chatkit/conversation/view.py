@@ -13,7 +13,7 @@ from chatkit.conversation.turn import Turn
 from chatkit.display.environment import shows_by_default
 from chatkit.display.messages import CommandName
 from chatkit.errors import UsageError
-from chatkit.parts import Message, Part, Text, text_of
+from chatkit.parts import Part, Text, text_of
 
 if TYPE_CHECKING:
     from chatkit.conversation.interface import Chat
@@ -58,7 +58,7 @@ class ChatCommands:
         elif self._chat._worker.turn is None and self._chat._hub.transcript.error is None:
             raise UsageError("the last prompt has its answer")  # a second click, which came late
         else:
-            self._chat._start(self._last_prompt().parts, show=False, replaces=True)
+            self._chat._start(self._last_prompt(), show=False, replaces=True)
 
     def send(self, text: str) -> None:
         self._chat._start(text, show=False)
@@ -67,11 +67,11 @@ class ChatCommands:
         """Ask this in place of the last prompt, with the files of that."""
         if not text.strip():
             raise UsageError("the message is empty")
-        files: list[Part] = [part for part in self._last_prompt().parts if not isinstance(part, Text)]
-        self._chat._start([Text(text=text), *files], show=False, replaces=True)
+        others = [part for part in self._last_prompt() if not isinstance(part, Text)]
+        self._chat._start([Text(text=text), *others], show=False, replaces=True)
 
-    def _last_prompt(self) -> Message:
-        if prompt := self._chat._hub.transcript.prompt():
+    def _last_prompt(self) -> tuple[Part, ...]:
+        if prompt := self._chat._worker.last_prompt():
             return prompt
         raise UsageError("nothing was asked yet")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
+
+from msgspec.structs import replace
 
 from chatkit.conversation.hub import Hub
 from chatkit.conversation.replies import Reply
@@ -11,7 +14,7 @@ from chatkit.conversation.titles import ChatTitle
 from chatkit.conversation.turn import Settings, Turn
 from chatkit.errors import Busy, ChatClosed, Stopped
 from chatkit.events import Reset, Status, StatusWord
-from chatkit.parts import Message, Part
+from chatkit.parts import Message, Part, Text, ToolCall, ToolResult
 from chatkit.retries.log import AttemptRecord
 
 
@@ -25,6 +28,7 @@ class Worker:
         self.closed = False
         self._claiming = threading.Lock()
         self._turn: Turn | None = None
+        self._asked = 0  # the id of the first message of the last prompt
         self._unanswered = False  # the last prompt got no answer: the next turn withdraws it
 
     @property
@@ -65,14 +69,15 @@ class Worker:
             turn.running(on_stop=lambda: self._status("interrupting"))
             if turn.replaces or self._unanswered:
                 self._withdraw_last_prompt()
-            hub.commit("user", turn.prompt)
+            self._commit_prompt(turn.prompt)
+            prompt = hub.transcript.messages[-1]
             titling = self.title.fall_back()
             if not turn.stopping:
                 self._status("running")
             try:
                 await turn.answer(hub)
             except asyncio.CancelledError:
-                partial = bool(hub.transcript.answer())
+                partial = hub.transcript.messages[-1] is not prompt
                 self._unanswered = not partial
                 self._end(turn, "waiting")
                 if titling and partial:
@@ -106,14 +111,38 @@ class Worker:
     def undo(self) -> tuple[Message, ...]:
         """Remove the last prompt and what followed it, and return what was removed. On the bridge's loop."""
         self._check_free()
-        if (prompt := self.hub.transcript.prompt()) is None:
+        if not (removed := self._from_last_prompt()):
             return ()
-        removed = tuple(m for m in self.hub.transcript.messages if m.id >= prompt.id)
         self._withdraw_last_prompt()
         self._status("waiting")
         return removed
 
     def _withdraw_last_prompt(self) -> None:
         self._unanswered = False
-        if prompt := self.hub.transcript.prompt():
-            self.hub.publish(Reset(chat_id=self.hub.chat_id, after_id=prompt.id - 1))
+        if withdrawn := self._from_last_prompt():
+            self.hub.publish(Reset(chat_id=self.hub.chat_id, after_id=withdrawn[0].id - 1))
+
+    def _commit_prompt(self, prompt: tuple[Part, ...]) -> None:
+        """Store a prompt: a message for each result of a tool, then one for the rest, if there is any."""
+        messages = self.hub.transcript.messages
+        names = {p.tool_call_id: p.tool_name for m in messages for p in m.parts if isinstance(p, ToolCall)}
+        rest, before = [], len(messages)
+        for part in prompt:
+            if isinstance(part, ToolResult):
+                self.hub.commit("tool", (replace(part, tool_name=part.tool_name or names.get(part.tool_call_id, "")),))
+            else:
+                rest.append(part)
+        if any(not isinstance(p, Text) or p.text.strip() for p in rest):
+            self.hub.commit("user", tuple(rest))
+        self._asked = messages[before].id
+
+    def last_prompt(self) -> tuple[Part, ...]:
+        """The parts of the last prompt; none if nothing was asked."""
+        asked = itertools.takewhile(lambda m: m.role != "assistant", self._from_last_prompt())
+        return tuple(part for message in asked for part in message.parts)
+
+    def _from_last_prompt(self) -> tuple[Message, ...]:
+        """The messages from the last prompt on, which may begin with results of tools; none if nothing was asked."""
+        messages, prompt = self.hub.transcript.messages, self.hub.transcript.prompt()
+        first = self._asked if any(m.id == self._asked for m in messages) else prompt.id if prompt else None
+        return () if first is None else tuple(m for m in messages if m.id >= first)
