@@ -11,6 +11,10 @@ import re
 
 import msgspec
 
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+"""Of an event that has not ended, with what its lines cost."""
+_LINE_COST = 64
+"""Bytes of memory that a line takes beside its text."""
 _BOM = b"\xef\xbb\xbf"
 _CR = 13  # as a number: looking for it is seven times as fast as for b"\r"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -26,8 +30,12 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
     retry: int | None = None
 
 
+class EventTooLong(ValueError):
+    """An event that goes on after `MAX_EVENT_BYTES`."""
+
+
 class SseDecoder:
-    """An incremental decoder, which takes the bytes as they arrive.
+    """An incremental decoder, which takes the bytes as they arrive, and raises `EventTooLong` rather than keep them without end.
 
     >>> decoder = SseDecoder()
     >>> decoder.feed(b"data: a\\r")
@@ -42,6 +50,7 @@ class SseDecoder:
         self._after_cr = False
         self._event = ""
         self._data: list[bytes] = []
+        self._held = 0
         self._id = ""
         self._retry: int | None = None
 
@@ -74,6 +83,7 @@ class SseDecoder:
             lines = chunk.split(b"\n")
         if len(lines) == 1:
             self._rest.append(chunk)
+            self._hold(len(chunk) + _LINE_COST)
             return []
         if self._rest:
             lines[0] = b"".join((*self._rest, lines[0]))
@@ -91,7 +101,16 @@ class SseDecoder:
                 self._data.append(line[6:])
             else:
                 self._field(line)
+        if events or not (self._rest or self._data):
+            self._held = 0
+        if self._rest or self._data:
+            self._hold(len(chunk) + _LINE_COST * len(lines))
         return events
+
+    def _hold(self, cost: int) -> None:
+        self._held += cost
+        if self._held > MAX_EVENT_BYTES:
+            raise EventTooLong(f"an event of more than {MAX_EVENT_BYTES >> 20} MB")
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")  # the name of a comment is empty

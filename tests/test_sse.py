@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.sse import ServerSentEvent, SseDecoder, encode_sse
+from chatkit.sse import MAX_EVENT_BYTES, EventTooLong, ServerSentEvent, SseDecoder, encode_sse
 
 ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
 LINE = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=("Cs",)), max_size=12)
@@ -12,6 +15,11 @@ LINE = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=(
 def decode(*chunks: bytes) -> list[ServerSentEvent]:
     decoder = SseDecoder()
     return [event for chunk in chunks for event in decoder.feed(chunk)]
+
+
+def decode_all(decoder: SseDecoder, piece: bytes, times: int) -> None:
+    for _ in range(times):
+        decoder.feed(piece)
 
 
 @st.composite
@@ -94,3 +102,24 @@ def test_an_endless_line_costs_no_copies() -> None:
         assert decoder.feed(piece) == []
     (event,) = decoder.feed(b"\n\n")
     assert len(event.data) == 320 * 65536
+
+
+@pytest.mark.parametrize(
+    "piece", [b"x" * 65536, b"data: x\n" * 8192, b"data:\n" * 8192, b"x"], ids=["a line", "lines", "empty lines", "bytes"]
+)
+def test_an_event_without_an_end_is_given_up_in_time(piece: bytes) -> None:
+    decoder = SseDecoder()
+    decoder.feed(b"data: ")
+    tracemalloc.start()
+    try:
+        with pytest.raises(EventTooLong, match="32 MB"):
+            decode_all(decoder, piece, 2 * MAX_EVENT_BYTES // len(piece))
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * MAX_EVENT_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_events_that_end_may_be_any_number() -> None:
+    decoder = SseDecoder()
+    events = sum(len(decoder.feed(b"data: " + b"x" * 65536 + b"\n\ndata: half")) + len(decoder.feed(b"\n\n")) for _ in range(1000))
+    assert events == 2000

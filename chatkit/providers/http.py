@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import re
 import weakref
+import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,47 +21,68 @@ import msgspec
 from msgspec.structs import replace
 
 from chatkit.bridge import at_end
-from chatkit.clock import Clock, Timer
+from chatkit.clock import Clock
 from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import harmless
 from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, paid, read_json, refused
 from chatkit.providers.encoding import Request
-from chatkit.sse import SseDecoder
+from chatkit.providers.silence import SilenceGuard, duration
+from chatkit.sse import EventTooLong, SseDecoder
 
 CONNECT_TIMEOUT = 30.0
 """Seconds. Reading has no timeout: the silence guard limits it."""
 USAGE_TIMEOUT = 10.0
-"""Seconds that a complete reply waits for what may follow it (the usage of Chat Completions)."""
+"""Seconds in all that a complete reply waits for what may follow it (the usage of Chat Completions)."""
 DRAIN_TIMEOUT = 0.1
 """Seconds for the end of the body after the last event: only a body that was read to its end leaves its connection in the pool."""
 MAX_ERROR_BYTES = 64 * 1024
 ERROR_TIMEOUT = 5.0
 """Seconds for reading the body of an error."""
 MAX_WHOLE_BYTES = 32 * 1024 * 1024
+MAX_STREAM_BYTES = 128 * 1024 * 1024
+"""Of one reply's stream: what the longest replies take with 500 bytes around every token."""
 MAX_PAGE_BYTES = 16 * 1024
 """Of an HTML page: its title is all that is told of it."""
+_MAX_UNPACKED = 64 * 1024
+"""Bytes that are unpacked at a time: a few kB can hold gigabytes."""
 REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _EVENT_END = b"\n\n"
+_NO_ANSWER = "without sending a response"
 _TITLE = re.compile(rb"<title[^<>]{0,200}>([^<]{1,200})", re.IGNORECASE)
-_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = weakref.WeakKeyDictionary()
+_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[bool, bool], httpx.AsyncClient]] = weakref.WeakKeyDictionary()
+_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Those of the connections that are open."""
 
 
-def _client(*, direct: bool) -> httpx.AsyncClient:
-    """The client of the running loop; a direct one, for this machine, uses no proxy."""
+def _client(*, direct: bool, reuse: bool = True) -> httpx.AsyncClient:
+    """A client of the running loop; a direct one, for this machine, uses no proxy, and one without `reuse` opens a connection each time."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    if direct not in clients:
-        clients[direct] = httpx.AsyncClient(
+    if (which := (direct, reuse)) not in clients:
+        clients[which] = httpx.AsyncClient(
             headers={"user-agent": "chatkit", "accept": "text/event-stream, application/json", "accept-encoding": "identity"},
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20 if reuse else 0, keepalive_expiry=60),
             follow_redirects=False,
             trust_env=not direct,
         )
-        at_end(clients[direct].aclose)
-    return clients[direct]
+        at_end(clients[which].aclose)
+    return clients[which]
+
+
+def _leave_to_the_parent() -> None:
+    """After a fork: let go of the connections, which would stay open as long as the child lives."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in list(_streams):
+        if (number := stream.get_extra_info("socket").fileno()) >= 0:
+            os.dup2(nowhere, number, inheritable=False)
+    os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 class _Secret(str):
@@ -125,7 +148,7 @@ class Provider:
         body = self._wire.encode(request)
         task = asyncio.current_task()
         assert task is not None
-        guard = _SilenceGuard(clock, silence_timeout, task.cancel)
+        guard = SilenceGuard(clock, silence_timeout, task.cancel)
         decoder = self._wire.decoder(self.name)
         decoder.may_be_empty = bool(request.messages) and request.messages[-1].role == "tool"
         attempt = _HttpAttempt(self.name, decoder, sink, clock, opened, guard)
@@ -151,46 +174,6 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-class _SilenceGuard(msgspec.Struct):
-    """Calls `fire` once when nothing was said for so many seconds; 0 or less means never.
-
-    It has one timer: whoever reads sets `since` to the time of the last piece, which costs no more than reading the clock.
-    """
-
-    clock: Clock
-    seconds: float
-    fire: Callable[[], object]
-    since: float = 0.0
-    fired: bool = False
-    timer: Timer | None = None
-
-    def start(self) -> None:
-        """Begin anew with all the seconds."""
-        self.stop()
-        self.since = self.clock.monotonic()
-        if self.seconds > 0:
-            self.timer = self.clock.call_later(self.seconds, self._due)
-
-    def shorten(self, seconds: float) -> None:
-        """Begin anew with at most so many seconds."""
-        self.seconds = min(self.seconds, seconds) if self.seconds > 0 else seconds
-        self.start()
-
-    def stop(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-    def _due(self) -> None:
-        left = self.since + self.seconds - self.clock.monotonic()
-        if left > 1e-6:
-            self.timer = self.clock.call_later(left, self._due)
-            return
-        self.timer = None
-        self.fired = True
-        self.fire()
-
-
 class _HttpAttempt(msgspec.Struct):
     """One request and the reading of its answer."""
 
@@ -199,15 +182,14 @@ class _HttpAttempt(msgspec.Struct):
     sink: Callable[[list[Piece]], None]
     clock: Clock
     opened: Callable[[str | None], object]
-    guard: _SilenceGuard
+    guard: SilenceGuard
     request_id: str | None = None
 
     async def make(self, task: asyncio.Task[Any], address: str, headers: dict[str, str], body: bytes, *, direct: bool) -> None:
         """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""
         try:
             self.guard.start()
-            client = _client(direct=direct)
-            await self._send(client, client.build_request("POST", address, content=body, headers=headers))
+            await self._send(address, headers, body, direct=direct)
         except asyncio.CancelledError:
             ours = self.guard.fired and task.uncancel() == 0
             if not ours and task.cancelling():  # the caller cancelled, perhaps before this attempt began
@@ -215,8 +197,11 @@ class _HttpAttempt(msgspec.Struct):
             if self.decoder.complete:
                 return
             if ours:
-                raise failure("timeout", self.provider, f"{self.provider} said nothing for {_duration(self.guard.seconds)}") from None
+                raise failure("timeout", self.provider, f"{self.provider} said nothing for {duration(self.guard.seconds)}") from None
             raise failure("network", self.provider, f"the connection to {self.provider} was cancelled from the other side") from None
+        except EventTooLong as error:
+            if not self.decoder.complete:
+                raise paid(failure("server_error", self.provider, f"{self.provider} sent {error}", status_code=200)) from None
         except ChatkitError:
             raise
         except Exception as error:
@@ -225,19 +210,51 @@ class _HttpAttempt(msgspec.Struct):
         finally:
             self.guard.stop()
 
-    async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
-        response = await client.send(request, stream=True)
+    async def _send(self, address: str, headers: dict[str, str], body: bytes, *, direct: bool) -> None:
+        """Send the request; a reused connection that turns out to be closed is replaced by a new one, once."""
+        opened = False
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            nonlocal opened
+            if event in ("connection.connect_tcp.started", "connection.connect_tcp.complete"):
+                opened = True
+                if stream := info.get("return_value"):
+                    _streams.add(stream)
+
+        def request(client: httpx.AsyncClient) -> httpx.Request:
+            return client.build_request("POST", address, content=body, headers=headers, extensions={"trace": trace})
+
+        client = _client(direct=direct)
+        try:
+            response = await client.send(request(client), stream=True)
+        except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+            if opened or not (isinstance(error, httpx.ReadError) or _NO_ANSWER in str(error)):
+                raise
+            client = _client(direct=direct, reuse=False)
+            response = await client.send(request(client), stream=True)
+        await self._receive(response)
+
+    async def _receive(self, response: httpx.Response) -> None:
         try:
             self.request_id = next((harmless(v)[:128] for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
             self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._status_error(response)
-            plain = response.headers.get("content-encoding", "identity").lower() in ("", "identity")
-            stream = response.stream if plain else response.aiter_bytes()
-            assert not isinstance(stream, httpx.SyncByteStream)
-            await self._read(aiter(stream))
+            await self._read(self._body(response))
         finally:
             await response.aclose()
+
+    def _body(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """The body in pieces that are small, however much a server packed into it."""
+        stream = response.stream
+        assert not isinstance(stream, httpx.SyncByteStream)
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            return aiter(stream)
+        if coding in ("gzip", "x-gzip", "deflate"):
+            return _unpacked(aiter(stream))
+        message = f"{self.provider} packed its answer in a way that it was not asked for"
+        raise paid(failure("server_error", self.provider, message, f"content-encoding: {coding}", response.status_code))
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> None:
         """Read the body, as events or whole, whatever its content type claims."""
@@ -256,15 +273,17 @@ class _HttpAttempt(msgspec.Struct):
         feed, decode = sse.feed, decoder.feed
         pieces: list[Piece] = []
         heard = waiting = False
-        last = b""
+        size, last = 0, b""
         chunk: bytes | None = head
         try:
             while chunk is not None:
+                size += len(chunk)
                 for event in feed(chunk):
                     heard = True
                     pieces += decode(event)
                 if pieces:
-                    guard.since = now()
+                    if not waiting:
+                        guard.since = now()
                     sink(pieces)
                     pieces = []
                 if decoder.complete:
@@ -274,6 +293,8 @@ class _HttpAttempt(msgspec.Struct):
                     if not waiting:
                         waiting = True
                         guard.shorten(USAGE_TIMEOUT)
+                if size > MAX_STREAM_BYTES:
+                    raise self._too_long(MAX_STREAM_BYTES)
                 last, chunk = chunk, await anext(chunks, None)
                 if chunk is None and not (decoder.complete or last == _EVENT_END):
                     self._raise_bare_error(sse.pending or last.strip().rpartition(b"\n")[2])
@@ -313,7 +334,7 @@ class _HttpAttempt(msgspec.Struct):
             if page and len(body) >= MAX_PAGE_BYTES:
                 break
             if len(body) > MAX_WHOLE_BYTES:
-                raise paid(failure("server_error", self.provider, f"{self.provider} sent a body of more than {MAX_WHOLE_BYTES >> 20} MB"))
+                raise self._too_long(MAX_WHOLE_BYTES)
         text = bytes(body).lstrip(_BLANK)
         if page:
             title = _TITLE.search(text[:MAX_PAGE_BYTES])
@@ -321,6 +342,9 @@ class _HttpAttempt(msgspec.Struct):
             raise failure("server_error", self.provider, message, _excerpt(title[1]) if title else "", 200)
         if pieces := self.decoder.whole(read_json(text, self.provider)):
             self.sink(pieces)
+
+    def _too_long(self, limit: int) -> ProviderError:
+        return paid(failure("server_error", self.provider, f"{self.provider} sent a reply of more than {limit >> 20} MB", status_code=200))
 
     async def _status_error(self, response: httpx.Response) -> ProviderError:
         """The error for a status other than 200."""
@@ -330,9 +354,9 @@ class _HttpAttempt(msgspec.Struct):
             message = f"{self.provider} redirects to another address: pass that one as base_url"
             return failure("invalid_request", self.provider, message, where, status)
         body = bytearray()
-        with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):
+        with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError, ProviderError):
             async with asyncio.timeout(ERROR_TIMEOUT):
-                async for chunk in response.aiter_bytes():
+                async for chunk in self._body(response):
                     body += chunk
                     if len(body) >= MAX_ERROR_BYTES:
                         break
@@ -341,14 +365,17 @@ class _HttpAttempt(msgspec.Struct):
         return provider_error(classify(status=status, headers=headers, body=bytes(body[:MAX_ERROR_BYTES]), provider=self.provider, now=now))
 
 
+async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The content of a body in gzip's or zlib's form."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        async for chunk in chunks:
+            while chunk and not unpacking.eof:
+                yield unpacking.decompress(chunk, _MAX_UNPACKED)
+                chunk = unpacking.unconsumed_tail
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from error
+
+
 def _excerpt(raw: bytes) -> str:
     return raw[:300].decode("utf-8", "replace").strip()
-
-
-def _duration(seconds: float) -> str:
-    """A number of seconds in words.
-
-    >>> _duration(600), _duration(60), _duration(1.5)
-    ('10 minutes', '60 seconds', '1.5 seconds')
-    """
-    return f"{seconds / 60:g} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} seconds"

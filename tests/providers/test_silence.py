@@ -93,6 +93,25 @@ def test_a_reply_that_is_finished_in_its_first_chunk_waits_no_longer(fake_provid
     assert asked.finish().stop_reason == "end"
 
 
+@pytest.mark.parametrize("silence", [600, 0])
+def test_a_server_that_talks_on_after_the_finish_has_ten_seconds_in_all(
+    fake_provider: Fakes, fake_clock: FakeClock, silence: float
+) -> None:
+    stream = [data(chunk({"content": "Hello"})), data(chunk({}, "stop")), *[data(chunk({"content": " again"}))] * 3]
+    fake = fake_provider(http_response(200, stream).stall(after=2).stall(after=3).stall(after=4))
+    asked = ask(fake, clock=fake_clock, silence=silence)
+    until(lambda: fake_clock.timers == [10])
+    for pieces in (2, 3):
+        fake.wait_for(stalled=1, pieces=pieces)
+        until(lambda pieces=pieces: asked.words == pieces - 1)  # type: ignore[misc]
+        fake_clock.advance(4)
+        fake.release()
+    until(lambda: asked.words == 3)
+    assert fake_clock.timers == [2]
+    fake_clock.advance(2)
+    assert asked.finish().stop_reason == "end"
+
+
 def test_a_cancel_that_nobody_here_asked_for_is_a_network_error(fake_provider: Fakes) -> None:
     class Cancelled(ChatDecoder):
         def feed(self, event: ServerSentEvent) -> list[Piece]:
