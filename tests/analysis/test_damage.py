@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,62 @@ def test_a_hundred_million_blank_lines_in_a_small_archive_cost_seconds() -> None
     assert (len(frame), frame.attrs["log"]["lines"]) == (2, 2)
     torn = load_retry_log(io.BytesIO(blank * 3 + gzip.compress(GOOD + b"\n" + GOOD[:-1])))
     assert source_of(torn)["first_damaged"] == [[3 * (1 << 20) + 2, "cut off"]]
+
+
+@pytest.mark.parametrize("block", [b"\0" * (1 << 20), b"x" * (1 << 20), b"{" * (1 << 20), b"\n" * (1 << 20)])
+def test_what_an_archive_unpacks_to_never_fills_the_memory(block: bytes) -> None:
+    packed = gzip.compress(GOOD + b"\n") + gzip.compress(block) * 200 + gzip.compress(b"\n" + GOOD + b"\n")
+    tracemalloc.start()
+    try:
+        frame = load_retry_log(io.BytesIO(packed))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(frame) == 2
+
+
+SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parent / "retry_logs").glob("*")) if path.suffix != ".md"]
+HOSTILE = [
+    b"\x1b]52;c;x\x07", b"\\ud800", b"\\u0000", b"\xed\xa0\x80", "\u202e".encode(), b'{"a":' * 3000, b"[" * 3000, b"(" * 3000,
+    b"9" * 5000, b"1e400", b"NaN", b"-", b"=", b"'", b'"', b"\\", b"99999-01-01",
+]  # fmt: skip
+
+
+def garbled(data: bytes, rng: random.Random) -> bytes:
+    """One thing that people and programs do to a log: lines doubled, joined or forged, other encodings, other ends of lines."""
+    lines = data.split(b"\n")
+    at = rng.randrange(len(lines))
+    text = data.decode("utf-8", "replace")
+    match rng.randrange(6):
+        case 0:
+            lines[at:at] = [lines[at]] * 3
+        case 1:
+            lines[at : at + 2] = [b"".join(lines[at : at + 2])]
+        case 2 | 3:
+            inside = rng.randrange(len(lines[at]) + 1)
+            lines[at] = lines[at][:inside] + rng.choice(HOSTILE) + lines[at][inside:]
+        case 4:
+            return text.encode(rng.choice(["utf-16", "utf-16-le", "utf-32", "latin-1", "cp037"]), "replace")
+        case _:
+            return data.replace(b"\n", rng.choice([b"\r\n", b"\r", b"\0", b"\n\n"]))
+    return b"\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_damaged_log_of_any_library_is_a_frame_that_adds_up_or_a_usage_error(seed: int) -> None:
+    rng = random.Random(seed)
+    data = rng.choice([*SAMPLES, log_of(30, seed)])
+    for _ in range(rng.randrange(1, 6)):
+        data = rng.choice([damage, garbled])(data or b"x", rng)[: 1 << 20]
+    if rng.random() < 0.2:
+        data = damage(gzip.compress(data), rng)
+    try:
+        frame = load_retry_log(io.BytesIO(data))
+    except UsageError:
+        return
+    told = frame.attrs["log"]
+    assert told["rows"] == len(frame)
+    assert told["lines"] == told["rows"] + told["damaged"] + told["other"]
 
 
 RETRYING = b"2026-11-20 09:00:00,123 INFO openai._base_client: Retrying request to /chat/completions in 0.5 seconds"
