@@ -45,7 +45,7 @@ class Peers(Mapping[str, Path]):
             return
         for line in _lines():
             try:
-                self._pythons[line.name] = python = _environment(folder / line.name, line.requirements, say)
+                self._pythons[line.name] = python = environment_with(folder / line.name, line.requirements, say)
                 self.versions[line.name] = _version(python, line.distribution)
             except (OSError, subprocess.CalledProcessError) as error:
                 say(f"{line.name} is left out: {error}")
@@ -69,7 +69,7 @@ def _lines() -> list[_Line]:
     return lines
 
 
-def _environment(folder: Path, requirements: list[str], say: Callable[[str], object]) -> Path:
+def environment_with(folder: Path, requirements: list[str], say: Callable[[str], object]) -> Path:
     """The interpreter of an environment with these requirements, which is created again if the list or this Python has changed."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     mark = folder / "made-from.txt"

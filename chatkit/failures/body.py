@@ -73,14 +73,23 @@ _PAIR = re.compile(
     r"""(?:"((?:[^"\\]|\\.){1,600}+)|'((?:[^'\\]|\\.){1,600}+)|([45]\d\d)\b)"""
 )
 _NAMED = re.compile(r"(?:^|[\s.(\[])([A-Z]\w{2,60}?(?:Error|Exception|Timeout))(?=[)\]:]| - |\n|$)")
+_AWS = re.compile(r"An error occurred \((\w{2,60})\) when calling")
 _SHOUTED = re.compile(r"\b(?:\d{1,3} |StatusCode\.)([A-Z][A-Z_]{4,40})\b")
+_PHRASE = (
+    r"\b([45]\d\d) (?:Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|Too Many Requests"
+    r"|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payload Too Large"
+    r"|Request Entity Too Large|status code)"
+)
 _STATUS = re.compile(
     r"(?:^|\berror code\b|\bstatus(?:[ _-]?code)?\b|\bhttp(?:/[\d.]{1,3})?(?: error| status)?\b|\bapi error\b|\berror\b)"
     r"[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.\d,])"
     r"|\(([45]\d\d)\)"
-    r"|\b([45]\d\d) (?:Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|Too Many Requests"
-    r"|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payload Too Large"
-    r"|Request Entity Too Large|status code)",
+    rf"|{_PHRASE}",
+    re.I,
+)
+_SPOKEN_STATUS = re.compile(
+    r"\b(?:error code|status[ _-]?code|http(?:/[\d.]{1,3})?(?: error| status)?)[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.\d,])"
+    rf"|{_PHRASE}",
     re.I,
 )
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{4,128}")
@@ -105,6 +114,12 @@ def read_body(body: object) -> Body:
 def without_addresses(text: str) -> str:
     """The text without its URLs: their words (``error-code-429``, ``account/billing``) don't describe the failure."""
     return _URL.sub(" ", text)
+
+
+def spoken_status(text: str) -> int | None:
+    """The HTTP status that a text of anybody names as one, such as ``HTTP 503`` or ``429 Too Many Requests``."""
+    found = _SPOKEN_STATUS.search(without_addresses(text[:MAX_MESSAGE]))
+    return int(found[1] or found[2]) if found else None
 
 
 class _Reader:
@@ -225,7 +240,7 @@ class _Reader:
     def _find_codes(self, text: str) -> None:
         """Typed codes and statuses within a sentence: ``An error occurred (ThrottlingException)``, ``Error code: 429``."""
         text = text[:MAX_MESSAGE]
-        self.codes += [*_NAMED.findall(text)[:16], *_SHOUTED.findall(text)[:4]]
+        self.codes += [*_NAMED.findall(text)[:16], *_AWS.findall(text)[:4], *_SHOUTED.findall(text)[:4]]
         self.numbers_in_text += [int(found[1] or found[2] or found[3]) for found in list(_STATUS.finditer(text))[:4]]
 
     def _scan(self, text: str, depth: int) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from chatkit.errors import RETRYABLE_KINDS, Classification, Kind
 from chatkit.failures import patterns
-from chatkit.failures.body import Body, read_body
+from chatkit.failures.body import Body, read_body, spoken_status
 from chatkit.failures.codes import firm_kind, kind_of_code_in_text, may_be_quota_of_a_minute, status_kind, vague_kind
 from chatkit.failures.exceptions import (
     Link,
@@ -23,11 +23,12 @@ from chatkit.failures.exceptions import (
     carried,
     chain,
     class_kind,
-    class_names,
     http_status,
     is_cancellation,
+    is_of_a_call,
     is_program_error,
     is_unreached,
+    members,
     text_of_error,
     vague_class_kind,
 )
@@ -90,11 +91,13 @@ def classify(
     if error is not None:
         if is_cancellation(error):
             return classified("canceled", provider, status_code=status)
+        if isinstance(error, BaseExceptionGroup) and status is None and headers is None and body is None:
+            return _worst([classify(member, provider=provider, now=now) for member in members(error)])
         links = chain(error)
         attached = next((c for link in links if isinstance(c := attribute(link.error, "classification"), Classification)), None)
         if attached is not None:
             return attached if attached.provider or not provider else msgspec.structs.replace(attached, provider=provider)
-    evidence = _gather(links, http_status(status), header_values(headers), body)
+    evidence = _gather(links, http_status(status), header_values(headers), body, provider)
     hint = retry_hint(
         evidence.headers,
         waits=evidence.body.waits,
@@ -113,6 +116,12 @@ def classify(
         detail=evidence.detail,
         request_id=evidence.request_id,
     )
+
+
+def _worst(found: list[Classification]) -> Classification:
+    """Of the failures of a group, the one that makes another try pointless, else the one that waits longest."""
+    explained = [one for one in found if one.kind != "unknown"] or found
+    return max(explained, key=lambda one: (not one.retryable, one.retry_after or 0.0))
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -149,7 +158,7 @@ def classified(
     'the connection to openai broke'
     """
     return Classification(
-        retryable=kind in RETRYABLE_KINDS or (kind == "unknown" and provider is not None),
+        retryable=kind in RETRYABLE_KINDS or (kind == "unknown" and (provider is not None or retry_after is not None)),
         kind=kind,
         message=message or _sentence(kind, provider, status_code),
         provider=provider,
@@ -192,12 +201,16 @@ def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: _E
             return "the call failed, and nothing says why"
         case "network" if evidence and evidence.unreached:
             return f"{who} can't be reached"
-        case "invalid_request" if evidence and evidence.class_kind == "invalid_request":
+        case "invalid_request" if evidence and evidence.class_kind == "invalid_request" and not _of_a_service(evidence.culprit):
             return f"no connection to {who} can be made with this address, certificate or header"
         case "program" if evidence and evidence.culprit is not None:
-            name = type(evidence.culprit).__name__
+            name = type(evidence.culprit.error).__name__
             return f"the call failed with {'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
     return _SENTENCES[kind].format(who=who)
+
+
+def _of_a_service(culprit: Link | None) -> bool:
+    return culprit is not None and not (culprit.is_client or culprit.ancestors[0].library == "builtins")
 
 
 # ── the evidence ──
@@ -209,7 +222,7 @@ class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
     messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
     comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status. `unreached` says that the
-    connection was never made.
+    connection was never made. `called` says that a provider or another server was called, so that words count.
     """
 
     response_status: int | None
@@ -220,8 +233,9 @@ class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
     body: Body
     detail: str
     class_kind: Kind | None
-    culprit: BaseException | None
+    culprit: Link | None
     unreached: bool
+    called: bool
     vague_class_kind: Kind | None
     request_id: str | None
 
@@ -231,30 +245,41 @@ class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return self.response_status is not None and 200 <= self.response_status < 300
 
 
-def _gather(links: list[Link], status: int | None, headers: dict[str, str], body: object) -> _Evidence:
+def _gather(links: list[Link], status: int | None, headers: dict[str, str], body: object, provider: str | None) -> _Evidence:
     """Collect what an exception and a raw response say; the response takes precedence."""
     bodies = [] if body is None else [body]
     codes: list[str] = []
     request_ids: list[object] = []
     for link in links:
-        more = carried(link.error)
+        more = carried(link)
         status = status or more.status
         headers = more.headers | headers
         bodies += more.bodies
         codes += more.codes
         request_ids.append(more.request_id)
+    called = provider is not None or body is not None or bool(status or headers) or any(map(is_of_a_call, links))
     read = [read_body(one) for one in bodies[:4]]
-    texts = [read_body(text) for text in list(filter(None, (text_of_error(link.error) for link in links)))[:6]]
+    said = [(link, text) for link in links if (text := text_of_error(link.error))][:6]
+    texts = [read_body(text) for _, text in said]
     best = next((one for one in read if one.texts or one.codes or one.shape == "html"), None)
     first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
     chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
-    in_code = bool(links) and is_program_error(links[0].error)  # "name 'RateLimitError' is not defined" is no rate limit
-    for one in (*read, *(one for one in texts if not in_code or one.shape != "text")):
-        codes += one.codes
+    in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
+    codes += [code for one in read for code in one.codes]
+    statuses = [one.status for one in read]
+    for one, (link, text) in zip(texts, said, strict=True):
+        if link.is_service:
+            continue
+        if not called and not one.failed:
+            statuses.append(spoken_status(text))
+            continue
+        statuses.append(one.status)
+        if not (in_code and one.shape == "text"):
+            codes += one.codes
     if "x-amzn-errortype" in headers:
         codes.append(headers["x-amzn-errortype"])
-    kind, culprit = class_kind(links)
-    named = next((one.status for one in (*read, *texts) if one.status), None)
+    kind, culprit = class_kind(links, called)
+    named = next(filter(None, statuses), None)
     return _Evidence(
         response_status=status,
         status=named if status is None or 200 <= status < 300 else status,
@@ -266,7 +291,8 @@ def _gather(links: list[Link], status: int | None, headers: dict[str, str], body
         class_kind=kind,
         culprit=culprit,
         unreached=is_unreached(links),
-        vague_class_kind=vague_class_kind(links),
+        called=called,
+        vague_class_kind=vague_class_kind(links, called),
         request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),
     )
 
@@ -296,10 +322,12 @@ def _kind(evidence: _Evidence, provider: str | None) -> Kind:
     if typed := firm_kind(evidence.codes):
         return typed
     by_class = evidence.class_kind
-    if (evidence.response_status or 0) >= 400 and by_class in ("program", "network"):
-        foreign = type(evidence.culprit).__module__ != "builtins"
-        if (by_class == "program" and foreign) or "JSONDecodeError" in class_names(evidence.culprit):
-            by_class = None  # a library's HTTP error that happens to be a ValueError; an error page that is no JSON
+    if (status := evidence.response_status or 0) >= 400 and evidence.culprit is not None:
+        nearest = evidence.culprit.ancestors[0]
+        if by_class == "network" and (status < 500 or nearest.name == "JSONDecodeError"):
+            by_class = None  # a namesake of a broken connection; an error page that is no JSON
+        elif by_class == "program" and nearest.library != "builtins":
+            by_class = None  # a library's HTTP error that happens to be a ValueError
     if by_class:
         return by_class
     vague = vague_kind(evidence.codes) or evidence.vague_class_kind
@@ -308,6 +336,8 @@ def _kind(evidence: _Evidence, provider: str | None) -> Kind:
     if vague is not None:
         more: frozenset[Kind] = frozenset() if vague == "invalid_request" else frozenset({"timeout", "network", "canceled"})
         return text_kind(evidence.text, _LIMITS | more) or vague
+    if not evidence.called:
+        return "unknown"
     if evidence.body.shape == "html":
         return "server_error"
     if by_text := text_kind(evidence.text) or kind_of_code_in_text(evidence.text):

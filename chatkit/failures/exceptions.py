@@ -11,38 +11,19 @@ import errno
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 from chatkit.errors import Kind, Stopped
-from chatkit.failures.codes import firm_kind, vague_kind, word_set
-from chatkit.failures.hints import header_values
+from chatkit.failures.classes import CLIENTS, Ancestor, ancestry, library_of, meaning, speaks
+from chatkit.failures.codes import vague_kind, word_set
+from chatkit.failures.hints import header_values, metadata_values
 from chatkit.failures.patterns import CERTAIN_REFUSAL
+from chatkit.failures.services import SERVICES, service_kind
 
 MAX_LINKS = 24
 """Exceptions of one chain."""
 MAX_TEXT = 65_536
-
-_CLASSES: dict[Kind, str] = {
-    "network": """
-        APIConnectionError BadStatusLine BrokenResourceError ChunkedEncodingError ClientConnectionError ClientConnectionResetError
-        ClientConnectorDNSError ClientConnectorError ClientOSError ClientPayloadError CloseError ClosedResourceError ConnectError
-        ConnectionClosedOK ConnectionError ConnectionNotAvailable ConnectionTerminated
-        ContentDecodingError ContentLengthError DecodingError EndOfStream EndpointConnectionError HTTPClientError IncompleteRead
-        IncompleteReadError InvalidChunkLength JSONDecodeError MaxRetryError MsgspecError NameResolutionError NetworkError
-        NewConnectionError ProtocolError ProxyConnectionError ProxyError ReadError RemoteDisconnected RemoteProtocolError
-        ResponseStreamingError SSLEOFError SSLZeroReturnError ServerConnectionError ServerDisconnectedError ServiceRequestError
-        ServiceResponseError StreamReset TransferEncodingError TransportError WebSocketConnectionClosedError WriteError""",
-    "invalid_request": """
-        CertificateError ClientConnectorCertificateError CookieConflict InvalidHeader InvalidSchema InvalidURL InvalidUrlClientError
-        LocationParseError LocationValueError MissingSchema NoRegionError NonHttpUrlClientError ParamValidationError
-        SSLCertVerificationError TooManyRedirects URLSchemeUnknown UnknownEndpointError UnsupportedProtocol""",
-    "auth": "LoginRefreshRequired RefreshError",
-    "server_error": "APIResponseValidationError ContentTypeError",
-}
-"""Classes whose names aren't codes: those in `chatkit.failures.codes`, such as ``ReadTimeout``, are found there."""
-_KINDS: dict[str, Kind] = {name: kind for kind, names in _CLASSES.items() for name in names.split()}
-_NOT_CODES = frozenset({"ValidationError", "APIError", "Error", "Exception", "InternalError", "ModelError"})
-"""Names that mean something else as a class than as a code."""
 
 _UNREACHED = word_set("""
     ClientConnectorDNSError ClientConnectorError ConnectError ConnectTimeout ConnectionRefusedError EndpointConnectionError
@@ -62,20 +43,25 @@ _NETWORK_ERRNOS = frozenset(
     if (code := getattr(errno, name, None)) is not None
 ) | {10050, 10051, 10052, 10053, 10054, 10057, 10058, 10061, 10064, 10065}  # the same on Windows
 
-_HTTP_LIBRARIES = word_set("httpx httpx2 httpcore httpcore2 h11 h2 http requests urllib3 aiohttp botocore")
+_FORMATS = word_set("_csv _lzma _pickle configparser copy gzip msgspec pickle shutil struct tarfile xml zipfile zlib")
+"""Modules whose errors say that a file, or what is in it, is not as expected."""
 _BROKEN_JSON = re.compile(
     r"\bInvalid JSON\b|Expecting (?:value|property name|'[,:]' delimiter)|Unterminated string|Extra data: line"
     r"|unexpected end of (?:json|data)",
     re.I,
 )
+_CONNECT = re.compile(r"\bConnect call failed\b|\bcouldn't connect to '?https?:|\bAll connection attempts failed", re.I)
+"""An OSError without a number, of asyncio, transformers, and anyio."""
 _CUT_STATE = re.compile(r"\bin state\b|\bour state\b|\bclosed\b", re.I)
 _JAVASCRIPT_NETWORK = re.compile(
     r"(?:TypeError: )?(?:terminated|fetch failed|failed to fetch|load failed|network ?error\b.{0,60})\.?", re.I
 )
 _PROXY_STATUS = re.compile(r"\b(40[137])\b")
 
-_STATUS_NAMES = ("status_code", "status", "http_status", "statusCode", "code")
-_BODY_NAMES = ("body", "details", "error", "json_body", "http_body", "response_body")
+_CAUSE_NAMES = ("reason", "orig", "original_exception")
+"""Where urllib and urllib3, SQLAlchemy, and praw keep the cause; requests keeps it among the arguments."""
+_STATUS_NAMES = ("status_code", "status", "http_status", "statusCode", "code", "errcode")
+_BODY_NAMES = ("body", "details", "error", "json_body", "http_body", "response_body", "content")
 _CODE_NAMES = ("type", "code", "status", "error_code", "reason")
 
 
@@ -84,36 +70,60 @@ class Link(NamedTuple):
 
     error: BaseException
     explicit: bool
+    ancestors: tuple[Ancestor, ...]
+
+    @property
+    def is_client(self) -> bool:
+        """Whether a client of HTTP or of a provider raised it."""
+        return any(cls.library in CLIENTS for cls in self.ancestors)
+
+    @property
+    def is_service(self) -> bool:
+        """Whether a driver raised it: its attributes and words aren't those of HTTP."""
+        return any(cls.library in SERVICES for cls in self.ancestors)
 
 
 def chain(error: BaseException) -> list[Link]:
     """The exception, its causes, and the members of groups: outermost first, each once, at most `MAX_LINKS`."""
     found: list[Link] = []
     seen: set[int] = set()
-    waiting = [Link(error, True)]
+    waiting = [(error, True)]
     while waiting and len(found) < MAX_LINKS:
-        link = waiting.pop(0)
-        if id(link.error) not in seen:
-            seen.add(id(link.error))
-            found.append(link)
+        inner, explicit = waiting.pop(0)
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            found.append(link := Link(inner, explicit, ancestry(inner)))
             waiting.extend(_below(link))
     return found
 
 
-def _below(link: Link) -> Iterator[Link]:
+def members(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The exceptions in a group and in the groups within it, at most `MAX_LINKS`."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [group]
+    while waiting and len(found) < MAX_LINKS:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting[:0] = error.exceptions[:MAX_LINKS]
+        else:
+            found.append(error)
+    return found
+
+
+def _below(link: Link) -> Iterator[tuple[BaseException, bool]]:
     error = link.error
     cause, context = attribute(error, "__cause__"), attribute(error, "__context__")
     named: list[object] = [cause]
     if isinstance(error, BaseExceptionGroup):
         named += error.exceptions[:MAX_LINKS]
-    named.append(attribute(error, "reason"))  # urllib3 and urllib keep the cause here, requests among the arguments
+    named += [attribute(error, name) for name in _CAUSE_NAMES]
     if isinstance(arguments := attribute(error, "args"), tuple):
         named += arguments[:3]
     for inner in named:
         if isinstance(inner, BaseException):
-            yield Link(inner, link.explicit)
+            yield inner, link.explicit
     if isinstance(context, BaseException) and cause is None and attribute(error, "__suppress_context__") is not True:
-        yield Link(context, False)
+        yield context, False
 
 
 def attribute(value: object, name: str) -> object:
@@ -132,23 +142,21 @@ def text_of_error(error: BaseException) -> str:
         return ""
 
 
-def class_names(error: BaseException | None) -> list[str]:
-    """The names of its class and the ancestors, nearest first."""
-    return [] if error is None else [cls.__name__ for cls in type(error).__mro__[:-1] if cls not in (Exception, BaseException)][:40]
-
-
 def is_cancellation(error: BaseException) -> bool:
     """Whether the caller stopped the call: asyncio's cancellation, Ctrl-C, a closed generator, our `Stopped`."""
     if isinstance(error, BaseExceptionGroup):
         return not isinstance(error, ExceptionGroup) and any(is_cancellation(member) for member in error.exceptions[:MAX_LINKS])
     if isinstance(error, KeyboardInterrupt | GeneratorExit | SystemExit | Stopped):
         return True
-    return not isinstance(error, OSError) and any(name in ("CancelledError", "Cancelled") for name in class_names(error))
+    return not isinstance(error, OSError) and any(cls.name in ("CancelledError", "Cancelled") for cls in ancestry(error))
 
 
-def is_program_error(error: BaseException) -> bool:
-    """Whether it is a mistake in code, or a file that is missing: the next try would raise the same."""
-    if isinstance(error, _MISTAKES | _LIMITS | _FILES) or not _MISUSES.isdisjoint(class_names(error)):
+def is_program_error(link: Link) -> bool:
+    """Whether it is a mistake in code, or a file that is missing or damaged: the next try would raise the same."""
+    error = link.error
+    if isinstance(error, _MISTAKES | _LIMITS | _FILES):
+        return True
+    if any(cls.name in _MISUSES or cls.library in _FORMATS for cls in link.ancestors):
         return True
     return type(error) is OSError and isinstance(error.errno, int) and _os_kind(error) is None
 
@@ -162,70 +170,92 @@ def _os_kind(error: BaseException) -> Kind | None:
     return "network" if number in _NETWORK_ERRNOS or isinstance(error, socket.gaierror | socket.herror) else None
 
 
-def _link_kind(error: BaseException) -> Kind | None:
+def _link_kind(link: Link, called: bool) -> Kind | None:
     """What the class of one exception means; None for a class that leaves it to the status and the text."""
-    if kind := _os_kind(error):
+    error = link.error
+    if kind := _os_kind(error) or _service_kind(link):
         return kind
     text = text_of_error(error)[:4_096]
-    for name in class_names(error):
-        if name == "LocalProtocolError":
-            return "network" if _CUT_STATE.search(text) else "invalid_request"
-        if name == "SSLError":
-            return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network"
-        if name == "UnicodeError":  # a key with a typographic quote, an invalid host name
-            return "invalid_request" if CERTAIN_REFUSAL.search(text) or _raised_by_http(error) else None
-        if name == "ProxyError" and _PROXY_STATUS.search(text[:40]):
-            return "auth"
-        if name == "ValueError":  # the standard library raises it for an address, a header, and JSON that was cut
-            return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network" if _BROKEN_JSON.search(text) else None
-        if kind := _KINDS.get(name) or (None if name in _NOT_CODES else firm_kind([name])):
-            return "invalid_request" if kind in ("network", "timeout") and CERTAIN_REFUSAL.search(text) else kind
-    if isinstance(error, TypeError) and _JAVASCRIPT_NETWORK.fullmatch(text[:120].strip()):
+    for ancestor in link.ancestors:
+        match ancestor.name:
+            case "LocalProtocolError" if speaks(ancestor, called):
+                return "network" if _CUT_STATE.search(text) else "invalid_request"
+            case "SSLError" if speaks(ancestor, called):
+                return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network"
+            case "ProxyError" if speaks(ancestor, called) and _PROXY_STATUS.search(text[:40]):
+                return "auth"
+            case "UnicodeError":  # a key with a typographic quote, an invalid host name
+                is_header = isinstance(error, UnicodeEncodeError) and _raised_by_client(error)
+                return "invalid_request" if is_header or CERTAIN_REFUSAL.search(text) else None
+            case "JSONDecodeError" | "DecodeError" if ancestor == link.ancestors[0] and ancestor.library not in CLIENTS:
+                return "network" if called or _raised_by_client(error) else None
+            case "ValueError":  # the standard library raises it for an address, a header, and JSON that was cut
+                is_cut = _BROKEN_JSON.search(text) and (called or _raised_by_client(error))
+                return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network" if is_cut else None
+        if kind := meaning(ancestor, called):
+            is_theirs = ancestor.name.startswith("Remote")  # a header of the answer is the server's matter
+            return "invalid_request" if kind in ("network", "timeout") and not is_theirs and CERTAIN_REFUSAL.search(text) else kind
+    if type(error) is OSError and _CONNECT.search(text):
+        return "network"
+    if called and isinstance(error, TypeError) and _JAVASCRIPT_NETWORK.fullmatch(text[:120].strip()):
         return "network"
     return None
 
 
-def _raised_by_http(error: BaseException) -> bool:
-    """Whether an HTTP library raised it: then it was a header that could not be encoded."""
-    step = error.__traceback__ if isinstance(error, UnicodeEncodeError) else None
-    for _ in range(64):
+def _service_kind(link: Link) -> Kind | None:
+    library = next((cls.library for cls in link.ancestors if cls.library in SERVICES), None)
+    if library is not None:
+        with contextlib.suppress(Exception):  # a foreign attribute may raise anything
+            return service_kind(link.error, library, [cls.name for cls in link.ancestors])
+    return None
+
+
+def is_of_a_call(link: Link) -> bool:
+    """Whether it is about a call of a provider or another server of HTTP."""
+    return link.is_client or _raised_by_client(link.error)
+
+
+def _raised_by_client(error: BaseException) -> bool:
+    """Whether it passed through a client of HTTP or of a provider: then it is about a request or an answer."""
+    step = error.__traceback__
+    for _ in range(256):
         if step is None:
             return False
-        if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] in _HTTP_LIBRARIES:
+        if library_of(step.tb_frame.f_globals.get("__name__")) in CLIENTS:
             return True
         step = step.tb_next
     return False
 
 
-def class_kind(links: list[Link]) -> tuple[Kind | None, BaseException | None]:
-    """What the classes of a chain mean, and the exception that decided.
+def class_kind(links: list[Link], called: bool) -> tuple[Kind | None, Link | None]:
+    """What the classes of a chain mean, and the exception that decided; `called` says that a provider was called.
 
     The outermost class that means something wins. Two findings further down are more exact than "the connection failed": a
     certain refusal (a certificate, a scheme, an illegal header), and a timeout. A mistake in code decides unless it names another
     failure as its cause.
     """
-    found: tuple[Kind | None, BaseException | None] = (None, None)
-    program: BaseException | None = None
+    found: tuple[Kind | None, Link | None] = (None, None)
+    program: Link | None = None
     for link in links:
-        kind = _link_kind(link.error)
+        kind = _link_kind(link, called)
         if kind is None:
-            if program is None and found[0] is None and link.explicit and is_program_error(link.error):
-                program = link.error
+            if program is None and found[0] is None and link.explicit and is_program_error(link):
+                program = link
         elif program is not None and not link.explicit:
             continue
         elif found[0] is None or (found[0] == "network" and kind in ("invalid_request", "timeout")):
-            found = (kind, link.error)
+            found = (kind, link)
     return ("program", program) if found[0] is None and program is not None else found
 
 
-def vague_class_kind(links: list[Link]) -> Kind | None:
+def vague_class_kind(links: list[Link], called: bool) -> Kind | None:
     """What the classes mean that stand for a status, such as ``BadRequestError`` and ``InternalServerError``."""
-    return vague_kind(name for link in links for name in class_names(link.error) if name not in _NOT_CODES)
+    return vague_kind(cls.name for link in links for cls in link.ancestors if speaks(cls, called))
 
 
 def is_unreached(links: list[Link]) -> bool:
     """Whether the connection was never made."""
-    return any(not _UNREACHED.isdisjoint(class_names(link.error)) for link in links)
+    return any(cls.name in _UNREACHED for link in links for cls in link.ancestors)
 
 
 class Carried(NamedTuple):
@@ -238,8 +268,11 @@ class Carried(NamedTuple):
     request_id: object
 
 
-def carried(error: BaseException) -> Carried:
+def carried(link: Link) -> Carried:
     """What an exception carries, for itself or on its response."""
+    error = link.error
+    if link.is_service:
+        return Carried(None, {}, [], [], None)
     response = attribute(error, "response")
     if response is None:
         response = attribute(error, "raw_response")
@@ -256,22 +289,26 @@ def carried(error: BaseException) -> Carried:
         bodies += [value for value in [attribute(response, "content")] if isinstance(value, str | bytes)]
     numbers = [attribute(owner, name) for owner in (error, response) for name in _STATUS_NAMES]
     headers = {**header_values(attribute(error, "headers")), **header_values(attribute(response, "headers"))}
+    headers |= header_values(attribute(error, "litellm_response_headers"))
+    wait = attribute(error, "retry_after")  # Telegram, Discord
+    headers = header_values({"retry-after": wait.total_seconds() if isinstance(wait, timedelta) else wait}) | headers
     if isinstance(metadata, Mapping):
         numbers.append(metadata.get("HTTPStatusCode"))
         headers |= header_values(metadata.get("HTTPHeaders"))
     numbers.append(attribute(attribute(error, "resp"), "status"))  # googleapiclient
+    codes = [attribute(error, name) for name in _CODE_NAMES]
+    if any(cls.name == "RpcError" for cls in link.ancestors):  # gRPC: code() gives the status
+        with contextlib.suppress(Exception):
+            codes.append(attribute(error.code(), "name"))  # type: ignore[attr-defined]
+        with contextlib.suppress(Exception):
+            headers = metadata_values(error.trailing_metadata()) | headers  # type: ignore[attr-defined]
     status = next((status for number in numbers if (status := http_status(number))), None)
-    return Carried(status, headers, bodies, _codes(error), attribute(error, "request_id"))
+    words = [code for code in codes if isinstance(code, str) and 2 < len(code) <= 160]
+    return Carried(status, headers, bodies, words, attribute(error, "request_id"))
 
 
 def http_status(value: object) -> int | None:
     """A number that can be an HTTP status; None for anything else, such as the 0 of a client that got no response."""
+    if isinstance(value, bytes | str) and len(value) == 3 and value.isdigit():  # twisted, gcsfs
+        value = int(value)
     return int(value) if isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 1000 else None
-
-
-def _codes(error: BaseException) -> list[str]:
-    found = [attribute(error, name) for name in _CODE_NAMES]
-    if "RpcError" in class_names(error):  # gRPC: code() gives the status
-        with contextlib.suppress(Exception):
-            found.append(attribute(error.code(), "name"))  # type: ignore[attr-defined]
-    return [value for value in found if isinstance(value, str) and 2 < len(value) <= 160]

@@ -8,9 +8,10 @@ may differ.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,10 +30,12 @@ _SPAN = re.compile(
 )
 _LEAD = re.compile(
     r"(?:try(?:ing)?(?: \w{1,12}){0,4} again|retry(?:ing)?(?: \w{1,12}){0,3}?|wait(?: \w{1,12}){0,2}?|resets?|available(?: again)?)"
-    r"\s{1,2}(?:in |after |for |at least |about |approximately |another ){0,3}(?=\d)",
+    r"\s{1,2}(?:in |after |for |at least |about |approximately |another ){0,3}~?(?=\d)",
     re.I,
 )
 _BARE = re.compile(r"""retry[-_ ]after["']?(?:\s{0,2}[:=]\s{0,2}|\s{1,2})["']?(\d{1,9}(?:\.\d{1,9})?)(?![\w.])""", re.I)
+_RETRY_INFO = re.compile(r"\bretry_delay\s{0,2}\{\s{0,8}(?:seconds:\s?(\d{1,9}))?\s{0,8}(?:nanos:\s?(\d{1,9}))?")
+"""Google's RetryInfo, as a protobuf message is printed."""
 _FIELD = re.compile(r"\b(r|remaining|t|reset)=(\d{1,12})")
 
 
@@ -131,16 +134,67 @@ def _header_text(value: object) -> str | None:
     return repr(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 62) else None
 
 
+def metadata_values(metadata: object) -> dict[str, str]:
+    """The metadata of gRPC as headers: the binary ``RetryInfo`` in it becomes ``retry-after``."""
+    pairs = [pair for pair in metadata if isinstance(pair, tuple) and len(pair) == 2] if isinstance(metadata, Iterable) else []
+    binary = {name: value[:65_536] for name, value in pairs[:MAX_HEADERS] if isinstance(name, str) and isinstance(value, bytes)}
+    infos: list[int | bytes] = [binary.get("google.rpc.retryinfo-bin", b"")]
+    for number, detail in _protobuf(binary.get("grpc-status-details-bin", b"")):  # google.rpc.Status: its details are of any type
+        if number == 3 and isinstance(detail, bytes):
+            fields = dict(_protobuf(detail))
+            if isinstance(name := fields.get(1), bytes) and name.endswith(b"google.rpc.RetryInfo"):
+                infos.append(fields.get(2, b""))
+    waits = [wait for info in infos if (wait := _retry_info(info)) is not None]
+    return header_values([("retry-after", wait) for wait in waits] + pairs)
+
+
+def _retry_info(message: int | bytes) -> float | None:
+    """The wait in a `google.rpc.RetryInfo`, whose first field is a duration: seconds and nanoseconds."""
+    delay = dict(_protobuf(message)).get(1)
+    seconds, nanos = (dict(_protobuf(delay)).get(number, 0) for number in (1, 2)) if isinstance(delay, bytes) else (None, None)
+    return _valid(seconds + nanos * 1e-9) if isinstance(seconds, int) and isinstance(nanos, int) else None
+
+
+def _protobuf(message: int | bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protobuf message with their numbers, up to the first that can't be read."""
+    data = memoryview(message if isinstance(message, bytes) else b"")
+    value: int | bytes
+    with contextlib.suppress(IndexError):
+        at = 0
+        while at < len(data):
+            key, at = _varint(data, at)
+            match key & 7:
+                case 0:
+                    value, at = _varint(data, at)
+                case 2:
+                    length, at = _varint(data, at)
+                    value, at = bytes(data[at : at + length]), at + length
+                case _:
+                    return
+            yield key >> 3, value
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(10):
+        value |= (data[at + place] & 0x7F) << 7 * place
+        if data[at + place] < 0x80:
+            return value, at + place + 1
+    raise IndexError
+
+
 def text_hint(text: str) -> float | None:
     """The wait that a sentence asks for, in seconds.
 
-    >>> [text_hint(t) for t in ("Please try again in 9m38s.", "Please retry after 60 seconds.", "try again in 20ms", "try again later")]
-    [578.0, 60.0, 0.02, None]
+    >>> [text_hint(t) for t in ("Please try again in 9m38s.", "resets in ~7s", "retry_delay { seconds: 34 }", "try again later")]
+    [578.0, 7.0, 34.0, None]
     """
     for lead in _LEAD.finditer(text):
         seconds, end = _spans(text, lead.end())
         if end > lead.end():
             return seconds
+    if printed := _RETRY_INFO.search(text):
+        return _valid(int(printed[1] or 0) + int(printed[2] or 0) * 1e-9)
     bare = _BARE.search(text)
     return _valid(float(bare[1])) if bare else None
 
@@ -208,11 +262,12 @@ def retry_hint(
     """
     theirs = _http_date(headers["date"]) if "date" in headers else None
     now = theirs or (now if now.tzinfo else now.replace(tzinfo=UTC))
-    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+    for name in ("retry-after-ms", "x-ms-retry-after-ms", "llm_provider-retry-after-ms"):
         milliseconds = _number(headers.get(name, ""))
         if milliseconds is not None and (seconds := _valid(milliseconds / 1000)) is not None:
             return seconds
-    for hint in (_wait(headers.get("retry-after", ""), now), _body_hint(waits, now), text_hint(text)):
+    in_headers = [_wait(headers.get(name, ""), now) for name in ("retry-after", "llm_provider-retry-after")]  # LiteLLM passes on the latter
+    for hint in (*in_headers, _body_hint(waits, now), text_hint(text)):
         if hint is not None:
             return hint
     return _reset_hint(headers, refused, now)

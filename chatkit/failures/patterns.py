@@ -93,12 +93,13 @@ _TEXTS: dict[Kind, str] = {
         deadline (?:exceeded|expired)|etimedout|esockettimedout|und_err_(?:headers|body|connect)_timeout|stream idle
         no response (?:received )?within""",
     "network": r"""
-        connection (?:was )?(?:reset|refused|aborted|closed|lost|broken|error|terminated|failed|forcibly|dropped|interrupted)
+        connection (?:was |is |already |has been )?(?:reset|refused|aborted|closed|lost|broken|error|terminated|failed|forcibly|dropped)
+        connection (?:was )?interrupted
         connection attempts failed|econn(?:reset|refused|aborted)|\benetreset\b|\behostdown\b|\bepipe\b|broken pipe|socket hang up
         enotfound|eai_again|enetunreach|ehostunreach|network[ _](?:is unreachable|error|changed|request failed)|no route to host
         no address associated|transport failure|connectionterminated|streamreset|non-properly terminated|name resolution
         name or service not known|nodename nor servname|getaddrinfo|no such host|could not resolve|failed to resolve
-        dns (?:error|lookup)|server disconnected|peer closed|other side closed|closed connection|premature(?:ly)? (?:close|end)
+        dns (?:error|lookup)|server disconnected|peer closed|other side closed|closed (?:the )?connection|premature(?:ly)? (?:close|end)
         unexpected(?:ly)? (?:eof|closed|disconnect|end of (?:file|stream|json|data|input))|unexpected_eof|eof occurred in violation
         incomplete (?:chunked )?(?:read|message|response|body|stream)|incompleteread|payload is not completed
         (?:stream|response|body)[^.\n]{0,40}\b(?:closed|ended|disconnected|interrupted|cut|terminated) (?:before|without|early|mid)
@@ -106,8 +107,9 @@ _TEXTS: dict[Kind, str] = {
         without (?:a )?(?:finish_reason|message_stop|terminal event|\[done\]|sending any)|before receiving
         ^\W{0,3}(?:error: )?aborted\W{0,3}$|mid-(?:stream|response)|received from peer|rst_stream|goaway|err_http2|err_network
         err_stream|und_err_socket|fetch failed|failed to fetch|^\W{0,3}(?:typeerror: )?terminated\W{0,3}$|upstream connect error
-        disconnect/reset|error sending request|error decoding response body|connect error|cannot connect to host|can't connect
-        could not connect|unterminated string|expecting (?:value|property name|',' delimiter|':' delimiter)
+        disconnect/reset|error sending request|error decoding response body|connect error
+        (?:can't|cannot|could not|couldn't|failed to|unable to) connect
+        unterminated string|expecting (?:value|property name|',' delimiter|':' delimiter)
         invalid control character|extra data: line|unexpected end of json|unexpected token [^<]|invalid character '[^<]
         bad control character|in json at position|failed to parse json|json(?:decode| parse| parsing) ?error|invalid json
         tls: bad record|bad_record_mac|ssl3_get_record|http2: (?:server|client|transport)|malformed chunked
@@ -133,8 +135,9 @@ CERTAIN_REFUSAL = re.compile(
     r"|unable to verify the (?:first|leaf)|hostname mismatch|doesn't match certificate|wrong[ _]version[ _]number|UNSUPPORTED_PROTOCOL"
     r"|TLSV1_ALERT_PROTOCOL_VERSION|TLSV1_ALERT_UNKNOWN_CA|NO_PROTOCOLS_AVAILABLE|record[ _]layer[ _]failure|x509:|\bunknown ca\b"
     r"|SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF|UNABLE_TO_GET_ISSUER|CERT_HAS_EXPIRED|ERR_TLS_CERT|first record does not look like a TLS"
+    r"|\[SSL\] PEM lib|\[PEM\b|\[X509\b"
     r"|gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port|\[SSL: HTTP_REQUEST\]"
-    r"|illegal header|invalid header (?:value|name|field)"
+    r"|illegal header(?! line)|invalid header (?:value|name|field)"
     r"|missing an? '?http|unsupported protocol|no connection adapters|no scheme supplied|unknown url type"
     r"|ERR_INVALID_URL|ERR_INVALID_CHAR|failed to parse url|'idna' codec",
     re.I,

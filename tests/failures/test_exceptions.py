@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import socket
 import ssl
 from collections.abc import Mapping
@@ -89,7 +88,6 @@ REQUEST = httpx2.Request("POST", "https://api.test")
         (OSError(errno.ETIMEDOUT, "timed out"), "timeout"),
         (TimeoutError(), "timeout"),
         (asyncio.IncompleteReadError(b"", 4), "network"),
-        (json.JSONDecodeError("Expecting value", "", 0), "network"),
         (ExceptionGroup("tasks", [RuntimeError("x"), ConnectionResetError()]), "network"),
         (caused(RuntimeError("gave up"), httpx.ConnectTimeout("")), "timeout"),
         (in_context(RuntimeError("gave up"), httpx.ReadError("")), "network"),

@@ -17,7 +17,7 @@ _MAX_TEXT_CHARS = 4_000
 """The part of a text that is classified."""
 _CLASS = r"[A-Za-z_]\w{0,79}"
 _REPR = re.compile(rf"({_CLASS})\((.*)\)\W{{0,2}}", re.S)
-_CLASS_AND_TEXT = re.compile(rf"(?:{_CLASS}\.){{0,8}}({_CLASS}):(?:\s(.*))?", re.S)
+_CLASS_AND_TEXT = re.compile(rf"((?:{_CLASS}\.){{0,8}})({_CLASS}):(?:\s(.*))?", re.S)
 _INNER_CLASS = re.compile(r"(?<![\w.])([A-Z]\w{0,79})\(")
 _MEMORY_ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-fA-F]{4,16}")
 
@@ -36,13 +36,14 @@ def failure_of_text(text: str, class_name: str = "") -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _failure(text: str, class_name: str) -> dict[str, Any]:
+    module = ""
     if not class_name:
         if found := _REPR.fullmatch(text):
             class_name, text = found[1], _only_text(found[2])
         elif found := _CLASS_AND_TEXT.fullmatch(text):
-            class_name, text = found[1], found[2] or ""
+            module, class_name, text = found[1], found[2], found[3] or ""
     inner = tuple(dict.fromkeys(_INNER_CLASS.findall(text)))[:3]
-    failure = classify(_stand_in(class_name or "Exception", text, inner))
+    failure = classify(_stand_in(class_name or "Exception", text, module, inner), provider="of the log")  # which one, it doesn't say
     error = redact(_MEMORY_ADDRESS.sub("", ": ".join(filter(None, (class_name, text)))), MAX_ERROR_CHARS)
     fields = {"kind": failure.kind, "error": error, "status_code": failure.status_code}
     return {name: value for name, value in fields.items() if value}
@@ -66,9 +67,9 @@ class _StandIn:
         return self.logged_text
 
 
-def _stand_in(class_name: str, text: str, inner: tuple[str, ...] = ()) -> Exception:
+def _stand_in(class_name: str, text: str, module: str = "", inner: tuple[str, ...] = ()) -> Exception:
     """An exception with this name and text, which is classified as the one that was logged."""
-    kind = _class_called(class_name)
+    kind = _class_called(class_name, module)
     error = kind.__new__(kind)
     error.args = tuple(_stand_in(name, "") for name in inner if name != class_name)
     error.logged_text = text  # type: ignore[attr-defined]  # an attribute of _StandIn, from which the class derives
@@ -76,8 +77,8 @@ def _stand_in(class_name: str, text: str, inner: tuple[str, ...] = ()) -> Except
 
 
 @lru_cache(maxsize=1024)
-def _class_called(name: str) -> type[Exception]:
-    known = getattr(builtins, name, Exception)
+def _class_called(name: str, module: str) -> type[Exception]:
+    known = getattr(builtins, name, None) if module in ("", "builtins.") else None
     if not (isinstance(known, type) and issubclass(known, Exception)) or issubclass(known, BaseExceptionGroup):
-        known = Exception
+        return type(name, (_StandIn, Exception), {"__module__": module})
     return type(name, (_StandIn, known), {"__module__": known.__module__})
