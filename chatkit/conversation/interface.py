@@ -21,6 +21,7 @@ from chatkit.display.environment import attended
 from chatkit.errors import UsageError, unknown_option
 from chatkit.events import StatusWord
 from chatkit.parts import Message
+from chatkit.providers.endpoint import concealed
 from chatkit.providers.registry import connect
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
@@ -48,6 +49,11 @@ class Chat:
         Unless given, the provider's variable (``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_COMPAT_API_KEY``).
     base_url : str, optional
         Another server, as the vendor's own SDK takes it.
+    headers : dict, optional
+        More headers for every request, over chatkit's own, such as ``{"x-portkey-api-key": "…"}`` for a gateway. Their values are
+        kept as secret as the key, and with ``authorization``, ``api-key`` or ``x-api-key`` among them no other key is needed.
+    insecure : bool
+        Whether a key may go over ``http://`` to another machine, where everybody on the way can read it.
     instructions : bool
         Whether ``AGENTS.md`` follows the system prompt: that of your configuration directory, then of the working one.
     options : dict, optional
@@ -68,7 +74,8 @@ class Chat:
     Raises
     ------
     UsageError
-        An unknown model, provider or option, a `base_url` that is not http(s), or a missing key; the message says what to give.
+        An unknown model, provider or option, a `base_url` that is not http(s), headers that can't be sent, a missing key, or one
+        that everybody on the way could read; the message says what to give.
 
     Examples
     --------
@@ -88,6 +95,8 @@ class Chat:
         title: str | None = "",
         api_key: str | None = None,
         base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        insecure: bool = False,
         instructions: bool = True,
         options: Mapping[str, Any] | None = None,
         policy: RetryPolicy | None = None,
@@ -98,6 +107,8 @@ class Chat:
         clock: Clock | None = None,
         **unknown: object,
     ) -> None:
+        # a traceback may show these variables
+        api_key, base_url, headers, unknown = concealed(api_key), concealed(base_url), concealed(headers), dict.fromkeys(unknown)
         _check("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
         _require(isinstance(system, str), "give a text", system=system)
         _require(title is None or isinstance(title, str), "give a text, or None for no title", title=title)
@@ -108,7 +119,7 @@ class Chat:
         in_tokens = context_limit is None or (isinstance(context_limit, int) and context_limit > 0)
         _require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
         check_observer(on_retry)
-        self._provider = connect(model, api_key=api_key, base_url=base_url)
+        self._provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
         self.instructions = instructions

@@ -9,6 +9,7 @@ from chatkit.clock import Clock
 from chatkit.conversation.interface import Chat
 from chatkit.conversation.prompt import Prompt
 from chatkit.conversation.replies import Reply
+from chatkit.providers.endpoint import concealed
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.notice import RetryNotice
 
@@ -21,6 +22,8 @@ def chat(
     title: str | None = None,
     api_key: str | None = None,
     base_url: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    insecure: bool = False,
     instructions: bool = True,
     options: Mapping[str, Any] | None = None,
     policy: RetryPolicy | None = None,
@@ -39,7 +42,9 @@ def chat(
         What to ask.
     model : str, optional
         ``"provider:model"``, as `Chat` takes it.
-    system, title, api_key, base_url, instructions, options, policy, context_limit, silence_timeout, on_retry, show, clock
+    system, title, api_key, base_url, headers, insecure, instructions, options, policy, context_limit, silence_timeout
+        As `Chat` takes them.
+    on_retry, show, clock
         As `Chat` takes them.
 
     Returns
@@ -56,12 +61,16 @@ def chat(
     >>> chat("Hello", "demo:steady", show=False).stop_reason
     'end'
     """
+    # a traceback may show these variables
+    api_key, base_url, headers, unknown = concealed(api_key), concealed(base_url), concealed(headers), dict.fromkeys(unknown)
     one = Chat(
         model,
         system=system,
         title=title,
         api_key=api_key,
         base_url=base_url,
+        headers=headers,
+        insecure=insecure,
         instructions=instructions,
         options=options,
         policy=policy,

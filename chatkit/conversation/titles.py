@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from chatkit.bridge import Waiter, spawn
@@ -17,6 +17,7 @@ from chatkit.failures.classification import classified
 from chatkit.parts import Message, Part, Text
 from chatkit.providers.decoding import Piece
 from chatkit.providers.encoding import Request
+from chatkit.providers.endpoint import concealed
 from chatkit.providers.http import Provider
 from chatkit.providers.registry import connect
 from chatkit.retries.backoff import RetryPolicy
@@ -42,6 +43,8 @@ def title(
     *,
     api_key: str | None = None,
     base_url: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    insecure: bool = False,
     fallback: bool = False,
     clock: Clock | None = None,
 ) -> str:
@@ -51,7 +54,7 @@ def title(
     ----------
     text : str
         The first message.
-    model, api_key, base_url : str, optional
+    model, api_key, base_url, headers, insecure
         As `Chat` takes them.
     fallback : bool
         Whether a failure of the provider gives `fallback_title` instead of an error.
@@ -66,7 +69,7 @@ def title(
     Raises
     ------
     UsageError
-        `text` is empty.
+        `text` is empty, or an argument is refused, as by `Chat`.
     ProviderError
         The provider failed, unless `fallback` is set.
 
@@ -75,9 +78,10 @@ def title(
     >>> len(title("Why do clients back off?", "demo:steady").split()) <= 8
     True
     """
+    api_key, base_url, headers = concealed(api_key), concealed(base_url), concealed(headers)  # a traceback may show these variables
     if not isinstance(text, str) or not text.strip():
         raise UsageError("there is nothing to name: give the text of the first message")
-    provider = connect(model, api_key=api_key, base_url=base_url)
+    provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
     try:
         return Waiter().wait(spawn(generate_title(text, provider, clock=clock or SystemClock())))
     except ProviderError:

@@ -71,7 +71,8 @@ _TEXTS: dict[Kind, str] = {
         (?:unknown|invalid|no such|unrecognized|unsupported) model\b|invalid model (?:name|id)|not a valid model
         model (?:name )?(?:is )?invalid|model identifier is invalid|requested model\b[^.\n]{0,80}\bnot supported
         model is not supported|no endpoints found for|unable to access model|deployment\b[^.\n]{0,60}\bdoes not exist
-        deployment not found|no models? loaded|model not found|^\W{0,3}model: |is not found for api version
+        deployment not found|no models? loaded|model not found|is not found for api version
+        (?:^|\n|[:-] )\W{0,3}model: [\w./:@-]{1,120}["'}\s.]{0,4}(?:$|\n)
         (?:foundation )?model from the (?:provided )?model identifier|模型不存在""",
     "auth": r"""
         (?:invalid|incorrect|expired|missing|wrong|malformed|bad|no) (?:x-|openai )?(?:api|access)[ _-]?(?:key|token)

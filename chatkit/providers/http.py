@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import re
 import weakref
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -22,11 +21,12 @@ from msgspec.structs import replace
 
 from chatkit.bridge import at_end
 from chatkit.clock import Clock
-from chatkit.errors import ChatkitError, ProviderError, provider_error
+from chatkit.errors import ChatkitError, Classification, ProviderError, provider_error
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import harmless
 from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, paid, read_json, refused
 from chatkit.providers.encoding import Request
+from chatkit.providers.endpoint import Secret, blotted, is_this_machine
 from chatkit.providers.silence import SilenceGuard, duration
 from chatkit.sse import EventTooLong, SseDecoder
 
@@ -85,13 +85,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
-class _Secret(str):
-    """A header that neither a traceback nor `vars` shows."""
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
 class WireFormat(Protocol):
     """One provider's language: requests are encoded, replies are decoded. `path` follows the base URL."""
 
@@ -116,15 +109,23 @@ class Provider:
     """
 
     def __init__(
-        self, name: str, model: str, wire: WireFormat, address: str, *, api_key: str | None = None, context_limit: int | None = None
+        self,
+        name: str,
+        model: str,
+        wire: WireFormat,
+        address: str,
+        *,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        context_limit: int | None = None,
     ) -> None:
         self.name = name
         self.model = model
         self.label = f"{name}:{model}"
         self.address = address
         self.context_limit = context_limit
-        self.headers = {"content-type": "application/json", **{k: _Secret(v) for k, v in wire.headers(api_key).items()}}
-        self.direct = _is_this_machine(urlsplit(address).hostname or "")
+        self.headers = {"content-type": "application/json", **_marked(wire, api_key), **(headers or {})}
+        self.direct = is_this_machine(urlsplit(address).hostname or "")
         self._wire = wire
 
     def __repr__(self) -> str:
@@ -157,21 +158,29 @@ class Provider:
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
-            path = urlsplit(self.address).path
-            if found.status_code == 404 and path == self._wire.path and not path.startswith("/v1"):
-                found = replace(found, message=f"{found.message} (base_url usually ends in /v1 here)")
-            error.classification = replace(found, request_id=found.request_id or attempt.request_id)
+            message = self._about_the_path(found) if found.status_code == 404 else found.message
+            detail, request_id = blotted(found.detail, self.headers), found.request_id or attempt.request_id
+            error.classification = replace(found, message=message, detail=detail, request_id=request_id)
             raise
         return replace(finish, request_id=attempt.request_id)
 
+    def _about_the_path(self, found: Classification) -> str:
+        """What a 404 means, which a server mostly doesn't say: nothing is at this path."""
+        path = urlsplit(self.address).path
+        message, advice = found.message, []
+        if found.kind == "invalid_request":
+            message = f"{self.name} has nothing at {path}"
+            if path.endswith("/responses"):
+                advice.append(f"a server without this operation is openai-compat:{self.model}")
+        if path == self._wire.path and not path.startswith("/v1"):
+            advice.append("base_url usually ends in /v1 here")
+        return f"{message} ({'; '.join(advice)})" if advice else message
 
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+
+def _marked(wire: WireFormat, api_key: str | None) -> dict[str, str]:
+    """The headers of a wire format; those that hold the key are secrets."""
+    plain = wire.headers(None)
+    return {name: value if plain.get(name) == value else Secret(value) for name, value in wire.headers(api_key).items()}
 
 
 class _HttpAttempt(msgspec.Struct):

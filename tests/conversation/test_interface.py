@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -668,6 +669,56 @@ def test_settings_of_the_wrong_type_are_clear_errors_also_in_a_traceback_with_lo
         Chat("anthropic:x", api_key="sk-ant-secret-key", **wrong)
     text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "give" in text
+    assert "sk-ant" not in text.replace('api_key="sk-ant-secret-key"', "")  # the line of the test itself
+
+
+SECRET = "hunter" + "2hunter2"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"options": [1]},
+        {"policy": "x"},
+        {"system": 5},
+        {"show_me": True},
+        {"apikey": SECRET},
+        {"model": "nobody:x"},
+        {"model": "openai-compat:x", "base_url": None},
+        {"api_key": SECRET + "\n"},
+        {"api_key": SECRET.encode()},
+        {"api_key": [SECRET]},
+        {"headers": {"x-key": SECRET + "\n"}},
+        {"headers": {"x-key": SECRET.encode()}},
+        {"headers": {"x key": SECRET}},
+        {"headers": [("x-key", SECRET)]},
+        {"headers": SECRET},
+        {"base_url": f"http://me:{SECRET}@host:port"},
+        {"base_url": f"ftp://me:{SECRET}@host"},
+        {"base_url": f"https://me:{SECRET}@host"},
+        {"base_url": "http://10.0.0.1", "insecure": None},
+        {"base_url": "http://10.0.0.1"},
+    ],
+)
+@pytest.mark.parametrize("function", [Chat, partial(chatkit.chat, "Hello"), partial(chatkit.title, "Hello")])
+def test_no_refused_argument_shows_a_secret_in_a_traceback_with_locals(function: Callable[..., Any], wrong: dict[str, Any]) -> None:
+    given = {"model": "openai-compat:x", "api_key": SECRET, "headers": {"x-key": SECRET}, "base_url": "https://host/v1", **wrong}
+    text = ""
+    try:
+        function(**given)
+    except (UsageError, TypeError) as error:
+        at = error.__traceback__
+        assert at is not None
+        text = "".join(traceback.TracebackException(type(error), error, at.tb_next, capture_locals=True).format())
+    assert text
+    assert SECRET not in text
+
+
+def test_a_key_of_the_environment_is_not_shown_where_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_COMPAT_API_KEY", SECRET + "\n")
+    with pytest.raises(UsageError, match="OPENAI_COMPAT_API_KEY has white space") as caught:
+        Chat("openai-compat:x", base_url="https://host/v1")
+    assert SECRET not in "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
 
 
 def test_options_of_the_wrong_type_and_titles_that_are_none_leave_the_chat_usable(fake_provider: Make) -> None:

@@ -16,8 +16,8 @@ from chatkit.errors import ProviderError
 from chatkit.parts import Part
 from chatkit.providers.decoding import Finish, Piece
 from chatkit.providers.encoding import Request
+from chatkit.providers.endpoint import Endpoint, checked_headers
 from chatkit.providers.http import Provider, WireFormat
-from chatkit.providers.registry import Endpoint
 from tests.providers.streams import WIRES, join
 
 FORMATS = ["anthropic", "chat", "responses"]
@@ -25,18 +25,35 @@ Fakes = Callable[..., FakeProvider]
 WORDS = "Clients back off so that the server can recover, and then they try again."
 
 
-def provider_at(base_url: str, format: str = "chat", *, wire: WireFormat | None = None, model: str = "m", api_key: str = "") -> Provider:
+def provider_at(
+    base_url: str,
+    format: str = "chat",
+    *,
+    wire: WireFormat | None = None,
+    model: str = "m",
+    api_key: str = "",
+    headers: dict[str, str] | None = None,
+) -> Provider:
     """A provider called acme that speaks this format, or this wire, at a base URL."""
     wire = wire or WIRES[format]
-    return Provider("acme", model, wire, Endpoint.parse(base_url).url(wire.path), api_key=api_key)
+    return Provider("acme", model, wire, Endpoint.parse(base_url).url(wire.path), api_key=api_key, headers=checked_headers(headers))
 
 
 class Asked:
     """One attempt under way on the bridge's loop, and the pieces that it told so far."""
 
-    def __init__(self, fake: FakeProvider, format: str, clock: Clock, silence: float, base_url: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        fake: FakeProvider,
+        format: str,
+        clock: Clock,
+        silence: float,
+        base_url: str | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         url = base_url or (fake.anthropic_url if format == "anthropic" else fake.openai_url)
-        self.provider = provider_at(url, format, model="m-1", api_key="sk-secret-key-1234567890")
+        self.provider = provider_at(url, format, model="m-1", api_key="sk-secret-key-1234567890", headers=headers)
         self.calls: list[list[Piece]] = []
         request = Request(model="m-1", messages=(), options=options)
         self.future: concurrent.futures.Future[Finish] = bridge.spawn(

@@ -250,6 +250,24 @@ def test_a_404_at_a_server_without_a_path_says_what_base_url_lacks(fake_provider
     assert fake.received[0].path == "/chat/completions"
 
 
+@pytest.mark.parametrize(
+    ("format", "path"), [("anthropic", "/v1/messages"), ("chat", "/v1/chat/completions"), ("responses", "/v1/responses")]
+)
+def test_a_404_at_a_path_says_that_nothing_is_there(fake_provider: Fakes, format: str, path: str) -> None:
+    for body in ("404 page not found", {"detail": "Not Found"}, b""):
+        error = ask(fake_provider(http_response(404, body)), format).error()
+        assert (error.kind, error.status_code) == ("invalid_request", 404)
+        assert f"acme has nothing at {path}" in str(error)
+        assert ("openai-compat:m-1" in str(error)) == (format == "responses")
+
+
+def test_a_404_of_a_model_says_so(fake_provider: Fakes) -> None:
+    body = {"error": {"message": "The model `m-1` does not exist", "type": "invalid_request_error", "code": "model_not_found"}}
+    error = ask(fake_provider(http_response(404, body)), "responses").error()
+    assert error.kind == "model_not_found"
+    assert "does not have this model" in str(error)
+
+
 # ── what it sends, and what it shows ──
 
 
@@ -298,6 +316,18 @@ def test_neither_the_provider_s_repr_nor_its_errors_show_the_key(fake_provider: 
     for text in (repr(asked.provider), repr(asked.provider.headers), str(error), repr(error), repr(error.classification)):
         assert "secret" not in text
     assert repr(asked.provider).startswith("<Provider acme:m-1 at 127.0.0.1:")
+
+
+def test_headers_of_one_s_own_are_sent_and_never_shown(fake_provider: Fakes) -> None:
+    headers = {"X-Portkey-Config": "pc-hunter2-abc", "cf-aig-authorization": "Bearer hunter2hunter2"}
+    echo = error_response(400, "unknown config pc-hunter2-abc for hunter2hunter2 with sk-secret-key-1234567890")
+    fake = fake_provider(echo)
+    asked = ask(fake, headers=headers)
+    error = asked.error()
+    assert error.detail == "unknown config *** for *** with ***"
+    assert fake.received[0].headers["x-portkey-config"] == "pc-hunter2-abc"
+    for text in (repr(vars(asked.provider)), str(error), repr(error), repr(error.classification)):
+        assert "hunter2" not in text
 
 
 def test_an_error_of_the_sink_is_not_retried(fake_provider: Fakes) -> None:

@@ -11,8 +11,9 @@ from chatkit.chattest import FakeProvider, reply
 from chatkit.clock import SystemClock
 from chatkit.errors import MissingKey, UsageError
 from chatkit.providers.encoding import Request
+from chatkit.providers.endpoint import Endpoint
 from chatkit.providers.http import Provider
-from chatkit.providers.registry import Endpoint, connect
+from chatkit.providers.registry import connect
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-env", "OPENAI_API_KEY": "sk-oai-env", "OPENAI_COMPAT_API_KEY": "sk-compat-env"}
 
@@ -196,6 +197,18 @@ def test_demo_takes_no_address() -> None:
         ("127.0.0.1", True),
         ("127.8.8.8", True),
         ("[::1]", True),
+        ("localhost.", True),
+        ("0.0.0.0", True),
+        ("0", True),
+        ("[::]", True),
+        ("127.1", True),
+        ("0x7f.1", True),
+        ("2130706433", True),
+        ("0177.0.0.1", True),
+        ("[::ffff:127.0.0.1]", True),
+        ("[::ffff:10.0.0.1]", False),
+        ("128.1", False),
+        ("127.0.0.1.example", False),
         ("10.0.0.1", False),
         ("localhost.example", False),
     ],
@@ -207,3 +220,99 @@ def test_loopback_is_this_machine_alone(host: str, near: bool) -> None:
 def test_a_password_in_an_address_is_not_shown() -> None:
     url = "https://me:hunter2@host/v1"
     assert "hunter2" not in repr(connect("openai-compat:m", base_url=url)) + repr(Endpoint.parse(url)) + Endpoint.parse(url).origin
+
+
+def test_a_password_in_an_address_signs_in_where_no_key_does() -> None:
+    url = "https://me:hunter2@host/v1"
+    assert "hunter2" not in repr(vars(connect("openai-compat:m", base_url=url)))
+    for more in ({"api_key": "sk-given"}, {"headers": {"Authorization": "Bearer sk-given"}}):
+        with pytest.raises(UsageError, match="leave one of them out") as caught:
+            connect("openai-compat:m", base_url=url, **more)  # type: ignore[arg-type]
+        assert "hunter2" not in str(caught.value)
+
+
+# ── headers ──
+
+
+def test_headers_are_added_and_win_whatever_their_case() -> None:
+    headers = {"X-Portkey-Api-Key": "pk-1", "Anthropic-Version": "2030-01-01", "cf-aig-authorization": "Bearer x"}
+    sent = connect("anthropic:m", api_key="sk-given", headers=headers).headers
+    assert sent == {
+        "content-type": "application/json",
+        "anthropic-version": "2030-01-01",
+        "x-api-key": "sk-given",
+        "x-portkey-api-key": "pk-1",
+        "cf-aig-authorization": "Bearer x",
+    }
+
+
+@pytest.mark.parametrize("name", ["authorization", "api-key", "X-API-Key"])
+@pytest.mark.parametrize("model", ["anthropic:m", "openai:m", "openai-compat:m"])
+def test_a_header_of_one_s_own_takes_the_place_of_the_key(model: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "https://host/v1" if model == "openai-compat:m" else None
+    for variable, key in [*dict.fromkeys(KEYS, "").items(), *KEYS.items()]:
+        monkeypatch.setenv(variable, key)
+        sent = connect(model, base_url=where, headers={name: "mine"}).headers
+        assert [value for value in sent.values() if value == "mine" or "env" in value] == ["mine"]
+
+
+def test_other_headers_leave_the_key_needed() -> None:
+    with pytest.raises(MissingKey):
+        connect("anthropic:m", headers={"anthropic-beta": "context-1m-2025-08-07"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        (["x-key: hunter2"], "must be a dictionary"),
+        ("x-key: hunter2", "must be a dictionary"),
+        ({"x key": "hunter2"}, "no header can have"),
+        ({"x-key\n": "hunter2"}, "no header can have"),
+        ({"": "hunter2"}, "no header can have"),
+        ({b"x-key": "hunter2"}, "no header can have"),
+        ({"x-key": b"hunter2"}, "'x-key'. must be a string, not bytes"),
+        ({"x-key": None}, "'x-key'. must be a string, not NoneType"),
+        ({"x-key": "hunter2\r\nx: y"}, "'x-key'. has a line end"),
+        ({"x-key": " hunter2"}, "'x-key'. has a line end"),
+        ({"x-key": "hunter2é"}, "'x-key'. has a line end"),
+        ({"Content-Length": "1"}, "belongs to the connection"),
+        ({"Transfer-Encoding": "chunked"}, "belongs to the connection"),
+    ],
+)
+def test_headers_that_can_t_travel_are_refused_without_being_shown(headers: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        connect("openai-compat:m", base_url="https://host/v1", headers=headers)
+    assert "hunter2" not in str(caught.value)
+
+
+# ── keys in the clear ──
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": "sk-given"},
+        {"headers": {"api-key": "mine"}},
+        {"headers": {"cf-aig-authorization": "mine"}},
+        {"base_url": "http://me:hunter2@10.0.0.1/v1"},
+    ],
+)
+def test_a_key_goes_over_http_to_another_machine_only_where_that_is_allowed(given: dict[str, Any]) -> None:
+    given = {"base_url": "http://10.0.0.1/v1", **given}
+    with pytest.raises(UsageError, match=r"to 10\.0\.0\.1 over http://.* insecure=True"):
+        connect("openai-compat:m", **given)
+    connect("openai-compat:m", **given, insecure=True)
+    for near in ("localhost", "127.0.0.1:8000", "0.0.0.0"):
+        connect("openai-compat:m", **{**given, "base_url": given["base_url"].replace("10.0.0.1", near)})
+
+
+def test_a_key_of_the_environment_goes_in_the_clear_no_more_than_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_COMPAT_API_KEY", "sk-compat-env")
+    with pytest.raises(UsageError, match="insecure=True"):
+        connect("openai-compat:m", base_url="http://vllm.lan:8000/v1")
+
+
+def test_without_a_key_http_is_no_matter() -> None:
+    connect("openai-compat:m", base_url="http://vllm.lan:8000/v1", headers={"anthropic-beta": "x"})
+    with pytest.raises(UsageError, match="insecure must be True or False"):
+        connect("openai-compat:m", base_url="http://vllm.lan:8000/v1", insecure="yes")  # type: ignore[arg-type]
