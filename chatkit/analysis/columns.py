@@ -6,7 +6,6 @@ column is converted when it is read. Times and timedeltas are arrays of whole mi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import compress
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from chatkit.errors import UsageError
+from chatkit.failures.redaction import harmless
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -30,7 +30,6 @@ MAX_MS = 2**53 - 1
 """The most milliseconds of either sign: a float holds them exactly, and as microseconds they fit into an int64."""
 MAX_PIECES = 64
 """So many pieces of a column of strings are joined into one."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # ── reading a column ──
@@ -244,7 +243,7 @@ class _CodeOf(dict[str | None, int]):
         self._clean = clean
 
     def __missing__(self, text: str) -> int:
-        clean = _without_surrogates(self._clean(text))
+        clean = self._clean(text)
         code = self.get(clean)
         if code is None:
             code = self[clean] = len(self.texts)
@@ -254,9 +253,9 @@ class _CodeOf(dict[str | None, int]):
 
 
 class CategoryColumn:
-    """Texts that repeat; each different one goes through `clean` once."""
+    """Texts that repeat; each different one goes through `clean` once, which makes it harmless at least."""
 
-    def __init__(self, clean: Callable[[str], str] = str) -> None:
+    def __init__(self, clean: Callable[[str], str] = harmless) -> None:
         self._code_of = _CodeOf(clean)
         self._codes = _GrowingArray(np.int8)
 
@@ -271,7 +270,7 @@ class CategoryColumn:
 
 
 class StringColumn:
-    """Strings of which most occur once, stored as pandas stores them."""
+    """Strings of which most occur once, made harmless, and stored as pandas stores them."""
 
     def __init__(self) -> None:
         self._dtype: Any = pd.StringDtype()
@@ -280,6 +279,9 @@ class StringColumn:
 
     def add(self, values: Values) -> None:
         plain = [values.values[code] for code in values.codes] if isinstance(values, Coded) else list(values)
+        together = "".join(filter(None, plain))  # looking at all of them costs little, and nearly always is enough
+        if not (together.isascii() and together.isprintable()):
+            plain = [value and harmless(value) for value in plain]
         self._pieces.append(self._packed(plain))
         if len(self._pieces) >= MAX_PIECES:
             self._join()
@@ -300,10 +302,7 @@ class StringColumn:
             return np.fromiter(map(seen.setdefault, values, values), object, len(values))
         import pyarrow as pa
 
-        try:
-            return pa.array(values, pa.large_string())
-        except UnicodeEncodeError:  # Arrow can't hold halves of a surrogate pair
-            return pa.array([value if value is None else _without_surrogates(value) for value in values], pa.large_string())
+        return pa.array(values, pa.large_string())
 
     def _join(self) -> None:
         if not self._pieces:
@@ -373,7 +372,3 @@ def _integers(values: Values, least: int, most: int) -> tuple[Ints, Bools]:
 
 def _codes_dtype(count: int) -> Any:
     return np.int8 if count <= 2**7 else np.int16 if count <= 2**15 else np.int32
-
-
-def _without_surrogates(text: str) -> str:
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

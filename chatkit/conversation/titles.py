@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from chatkit.bridge import Waiter, spawn
 from chatkit.clock import Clock, SystemClock, deadline
 from chatkit.conversation.hub import Hub
+from chatkit.display.plain_text import shown
 from chatkit.errors import ChatkitError, ProviderError, UsageError, provider_error
 from chatkit.events import TitleEvent
 from chatkit.failures.classification import classified
@@ -110,7 +110,7 @@ def fallback_title(text: str) -> str:
     >>> fallback_title("  ")
     'New Chat'
     """
-    words = text.split()
+    words = shown(text).split()
     if not words:
         return "New Chat"
     return (" ".join(words[:6]) + ("…" if len(words) > 6 else ""))[:MAX_CHARACTERS]
@@ -122,7 +122,7 @@ def normalise(answer: str) -> str:
     >>> normalise(' "Why  clients\\nback off" ')
     'Why clients back off'
     """
-    words = re.sub(r"\s+", " ", answer).strip().strip("\"'`").split()
+    words = shown(answer).strip().strip("\"'`").split()
     return " ".join(words[:MAX_WORDS])[:MAX_CHARACTERS].rstrip()
 
 

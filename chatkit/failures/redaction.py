@@ -50,7 +50,7 @@ def harmless(text: str) -> str:
     if text.isascii() and text.isprintable() and "  " not in text:
         return text
     text = _SURROGATE.sub("\ufffd", _SPACE.sub(" ", _BLANK.sub("", text)))
-    return text if text.isprintable() else "".join(filter(str.isprintable, text))
+    return text if text.isprintable() else _SPACE.sub(" ", "".join(filter(str.isprintable, text)))
 
 
 def whole_characters(value: Any) -> Any:

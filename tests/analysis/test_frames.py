@@ -17,6 +17,7 @@ import chatkit.analysis
 from chatkit.analysis import COLUMNS, attempts_frame
 from chatkit.analysis.frames import GrowingFrame, frame_of_fields
 from chatkit.errors import KINDS, UsageError
+from chatkit.failures.redaction import harmless
 from chatkit.retries.log import AttemptRecord
 
 START = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
@@ -174,7 +175,7 @@ RECORDS = st.builds(
 
 
 @given(records=st.lists(RECORDS, max_size=6))
-def test_every_record_is_told_exactly(records: list[AttemptRecord]) -> None:
+def test_every_record_is_told_exactly_but_for_what_would_act_in_a_terminal(records: list[AttemptRecord]) -> None:
     frame = attempts_frame(records)
     assert dtypes(frame) == dict(COLUMNS)
     for row, record in zip(frame.to_dict("records"), records, strict=True):
@@ -185,4 +186,4 @@ def test_every_record_is_told_exactly(records: list[AttemptRecord]) -> None:
             elif COLUMNS[str(name)].startswith("timedelta"):
                 assert value == timedelta(milliseconds=said)
             else:
-                assert value == said
+                assert value == (harmless(said) if isinstance(said, str) else said)

@@ -383,6 +383,24 @@ def test_a_log_that_is_being_written_is_read_to_the_size_that_it_has(log: Path) 
     assert_same(load_retry_log(log), [*RECORDS, RECORDS[0]])
 
 
+def test_no_text_of_a_log_acts_in_a_terminal(tmp_path: Path) -> None:
+    acts = "\x1b]52;c;AAAA\x07\u202e\u200b\x9b31m\r\nx"
+    texts = {field: f"{field}{acts}" for field in ("call", "chat", "operation", "provider", "model", "request_id", "error")}
+    record = {**msgspec.to_builtins(RECORDS[0]), **texts}
+    newer = {**record, "v": 99, "outcome": f"new{acts}", "kind": f"new{acts}"}
+    wrapped = json.dumps({"log": json.dumps(record) + "\n", "stream": "stderr", "time": "2026-11-20T09:00:00Z"})
+    event = {"type": "retry", **{field: f"{field}{acts}" for field in ("error", "detail", "kind", "provider", "chat_id")}}
+    event |= {"attempt": 1, "delay_ms": 1000, "retrying_at": "2026-11-20T09:00:00Z"}
+    for lines in ([record], [newer], [record, newer], [event]):
+        (tmp_path / "log").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        frame = load_retry_log(tmp_path / "log")
+        assert len(frame) == len(lines)
+        said = [text for column in frame for text in frame[column].dropna() if isinstance(text, str)]
+        assert all(text.isprintable() for text in said)
+    (tmp_path / "log").write_text(wrapped + "\n", "utf-8")
+    assert load_retry_log(tmp_path / "log")["request_id"][0] == "request_id ]52;c;AAAA 31m x"
+
+
 def test_an_empty_file_is_an_empty_frame(tmp_path: Path) -> None:
     for content in (b"", b"\n\n \n", b"\xef\xbb\xbf", gzip.compress(b""), b"\x1f"):
         (tmp_path / "log").write_bytes(content)

@@ -41,6 +41,7 @@ def message(id: int, role: str, text: str = "Why back off?", **fields: str) -> M
         ("one two three four five six seven", "one two three four five six…"),
         ("  spaced \n out\ttext ", "spaced out text"),
         ("x" * 100, "x" * 80),
+        ("see \x1b]52;c;AA\x07\u202ethis", "see ]52;c;AAthis"),
     ],
 )
 def test_the_fallback_is_the_first_six_words(text: str, title: str) -> None:
@@ -63,6 +64,7 @@ def test_no_title_is_longer_than_80_characters_or_8_words(text: str) -> None:
         (" 'a  b'\n", "a b"),
         ("one two three four five six seven eight nine", "one two three four five six seven eight"),
         ('""', ""),
+        ("Back\x1b]52;c;AAAA\x07ing \u202eoff\ud800", "Back]52;c;AAAAing off\ufffd"),
     ],
 )
 def test_an_answer_is_made_a_title(answer: str, title: str) -> None:

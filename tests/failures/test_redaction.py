@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.failures.redaction import redact
+from chatkit.failures.redaction import harmless, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r"
 SECRETS = [
@@ -77,6 +77,14 @@ def test_plain_words_stay_as_they_are(text: str) -> None:
 
 def test_control_and_invisible_characters_are_gone() -> None:
     assert redact("a\x00b\x1b[31m\r\n\tc\u202ed\u200be\u2066f\ufeffg\u2028h\U000e0041i\ud800j") == "a b [31m cdefg hi\ufffdj"
+
+
+@given(st.text(st.characters() | st.sampled_from(" \x1b\x07\x9b\r\n\t\u202e\u200b\ufe0f\U000e0041\ud800")))
+def test_what_is_harmless_can_be_printed_and_stored_and_stays_as_it_is(text: str) -> None:
+    found = harmless(text)
+    assert found.isprintable()
+    assert harmless(found) == found
+    found.encode()
 
 
 def test_a_key_with_invisible_characters_in_it_is_still_a_key() -> None:
