@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from chatkit.display.opening import Display
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+On = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], object]
 _logger = logging.getLogger("chatkit")
 
 
@@ -38,12 +42,13 @@ class RetryRun:
         *,
         policy: RetryPolicy,
         clock: Clock,
+        on: Callable[[BaseException], object] | None = None,
         on_retry: Callable[[RetryNotice], object] | None = None,
         open_display: Callable[[RetryRun], Display] | None = None,
     ) -> None:
         limit = policy.elapsed_limit(attended())
         self.fn = fn
-        self.loop = RetryLoop(call, policy=policy, limit=limit, clock=clock, observe=self._observe)
+        self.loop = RetryLoop(call, policy=policy, limit=limit, clock=clock, observe=self._observe, on=on)
         self.wake = Wake()
         self._on_retry = on_retry
         self._open_display = open_display
@@ -132,6 +137,7 @@ class RetryRun:
 def retry(
     fn: Callable[[], Awaitable[T]],
     *,
+    on: On | None = ...,
     on_retry: Callable[[RetryNotice], object] | None = ...,
     show: bool | None = ...,
     policy: RetryPolicy | None = ...,
@@ -145,6 +151,7 @@ def retry(
 def retry(
     fn: Callable[[], T],
     *,
+    on: On | None = ...,
     on_retry: Callable[[RetryNotice], object] | None = ...,
     show: bool | None = ...,
     policy: RetryPolicy | None = ...,
@@ -154,9 +161,23 @@ def retry(
     name: str | None = ...,
     clock: Clock | None = ...,
 ) -> T: ...
+@overload
 def retry(
-    fn: Callable[[], Any],
     *,
+    on: On | None = ...,
+    on_retry: Callable[[RetryNotice], object] | None = ...,
+    show: bool | None = ...,
+    policy: RetryPolicy | None = ...,
+    max_attempts: int | None = ...,
+    max_elapsed: float | Literal["auto"] | None = ...,
+    provider: str | None = ...,
+    name: str | None = ...,
+    clock: Clock | None = ...,
+) -> Callable[[F], F]: ...
+def retry(
+    fn: Callable[[], Any] | EllipsisType = ...,
+    *,
+    on: On | None = None,
     on_retry: Callable[[RetryNotice], object] | None = None,
     show: bool | None = None,
     policy: RetryPolicy | None = None,
@@ -171,9 +192,14 @@ def retry(
 
     Parameters
     ----------
-    fn : callable
-        A function without arguments. A plain function blocks, and its value is returned. For an asynchronous one you get an
+    fn : callable, optional
+        A function without arguments. Without it, you get a decorator: the decorated function is called with its arguments, and tried
+        again in the same way. A plain function blocks, and its value is returned. For an asynchronous one you get an
         awaitable, which runs on your own event loop; an awaitable that a plain function returns is awaited there as well.
+    on : exception class, tuple of them, or callable, optional
+        Which errors to try again, instead of those that `classify` calls retryable: those of the classes, or those for which the
+        callable returns true. The waits, a server's hint and all limits stay the same, also that of 5 failures in a row that nothing
+        explains. Ctrl-C and a cancellation are never tried again.
     on_retry : callable, optional
         Called with a `RetryNotice` before every wait. What it raises is logged, and the retry goes on.
     show : bool, optional
@@ -194,7 +220,7 @@ def retry(
     Returns
     -------
     object
-        The value of `fn`, or an awaitable of it.
+        The value of `fn`, or an awaitable of it; a decorator if there is no `fn`.
 
     Raises
     ------
@@ -216,16 +242,25 @@ def retry(
     network 1.0
     timeout 2.0
     'done'
+
+    As a decorator, and for an error that only you know to pass:
+
+    >>> rows = iter([[], [], [1, 2]])
+    >>> @retry(on=LookupError, clock=FakeClock())
+    ... def first(sign):
+    ...     return sign * next(rows)[0]
+    >>> first(-1)
+    -1
     """
     if unknown:
         raise unknown_option("retry()", unknown, retry.__kwdefaults__ or ())
-    if not callable(fn):
-        hint = ": it was called already; give the function itself, such as retry(lambda: f(x))" if inspect.isawaitable(fn) else ""
-        raise UsageError(f"retry() needs a function without arguments, not a {type(fn).__name__}{hint}")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise UsageError("retry() can't try a generator again: give a function that returns what it yields, such as lambda: list(f())")
     if not (policy is None or isinstance(policy, RetryPolicy)):
         raise UsageError(f"policy={policy!r}: give a chatkit.RetryPolicy(...)")
+    judge = _filter(on)
+    if isinstance(fn, EllipsisType):
+        given = {"on": on, "on_retry": on_retry, "show": show, "policy": policy, "max_attempts": max_attempts, "max_elapsed": max_elapsed}
+        return _decorator({**given, "provider": provider, "clock": clock}, name)
+    _check_function(fn)
     is_async = inspect.iscoroutinefunction(fn) or (
         not isinstance(fn, type) and inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004 - an object whose call is async
     )
@@ -247,7 +282,42 @@ def retry(
         RetriedCall(operation="retry", provider=provider),
         policy=rules,
         clock=clock or SystemClock(),
+        on=judge,
         on_retry=on_retry,
         open_display=open_display if (shows_by_default() if show is None else show) else None,
     )
     return run.run_async() if is_async else run.run()
+
+
+def _check_function(fn: object) -> None:
+    if not callable(fn):
+        hint = ": it was called already; give the function itself, such as retry(lambda: f(x))" if inspect.isawaitable(fn) else ""
+        raise UsageError(f"retry() needs a function without arguments, not a {type(fn).__name__}{hint}")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise UsageError("retry() can't try a generator again: give a function that returns what it yields, such as lambda: list(f())")
+
+
+def _filter(on: object) -> Callable[[BaseException], object] | None:
+    """`on` as a function of an error; None for the classification."""
+    classes = on if isinstance(on, tuple) else (on,)
+    if classes and all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+        return lambda error: isinstance(error, classes)
+    if on is not None and (not callable(on) or isinstance(on, type) or inspect.iscoroutinefunction(on)):
+        raise UsageError(f"on={on!r}: give an exception class, a tuple of them, or a function of the error that returns true or false")
+    return on
+
+
+def _decorator(options: dict[str, Any], name: str | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        _check_function(function)
+        label = name or getattr(function, "__qualname__", None)
+
+        def call(*args: Any, **keywords: Any) -> Any:
+            return retry(functools.partial(function, *args, **keywords), name=label, **options)
+
+        async def call_async(*args: Any, **keywords: Any) -> Any:
+            return await call(*args, **keywords)
+
+        return functools.wraps(function)(call_async if inspect.iscoroutinefunction(function) else call)
+
+    return decorate

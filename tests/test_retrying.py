@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import inspect
 import json
@@ -144,6 +145,86 @@ def test_a_program_error_is_raised_at_once_as_it_is(fake_clock: FakeClock) -> No
     assert flaky.calls == 1
 
 
+@pytest.mark.parametrize("on", [KeyError, (ValueError, LookupError), lambda error: "mine" in str(error)])
+def test_on_says_what_is_tried_again_whatever_it_is_called(on: Any, fake_clock: FakeClock) -> None:
+    assert chatkit.retry(Flaky(2, KeyError("mine")), on=on, clock=fake_clock) == "done"
+    assert fake_clock.pauses == [1, 2]
+    flaky = Flaky(1, ConnectionResetError("gone"))
+    with pytest.raises(ConnectionResetError):
+        chatkit.retry(flaky, on=on, clock=fake_clock)
+    assert flaky.calls == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), asyncio.CancelledError(), concurrent.futures.CancelledError()])
+def test_on_never_tries_again_what_was_stopped(error: BaseException, fake_clock: FakeClock) -> None:
+    flaky, asked = Flaky(1, error), []
+
+    def on(error: BaseException) -> bool:
+        asked.append(type(error))
+        return not isinstance(error, chatkit.ProviderError)  # a cancellation by the other side is a broken connection
+
+    with pytest.raises((type(error), chatkit.ProviderError)):
+        chatkit.retry(flaky, on=on, clock=fake_clock)
+    assert flaky.calls == 1
+    assert set(asked) <= {chatkit.TransientError}
+
+
+def test_the_limits_hold_for_what_on_lets_through(fake_clock: FakeClock) -> None:
+    with pytest.raises(KeyError) as caught:
+        chatkit.retry(Flaky(9, KeyError("x")), on=KeyError, max_attempts=3, clock=fake_clock)
+    assert "max_attempts=3" in caught.value.__notes__[0]
+
+
+def test_what_on_raises_is_the_callers_to_see(fake_clock: FakeClock) -> None:
+    def on(error: BaseException) -> bool:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        chatkit.retry(Flaky(1), on=on, clock=fake_clock)
+
+
+@pytest.mark.parametrize("on", [3, "KeyError", (), (KeyError, 3), int, awaited])
+def test_what_on_can_not_be_is_said(on: Any) -> None:
+    with pytest.raises(UsageError, match="exception class"):
+        chatkit.retry(Flaky(0), on=on)
+
+
+def test_without_a_function_it_is_a_decorator(fake_clock: FakeClock) -> None:
+    flaky = Flaky(2, KeyError("x"))
+
+    @chatkit.retry(on=KeyError, clock=fake_clock)
+    def named(prefix: str, *, suffix: str) -> str:
+        """Its own words."""
+        return prefix + flaky() + suffix
+
+    assert named("<", suffix=">") == "<done>"
+    assert (named.__name__, named.__doc__) == ("named", "Its own words.")
+    assert fake_clock.pauses == [1, 2]
+
+
+def test_a_decorated_asynchronous_function_stays_one(fake_clock: FakeClock) -> None:
+    flaky = Flaky(2)
+
+    class Client:
+        @chatkit.retry(clock=fake_clock)
+        async def ask(self, question: str) -> str:
+            return question + flaky()
+
+    assert inspect.iscoroutinefunction(Client.ask)
+    assert asyncio.run(Client().ask("well ")) == "well done"
+    assert fake_clock.pauses == [1, 2]
+
+
+def test_a_decorator_refuses_what_retry_refuses() -> None:
+    def generator() -> Any:
+        yield 1
+
+    with pytest.raises(UsageError, match="generator"):
+        chatkit.retry()(generator)
+    with pytest.raises(UnknownOption):
+        chatkit.retry(onn=KeyError)  # type: ignore[call-overload]
+
+
 def test_its_attempts_are_in_the_log(fake_clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.jsonl"
     monkeypatch.setenv("CHATKIT_RETRY_LOG", str(path))
@@ -195,7 +276,7 @@ def test_an_editor_knows_every_keyword() -> None:
         return {p.name: p.annotation for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
     overloads = typing.get_overloads(chatkit.retry)
-    assert len(overloads) == 2
+    assert len(overloads) == 3
     assert all(keywords(overload) == keywords(chatkit.retry) for overload in overloads)
 
 

@@ -43,7 +43,8 @@ class RetryLoop:
     """The attempts of one call, one after another: it begins, ends and records each, and decides what follows.
 
     `limit` is in seconds (`RetryPolicy.elapsed_limit`). `observe` is called before every wait; what it raises is logged, and it may
-    return an awaitable where the loop is asynchronous. `record` gets every `AttemptRecord`, also if the log is off.
+    return an awaitable where the loop is asynchronous. `record` gets every `AttemptRecord`, also if the log is off. `on` takes an error
+    and says whether to try again, instead of the classification; a cancellation is never tried again.
 
     The attempt sets `paid` as soon as it costs something, and `request_id`. `failure` is the failure that ended the loop, of kind
     ``canceled`` if it was stopped; None while the loop runs and after a success.
@@ -58,6 +59,7 @@ class RetryLoop:
         clock: Clock,
         observe: Callable[[RetryNotice], object] | None = None,
         record: Callable[[AttemptRecord], object] | None = None,
+        on: Callable[[BaseException], object] | None = None,
     ) -> None:
         self.call = call
         self.clock = clock
@@ -69,6 +71,7 @@ class RetryLoop:
         self._decision = Decision(policy, limit)
         self._observe = observe
         self._record = record
+        self._on = on
         self._call_id = new_call_id()
         self._began: float | None = None
         self._last_wait = 0.0
@@ -118,7 +121,7 @@ class RetryLoop:
         if isinstance(error, asyncio.CancelledError):  # nobody cancelled this call, so the other side did: a broken connection
             broken = provider_error(classified("network", self.call.provider, detail="the other side cancelled the call"))
             broken.__cause__, error = error, broken
-        failure = classify(error, provider=self.call.provider, now=self.clock.now())
+        failure = self._judged(error, classify(error, provider=self.call.provider, now=self.clock.now()))
         paid = self.paid or (isinstance(error, ProviderError) and error.paid)
         delay = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=random.random())
         if isinstance(delay, GiveUp):
@@ -134,6 +137,15 @@ class RetryLoop:
             elapsed=self._elapsed(),
             retrying_at=self.clock.now() + timedelta(seconds=delay),
         )
+
+    def _judged(self, error: BaseException, failure: Classification) -> Classification:
+        if self._on is None or failure.kind == "canceled":
+            return failure
+        try:
+            return replace(failure, retryable=bool(self._on(error)))
+        except BaseException:  # what the caller's own filter raises is the caller's to see
+            self._end("failed", failure)
+            raise
 
     def observe(self, notice: RetryNotice) -> object:
         """Call the observer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.failures.classification import classify
-from chatkit.failures.hints import MAX_WAIT, duration_seconds, has_zero_limit, header_values, retry_hint, text_hint
+from chatkit.failures.hints import MAX_WAIT, duration_seconds, has_zero_limit, header_values, metadata_values, retry_hint, text_hint
+from tests.failures.exceptions import made
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 IN_A_MINUTE = "Fri, 20 Nov 2026 12:01:00 GMT"
@@ -105,6 +106,10 @@ def test_what_the_body_asks_in_vain_is_passed_over() -> None:
         ("Your limit resets in 2 days, 3 hours and 4 min", 183840),
         ("{'retry-after': '16'}", 16),
         ("retry_after=0.5", 0.5),
+        ("The limit resets in ~7s", 7),
+        ("429 Quota exceeded [retry_delay {\n  seconds: 34\n}\n]", 34),
+        ("retry_delay { seconds: 1 nanos: 500000000 }", 1.5),
+        ("retry_delay { nanos: 250000000 }", 0.25),
     ],
 )
 def test_a_sentence_asks_for_a_wait(text: str, seconds: float) -> None:
@@ -140,6 +145,48 @@ def test_other_sentences_ask_for_none(text: str) -> None:
 )
 def test_the_reset_of_the_exhausted_limit_is_a_hint(headers: dict[str, str], seconds: float | None) -> None:
     assert hint(headers) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_header_that_litellm_passes_on_is_heard_after_the_usual_one() -> None:
+    assert hint({"llm_provider-retry-after": "9"}) == 9.0
+    assert hint({"llm_provider-retry-after": "9", "retry-after": "3"}) == 3.0
+    assert hint({"llm_provider-retry-after-ms": "1500"}) == 1.5
+    error = made("litellm.exceptions.RateLimitError", "x", status_code=429, litellm_response_headers={"llm_provider-retry-after": "4"})
+    assert classify(error).retry_after == 4.0
+
+
+RETRY_INFO = b"\x0a\x08\x08\x22\x10\x80\xca\xb5\xee\x01"
+"""google.rpc.RetryInfo with a delay of 34.5 s, as protobuf writes it."""
+TYPE = b"type.googleapis.com/google.rpc.RetryInfo"
+ANY = b"\x0a" + bytes([len(TYPE)]) + TYPE + b"\x12" + bytes([len(RETRY_INFO)]) + RETRY_INFO
+STATUS = b"\x08\x08\x12\x01m\x1a\x06\x0a\x01x\x12\x01y\x1a" + bytes([len(ANY)]) + ANY
+
+
+@pytest.mark.parametrize("pair", [("google.rpc.retryinfo-bin", RETRY_INFO), ("grpc-status-details-bin", STATUS), ("retry-after", "34.5")])
+def test_the_retry_info_in_the_metadata_of_grpc_is_heard(pair: tuple[str, Any]) -> None:
+    error = made("grpc.RpcError", "x", code=lambda: type("C", (), {"name": "UNAVAILABLE"}), trailing_metadata=lambda: (("a", "b"), pair))
+    found = classify(error)
+    assert (found.retryable, found.retry_after) == (True, 34.5)
+
+
+@given(st.binary(max_size=60), st.integers(0, len(STATUS)), st.integers(0, len(STATUS)))
+def test_damaged_metadata_gives_a_wait_or_none(noise: bytes, at: int, to: int) -> None:
+    for name in ("google.rpc.retryinfo-bin", "grpc-status-details-bin"):
+        for value in (noise, STATUS[:at] + noise + STATUS[to:], RETRY_INFO[:at] + noise):
+            headers = metadata_values([(name, value), (1, 2, 3), None])
+            assert "retry-after" not in headers or 0 <= float(headers["retry-after"]) < 2**70
+
+
+@pytest.mark.parametrize("wait", [30, 30.0, timedelta(seconds=30)])
+def test_an_exception_that_has_the_wait_says_it(wait: Any) -> None:
+    assert classify(made("telegram.error.RetryAfter", "Flood control", retry_after=wait)).retry_after == 30.0
+
+
+def test_a_hint_that_was_read_makes_an_unknown_failure_retryable() -> None:
+    found = classify(Exception("The limit resets in ~7s"))
+    assert (found.kind, found.retryable, found.retry_after) == ("unknown", True, 7.0)
+    assert not classify(Exception("The limit resets soon")).retryable
+    assert not classify(ValueError("retry in 7s")).retryable
 
 
 def test_of_several_exhausted_limits_the_last_reset_counts() -> None:
