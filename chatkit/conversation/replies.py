@@ -80,7 +80,7 @@ class Reply:
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls that the model asks for."""
+        """The tool calls that the model asks for. `Chat.ask` sends their results back: a `ToolResult` for each."""
         return tuple(p for p in self.parts if isinstance(p, ToolCall) and not p.provider_executed)
 
     @property

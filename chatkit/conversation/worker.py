@@ -87,7 +87,7 @@ class Worker:
                 if not partial:
                     raise Stopped("the reply had not begun; the next prompt replaces this one") from None
                 words = "the partial reply is available as `.reply` and in the chat's messages"
-                raise Stopped(words, turn.reply(hub.transcript.last_turn())) from None
+                raise Stopped(words, self._reply(turn)) from None
             except BaseException:
                 self._unanswered = True
                 self._end(turn, "error")
@@ -95,11 +95,17 @@ class Worker:
             self._end(turn, "waiting")
             if titling:
                 self.title.generate(turn.settings.provider, turn.settings.clock)
-            return turn.reply(hub.transcript.last_turn())
+            return self._reply(turn)
         finally:
             turn.end()
             for end in leave:
                 end()
+
+    def _reply(self, turn: Turn) -> Reply:
+        """The reply of a turn: what followed its prompt, without the question before results of tools."""
+        transcript = self.hub.transcript.last_turn()
+        transcript.messages = list(self._from_last_prompt())
+        return turn.reply(transcript)
 
     def _end(self, turn: Turn, word: StatusWord) -> None:
         turn.end()  # first: a subscriber that learns that the chat is waiting may ask at once. With a queue, its head follows here

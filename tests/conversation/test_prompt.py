@@ -184,6 +184,13 @@ def test_arguments_that_are_no_object_become_an_empty_one() -> None:
     assert repaired[0].parts == (ToolCall(tool_call_id="a", tool_name="add", args={}),)
 
 
+def test_calls_that_a_server_numbers_anew_in_each_reply_are_told_apart() -> None:
+    repaired = repair([message(1, "assistant", call("0")), message(2, "tool", result("0"))] * 2)
+    ids = [p.tool_call_id for m in repaired for p in m.parts if isinstance(p, ToolCall | ToolResult)]
+    assert ids == ["0", "0", ids[2], ids[2]]
+    assert ids[2] != "0"
+
+
 IDS = st.sampled_from(["a", "b", "functions.add:0", "ü"])
 
 
@@ -194,6 +201,8 @@ def test_every_call_is_answered_and_every_result_asked_for(script: list[tuple[st
         made: list[Part] = [call(i) for i in ids] if role == "assistant" else [result(i) for i in ids] if role == "tool" else []
         history.append(message(number, role, *(made or [Text(text="x")])))
     repaired = repair(history)
+    all_ids = [p.tool_call_id for m in repaired for p in m.parts if isinstance(p, ToolCall)]
+    assert len(set(all_ids)) == len(all_ids)
     for at, said in enumerate(repaired):
         asked = [p.tool_call_id for p in said.parts if isinstance(p, ToolCall)]
         assert all(re.fullmatch(r"[A-Za-z0-9_-]*", i) for i in asked)

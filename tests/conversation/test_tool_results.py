@@ -186,6 +186,16 @@ def test_try_again_in_the_view_sends_the_results_again(fake_provider: Make) -> N
     assert [m.role for m in chat.messages] == ["user", "assistant", "tool", "tool", "assistant"]
 
 
+def test_a_reply_to_results_shows_the_results_and_what_followed(fake_provider: Make) -> None:
+    fake = fake_provider([ASKED, reply("Three.")])
+    chat = open_chat(fake, "chat")
+    chat.ask("Add.")
+    shown = chat.ask([RESULT_A, RESULT_B])._repr_markdown_()
+    assert "add gave: one" in shown
+    assert "Three." in shown
+    assert "Let me see." not in shown
+
+
 def test_the_transcript_shows_each_call_with_its_result(fake_provider: Make) -> None:
     fake = fake_provider([ASKED, reply("Three.")])
     chat = open_chat(fake, "chat")
