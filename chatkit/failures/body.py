@@ -52,13 +52,16 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 _CODES = word_set("""
     blockreason code errcode errorcode errorname errortype finishreason kind limitsource name nativefinishreason quotaid quotalimit
     reason status stopreason subtype type""")
-_MESSAGES = word_set("description detail details error errordescription errormessage errors message msg originalmessage raw statusmsg")
+_MESSAGES = word_set(
+    "description detail details error errordescription errormessage errormsg errors message msg originalmessage raw statusmsg"
+)
+_FAILURES = word_set("err error errors exception failure fault")
 _WAITS = word_set("""
     quotaresetdelay quotaresettimestamp resetsinseconds retryafter retryafterms retryafterseconds retrydelay retryinseconds""")
 _STATUSES = word_set("code error httpcode httpstatus httpstatuscode originalstatuscode rawstatuscode status statuscode upstreamstatus")
 _ASIDE = word_set("details links metadata violations")
 """What lies below these keys explains an error, and isn't its message."""
-_ECHOED = word_set("contents input messages prompt requestbody tools usage")
+_ECHOED = word_set("contents input messages param prompt requestbody tools usage")
 """A validation error repeats the request under these keys: this is the user's own text."""
 _WRAPPERS = word_set("body data detail details error errormessage message msg raw responsebody upstreambody value")
 
@@ -136,9 +139,14 @@ class _Reader:
         self.request_id: str | None = None
         self.has_zero_limit = False
         self.failed = False
+        self.others: list[str] = []
         self.nodes_left = MAX_NODES
 
     def body(self, shape: Shape) -> Body:
+        if self.failed and not self.texts:  # an error object of an odd shape
+            for other in self.others[:4]:
+                self._find_codes(without_addresses(other))
+                self._add_message(other, 0)
         best = max((rank for rank, _ in self.ranked), default=0)
         return Body(
             shape=shape,
@@ -167,7 +175,9 @@ class _Reader:
             shape, documents = "events", list(_event_values(text))
         if not documents:
             shape = "json"
-            documents, start = _documents_in(text)
+            documents, start, too_deep = _documents_in(text)
+            if too_deep:
+                self.codes.append("server_error")
             plain = without_addresses(text[:start])[:8_192]
             self._find_codes(plain)
             if not documents:
@@ -208,7 +218,7 @@ class _Reader:
             elif key in _WAITS and isinstance(item, Mapping | str | int | float):
                 self.waits.append((key, item))
             elif key not in _ECHOED:
-                self.failed = self.failed or (key in ("error", "errors") and bool(item))
+                self.failed = self.failed or (key in _FAILURES and bool(item))
                 inner = key != "raw" and (aside or (key in _ASIDE and not isinstance(item, str)))
                 below.append((item, key, depth + 1, inner))
         return below
@@ -232,6 +242,8 @@ class _Reader:
                 self.read_text(value[:MAX_BODY], key, depth, wrapped)
             else:
                 self._add_message(value, -1 if aside or key == "description" else depth)
+        elif key not in _CODES:
+            self.others.append(value)
 
     def _read_number(self, key: str, value: int | float, depth: int) -> None:
         if key in _STATUSES and 400 <= value < 600 and value == int(value):
@@ -281,20 +293,23 @@ def _event_values(text: str) -> Iterator[object]:
     events = decoder.feed(text.encode("utf-8", "replace") + b"\n\n")
     for event in [*events[:40], *events[40:][-40:]]:
         try:
-            yield json.loads(event.data)
+            value = json.loads(event.data)
         except (ValueError, RecursionError):
-            if event.event == "error":
-                yield {"error": event.data.decode("utf-8", "replace")}
+            value = event.data.decode("utf-8", "replace") if event.event == "error" else None
+        if event.event == "error" and not isinstance(value, dict):
+            value = {"error": value}
+        if value is not None:
+            yield value
 
 
 _decoder = json.JSONDecoder(strict=False)
 
 
-def _documents_in(text: str) -> tuple[list[Any], int]:
-    """The JSON objects (and lists of them) in a text, and where the first begins.
+def _documents_in(text: str) -> tuple[list[Any], int, bool]:
+    """The JSON objects (and lists of them) in a text, where the first begins, and whether one is nested too deeply to be read.
 
     >>> _documents_in("Error code: 429 - {'error': {'code': None}}")
-    ([{'error': {'code': None}}], 18)
+    ([{'error': {'code': None}}], 18, False)
     """
     found: list[Any] = []
     start, at, misses = len(text), 0, 0
@@ -304,7 +319,9 @@ def _documents_in(text: str) -> tuple[list[Any], int]:
             break
         try:
             document, end = _decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+        except RecursionError:
+            return found, start, True
+        except ValueError:
             quoted = text[at + 1 : at + 40].lstrip(" \n\t[{").startswith("'")
             document = _python_document(text[at:]) if quoted else None
             end = at + 1 if document is None else len(text)
@@ -315,7 +332,7 @@ def _documents_in(text: str) -> tuple[list[Any], int]:
         else:
             misses += 1
         at = end
-    return found, start
+    return found, start, False
 
 
 def _python_document(text: str) -> Any:

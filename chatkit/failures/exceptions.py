@@ -52,6 +52,8 @@ _BROKEN_JSON = re.compile(
 )
 _CONNECT = re.compile(r"\bConnect call failed\b|\bcouldn't connect to '?https?:|\bAll connection attempts failed", re.I)
 """An OSError without a number, of asyncio, transformers, and anyio."""
+_TOO_DEEP = re.compile("while (?:decoding a JSON|deserializing)")
+"""The RecursionError of json and of msgspec."""
 _CUT_STATE = re.compile(r"\bin state\b|\bour state\b|\bclosed\b", re.I)
 _JAVASCRIPT_NETWORK = re.compile(
     r"(?:TypeError: )?(?:terminated|fetch failed|failed to fetch|load failed|network ?error\b.{0,60})\.?", re.I
@@ -195,6 +197,8 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
         if kind := meaning(ancestor, called):
             is_theirs = ancestor.name.startswith("Remote")  # a header of the answer is the server's matter
             return "invalid_request" if kind in ("network", "timeout") and not is_theirs and CERTAIN_REFUSAL.search(text) else kind
+    if isinstance(error, RecursionError) and _TOO_DEEP.search(text) and (called or _raised_by_client(error)):
+        return "server_error"
     if type(error) is OSError and _CONNECT.search(text):
         return "network"
     if called and isinstance(error, TypeError) and _JAVASCRIPT_NETWORK.fullmatch(text[:120].strip()):

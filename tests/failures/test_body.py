@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from chatkit.errors import KINDS
 from chatkit.failures.body import read_body
 from chatkit.failures.classification import classify
+from tests.failures.exceptions import raised
 
 
 class Hostile(Exception):
@@ -162,3 +164,43 @@ def test_an_object_that_was_cut_or_printed_by_another_language_still_tells_its_c
     assert read_body('{"error":{"type":"overloaded_error","message":"Over').codes == ("overloaded_error",)
     assert read_body("Error: { status: 429, code: 'rate_limit_exceeded' }").codes == ("rate_limit_exceeded",)
     assert read_body("<ErrorResponse><Error><Code>Throttling</Code><Message>slow</Message></Error>").codes == ("Throttling",)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"message": {"text": "Overloaded, come back"}}}, "overloaded"),
+        ({"error": {"error_code": 1302, "error_msg": "rate limit reached"}}, "rate_limit"),
+        ({"error": {"info": "server overloaded"}}, "overloaded"),
+        ({"error": ["Rate limit reached"]}, "rate_limit"),
+        ({"error": 429}, "rate_limit"),
+        ({"err": "model overloaded"}, "overloaded"),
+        ({"fault": {"faultstring": "Rate limit quota violation", "detail": {"errorcode": "policies.QuotaViolation"}}}, "rate_limit"),
+        ({"error": {"foo": "bar"}}, "unknown"),
+        ({"error": True}, "unknown"),
+        ("event: error\ndata: Overloaded\n\n", "overloaded"),
+        ('event: error\ndata: "rate limit exceeded"\n\n', "rate_limit"),
+        ('event: error\ndata: ["overloaded"]\n\n', "overloaded"),
+        ("event: error\ndata: 503\n\n", "server_error"),
+        ("event: error\ndata: boom\n\n", "unknown"),
+    ],
+)
+def test_an_error_of_an_odd_shape_has_a_kind_also_under_a_200(body: Any, kind: str) -> None:
+    for status in (None, 200):
+        assert classify(status=status, body=body, provider="x").kind == kind
+
+
+def test_what_an_error_of_a_known_shape_says_beside_its_message_is_not_heard() -> None:
+    error = {"type": "invalid_request_error", "message": "no", "hint": "the model is overloaded", "param": "rate limit exceeded"}
+    assert classify(body={"error": error}).kind == "invalid_request"
+    assert classify(status=200, body={"id": "1", "output": [{"words": "the model is overloaded"}]}).kind == "server_error"  # an empty reply
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"error":' * 100_000, "data: " + "[" * 100_000 + "\n\n"])
+def test_json_that_is_nested_too_deeply_is_the_servers_fault(deep: str) -> None:
+    for status in (None, 200, 500):
+        assert classify(status=status, body=deep, provider="x").kind == "server_error"
+    assert classify(status=400, body=deep).kind == "invalid_request"
+    for decode in (json.loads, msgspec.json.decode):
+        error = raised(lambda decode=decode: decode(deep.removeprefix("data: ")))  # type: ignore[misc]
+        assert (type(error), classify(error, provider="x").kind, classify(error).kind) == (RecursionError, "server_error", "program")
