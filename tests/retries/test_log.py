@@ -174,6 +174,19 @@ def test_what_is_no_file_is_said_once_and_stops_nothing(
     assert len(caplog.messages) == 1
 
 
+def test_the_lines_of_several_processes_in_one_log_are_whole(tmp_path: Path) -> None:
+    program = """
+import datetime
+from chatkit.retries.log import AttemptRecord, write_record
+for number in range(300):
+    write_record(AttemptRecord(ts=datetime.datetime.now(datetime.UTC), call=str(number), operation="chat", attempt=1, duration_ms=0, outcome="ok", error="x" * number))
+"""
+    path = tmp_path / "log.jsonl"
+    writers = [subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}) for _ in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert sorted(str(line["call"]) for line in lines(path)) == sorted([str(number) for number in range(300)] * 3)
+
+
 def test_a_log_that_another_program_moves_away_is_begun_anew(log: Path) -> None:
     write_record(START)
     log.rename(log.with_suffix(".1"))
