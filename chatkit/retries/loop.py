@@ -27,6 +27,8 @@ from chatkit.retries.wake import Wake
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
+_draws = random.SystemRandom()
+"""Not the module's own numbers, which the caller may have seeded."""
 
 
 class RetriedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +125,7 @@ class RetryLoop:
             broken.__cause__, error = error, broken
         failure = self._judged(error, classify(error, provider=self.call.provider, now=self.clock.now()))
         paid = self.paid or (isinstance(error, ProviderError) and error.paid)
-        delay = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=random.random())
+        delay = self._decision.after(failure, elapsed=self._elapsed(), paid=paid, draw=_draws.random())
         if isinstance(delay, GiveUp):
             self._end("failed", failure)
             raise self._final(error, failure, delay)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -119,6 +120,13 @@ def test_the_failure_that_ended_the_loop_is_kept_as_it_was_classified(how: str) 
     well = Bench(TimeoutError(), "done")
     well.run(how)
     assert well.loop.failure is None
+
+
+@both
+def test_the_numbers_that_the_caller_seeded_stay_the_same(how: str) -> None:
+    before = random.getstate()
+    Bench(TimeoutError(), "done", policy=RetryPolicy(jitter="full")).run(how)
+    assert random.getstate() == before
 
 
 @both
