@@ -99,7 +99,7 @@ def refused(provider: str, frame: Any) -> ProviderError:
     """The error that a frame of the stream, or a body with status 200, reports; one that says nothing is the server's own."""
     found = classify(body=frame, provider=provider)
     if found.kind == "unknown":
-        return paid(failure("server_error", provider, f"{provider} answered with an error", found.detail))
+        return paid(provider_error(replace(found, kind="server_error", retryable=True, message=f"{provider} answered with an error")))
     return provider_error(found)
 
 
@@ -265,12 +265,12 @@ def objects(value: Any) -> list[dict[str, Any]]:
 def count(value: Any) -> int | None:
     """A number of tokens or a position; None if it is unknown.
 
-    >>> count(3), count(3.0), count("3"), count(None), count(True), count(-1)
-    (3, 3, 3, None, None, None)
+    >>> count(3), count(3.0), count("3"), count(None), count(True), count(-1), count(10**400)
+    (3, 3, 3, None, None, None, None)
     """
-    if isinstance(value, str) and len(value) < 20 and value.isdecimal():
+    if isinstance(value, str) and len(value) < 16 and value.isdecimal():
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None
     return int(value)
 
