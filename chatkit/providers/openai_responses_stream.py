@@ -214,11 +214,12 @@ class ResponsesDecoder(Decoder):
 
     def _message_done(self, place: Any, item: dict[str, Any]) -> list[Piece]:
         pieces: list[Piece] = []
-        for sub, content in enumerate(objects(item.get("content"))):
+        contents = objects(item.get("content")) or [{}]
+        own = {k: v for k in ("id", "phase") if (v := item.get(k))}
+        for sub, content in enumerate(contents):
             pieces += self._content(place, sub, content)
-        if own := {k: v for k in ("id", "phase") if (v := item.get(k))}:
-            for (where, kind, _), part in self._parts.items():
-                if where == place and kind in ("text", "refusal"):
+            for kind in ("text", "refusal"):
+                if own and (part := self._parts.get((place, kind, sub))):
                     pieces.append((part[0], Text(refusal=kind == "refusal", provider_data={FAMILY: own})))
         self._finished.add(place)
         return pieces
@@ -233,7 +234,7 @@ class ResponsesDecoder(Decoder):
         own.setdefault("summary", [])
         self._told.add("reasoning item")
         self._finished.add(place)
-        at = next((part[0] for (where, _, _), part in self._parts.items() if where == place), None)
+        at = next((told[0] for kind in ("summary", "thought") if (told := self._parts.get((place, kind, 0)))), None)
         return [*pieces, (self._new_part() if at is None else at, Reasoning(provider_data={FAMILY: {"item": own}}))]
 
     def _text_event(self, place: Any, kind: str, frame: dict[str, Any], *, whole: bool) -> list[Piece]:

@@ -66,6 +66,7 @@ class CallList:
         self.seed = ""
         self._drafts: list[CallDraft] = []
         self._at_index: dict[int, CallDraft] = {}
+        self._by_id: dict[str, CallDraft] = {}
 
     def __bool__(self) -> bool:
         return bool(self._drafts)
@@ -78,6 +79,7 @@ class CallList:
         if draft is None:
             draft = CallDraft(at, self._new_id(id), name, provisional=not id)
             self._drafts.append(draft)
+            self._by_id[draft.id] = draft
             pieces = [draft.piece()]
         else:
             pieces = self._renamed(draft, id, name)
@@ -96,7 +98,7 @@ class CallList:
 
     def _continued(self, index: int | None, id: str, name: str, raw: Any) -> CallDraft | None:
         """The call that an entry continues; None for a new call."""
-        known = next((d for d in self._drafts if id and d.id == id), None)
+        known = self._by_id.get(id) if id else None
         if known is not None:  # DeepSeek and Zhipu give parallel calls one id: they differ in their arguments
             elsewhere = index is None or self._at_index.get(index) is not known
             return None if elsewhere and name and self._differs(known, raw) else known
@@ -118,8 +120,7 @@ class CallList:
         whole = raw if isinstance(raw, dict) else arguments([raw]) if isinstance(raw, str) else None
         return bool(whole) and bool(known := draft.read()) and known != whole
 
-    @staticmethod
-    def _renamed(draft: CallDraft, id: str, name: str) -> list[Piece]:
+    def _renamed(self, draft: CallDraft, id: str, name: str) -> list[Piece]:
         """What an entry adds to the name of its call, and the id if it comes only now."""
         late = bool(id) and draft.provisional
         if name and name != draft.name:
@@ -128,12 +129,13 @@ class CallList:
             return []
         if late:
             draft.id, draft.provisional = id, False
+            self._by_id.setdefault(id, draft)
         return [draft.piece()]
 
     def _new_id(self, id: str) -> str:
         number = len(self._drafts)
         if id:
-            return f"{id}_{number}" if any(d.id == id for d in self._drafts) else id
+            return f"{id}_{number}" if id in self._by_id else id
         return f"call_{hashlib.blake2s(self.seed.encode(), digest_size=6).hexdigest()}_{number}"
 
 
