@@ -24,6 +24,8 @@ Piece = tuple[int, Part]
 """The number of a part within the message, from 0, and a piece of that part."""
 
 MAX_DEPTH = 128
+MAX_NESTED = 500_000
+"""Objects and lists in one JSON text: each takes 20 times as much memory as its two bytes, and time."""
 """Lists and objects within one another. What is deeper could be neither read back nor sent without a `RecursionError`."""
 
 
@@ -141,17 +143,20 @@ def finished(
 
 
 def read_json(data: bytes, provider: str) -> Any:
-    """The value of one JSON text; broken JSON is a failure of kind ``network``, JSON that is too deep of kind ``server_error``.
+    """The value of one JSON text; broken JSON is a failure of kind ``network``, JSON that is too deep or too much of kind ``server_error``.
 
     NaN (which Python's `json.dumps` writes), control characters in a string, and what is left of a character that was cut
     in two (bytes that are not UTF-8, half a surrogate pair) are read.
     """
+    nested = data.count(b"{") + data.count(b"[")
+    if nested > MAX_NESTED:
+        raise paid(failure("server_error", provider, f"{provider} sent JSON of more than {MAX_NESTED} objects and lists"))
     try:
         try:
             value = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             value = whole_characters(json.loads(data.decode("utf-8", "replace"), strict=False))
-        if data.count(b"{") + data.count(b"[") <= MAX_DEPTH or not is_too_deep(value):
+        if nested <= MAX_DEPTH or not is_too_deep(value):
             return value
     except ValueError:
         excerpt = data[:200].decode("utf-8", "replace")

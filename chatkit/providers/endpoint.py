@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from chatkit.errors import UsageError
@@ -22,21 +22,38 @@ _SHORTEST_SECRET = 8
 
 
 class Secret(str):
-    """A text that neither a traceback nor `vars` shows."""
+    """A text that neither a traceback nor `vars` shows, nor a part of it (rich cuts long texts)."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(place))
+
+
+class _NoText:
+    """What was given in the place of a secret text, of which only the type remains."""
+
+    def __init__(self, value: object) -> None:
+        self.type = type(value)
 
     def __repr__(self) -> str:
         return "'***'"
 
 
+def _type_of(value: object) -> str:
+    return (value.type if isinstance(value, _NoText) else type(value)).__name__
+
+
 def concealed(value: Any) -> Any:
     """A key, headers, or an address with a password in it, so that no traceback shows them; of what is refused only the type remains."""
-    if value is None or isinstance(value, Secret):
+    if value is None or isinstance(value, Secret | _NoText):
         return value
     if isinstance(value, str):
         return Secret(value)
     if isinstance(value, Mapping):
         return {name: concealed(item) for name, item in value.items()}
-    return type(type(value).__name__, (), {"__repr__": Secret.__repr__})()
+    return _NoText(value)
 
 
 class Endpoint:
@@ -62,7 +79,7 @@ class Endpoint:
         chatkit.errors.UsageError: base_url must begin with http:// or https://, like "http://127.0.0.1:11434/v1"
         """
         if not isinstance(base_url, str):
-            raise UsageError(f"base_url must be a string, not {type(base_url).__name__}")
+            raise UsageError(f"base_url must be a string, not {_type_of(base_url)}")
         text = Secret(base_url.strip())
         if not text.lower().startswith(("http://", "https://")):
             raise UsageError('base_url must begin with http:// or https://, like "http://127.0.0.1:11434/v1"')
@@ -136,7 +153,7 @@ def checked_key(key: str | None, where: str) -> str | None:
     if not key:
         return None
     if not isinstance(key, str):
-        raise UsageError(f"{where} must be a string, not {type(key).__name__}")
+        raise UsageError(f"{where} must be a string, not {_type_of(key)}")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise UsageError(f"{where} has white space or characters in it that no key has: copy it again, without the line end")
     return Secret(key)
@@ -147,13 +164,13 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):
-        raise UsageError(f'headers must be a dictionary such as {{"api-key": "…"}}, not {type(headers).__name__}')
+        raise UsageError(f'headers must be a dictionary such as {{"api-key": "…"}}, not {_type_of(headers)}')
     checked: dict[str, str] = {}
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise UsageError('headers has a name that no header can have: letters, digits and hyphens, like "x-portkey-api-key"')
         if not isinstance(value, str):
-            raise UsageError(f"headers[{name!r}] must be a string, not {type(value).__name__}")
+            raise UsageError(f"headers[{name!r}] must be a string, not {_type_of(value)}")
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(f"headers[{name!r}] has a line end, white space at an end, or characters in it that no header can have")
         if name.lower() in _OF_THE_CONNECTION:

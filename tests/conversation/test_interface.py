@@ -712,6 +712,7 @@ def test_no_refused_argument_shows_a_secret_in_a_traceback_with_locals(function:
         text = "".join(traceback.TracebackException(type(error), error, at.tb_next, capture_locals=True).format())
     assert text
     assert SECRET not in text
+    assert "NoText" not in text.rpartition("Error: ")[2]
 
 
 def test_a_key_of_the_environment_is_not_shown_where_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chatkit.chattest import http_response
 from chatkit.errors import ProviderError
-from tests.providers.attempts import Fakes, ask
+from tests.providers.attempts import FORMATS, Fakes, ask
 from tests.providers.streams import chunk, data
 
 MB = 1 << 20
@@ -83,3 +83,14 @@ def test_an_event_without_an_end_is_a_server_error_that_says_so(fake_provider: F
     assert error.kind == "server_error"
     assert "acme sent an event of more than 32 MB" in str(error)
     assert megabytes < 80
+
+
+@pytest.mark.parametrize("form", ["data: %s\n\n", "%s"], ids=["event", "body"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_json_of_millions_of_objects_is_refused_before_it_is_read(fake_provider: Fakes, form: str, format: str) -> None:
+    body = form % ('{"choices": [' + "{}," * 3_000_000 + "{}]}")
+    fake = fake_provider(http_response(200, body.encode()))
+    error, megabytes = peak(lambda: ask(fake, format).error())
+    assert error.kind == "server_error"
+    assert "more than 500000 objects" in str(error)
+    assert megabytes < 100

@@ -316,3 +316,8 @@ def test_without_a_key_http_is_no_matter() -> None:
     connect("openai-compat:m", base_url="http://vllm.lan:8000/v1", headers={"anthropic-beta": "x"})
     with pytest.raises(UsageError, match="insecure must be True or False"):
         connect("openai-compat:m", base_url="http://vllm.lan:8000/v1", insecure="yes")  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_key_is_shown_no_more_than_the_key() -> None:
+    provider = connect("anthropic:m", api_key="sk-" + "hunter2" * 20, headers={"x-key": "hunter2" * 20})
+    assert [repr(provider.headers[name][:80]) for name in ("x-api-key", "x-key")] == ["'***'"] * 2
