@@ -1,6 +1,5 @@
 from chatkit import analysis as analysis
 from chatkit import chattest as chattest
-from chatkit.bridge import enable_nested_asyncio as enable_nested_asyncio
 from chatkit.conversation.interface import Chat as Chat
 from chatkit.conversation.replies import Reply as Reply
 from chatkit.conversation.replies import Run as Run
@@ -27,6 +26,7 @@ from chatkit.failures.classification import is_retryable as is_retryable
 from chatkit.failures.classification import status_code_retryable as status_code_retryable
 from chatkit.magics import load_ipython_extension as load_ipython_extension
 from chatkit.magics import unload_ipython_extension as unload_ipython_extension
+from chatkit.nesting import enable_nested_asyncio as enable_nested_asyncio
 from chatkit.parts import File as File
 from chatkit.parts import Message as Message
 from chatkit.parts import Reasoning as Reasoning

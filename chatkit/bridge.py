@@ -10,18 +10,19 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import contextvars
 import logging
 import os
 import queue
 import sys
 import threading
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from chatkit.clock import POLL
-from chatkit.errors import ChatkitError, UsageError
+from chatkit.errors import ChatkitError, Stopped, UsageError
 
 T = TypeVar("T")
 _logger = logging.getLogger("chatkit")
@@ -30,52 +31,36 @@ GRACE = 2.0
 
 
 class _Bridge:
-    """The loop and its thread, in one process."""
+    """The loop of one process. Its thread makes it, so that no interrupt, which strikes the main thread, can leave it half made."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
+        self.thread = threading.current_thread()
         self.loop = new_loop()
         self.endings: list[Callable[[], Coroutine[Any, Any, object]]] = []
-        self.thread = threading.Thread(target=self._run, daemon=True, name="chatkit-io")
-        self.thread.start()
-        atexit.register(self.close)
+        self.tasks: set[asyncio.Task[Any]] = set()  # a loop forgets a task to which nothing refers
 
-    @property
-    def usable(self) -> bool:
-        """Whether it is of this process (a fork has no threads), and running."""
-        return self.pid == os.getpid() and self.thread.is_alive()
-
-    def _run(self) -> None:
+    def run(self) -> None:
         asyncio.set_event_loop(self.loop)
         while True:
             try:
                 self.loop.run_forever()
-                return
+                break
             except BaseException:  # asyncio lets a task's SystemExit and KeyboardInterrupt through, which must not end the others
                 _logger.exception("a task on chatkit's own thread tried to end it; the thread goes on")
+        self.loop.close()
 
-    def close(self) -> None:
-        """Cancel all tasks and stop the loop, as the process ends."""
-        if not self.usable:
-            return
-
-        async def wind_down() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks, timeout=GRACE)
-            for ending in self.endings:
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(GRACE):
-                        await ending()
-
-        with contextlib.suppress(TimeoutError, RuntimeError):
-            asyncio.run_coroutine_threadsafe(wind_down(), self.loop).result(GRACE + 1)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(GRACE)
-        if not self.thread.is_alive():
-            self.loop.close()
+    async def wind_down(self) -> None:
+        """Cancel all tasks, and stop the loop."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+        for ending in self.endings:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(GRACE):
+                    await ending()
+        self.loop.stop()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -88,45 +73,140 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return made
 
 
-_lock = threading.Lock()
-_bridge: _Bridge | None = None
+def start_thread(target: Callable[..., object], *args: Any, name: str) -> threading.Thread:
+    """Start a daemon thread; `ChatkitError` where Python is ending: the thread would never run, and its starter wait for it."""
+    if sys.is_finalizing():
+        raise ChatkitError("Python is ending: nothing can be asked any more")
+    thread = threading.Thread(target=target, args=args, daemon=True, name=name)
+    thread.start()
+    return thread
+
+
+_bridges: dict[int, _Bridge] = {}
+"""By process: a fork takes no threads along. It has no lock, which a fork or an interrupt could leave locked."""
+_ended = False
 
 
 def loop() -> asyncio.AbstractEventLoop:
     """The event loop that all requests run on, started at first use and again after a fork."""
-    global _bridge
-    current = _bridge
-    if current is None or not current.usable:
-        with _lock:
-            if _bridge is None or not _bridge.usable:
-                _bridge = _Bridge()
-            current = _bridge
-    return current.loop
+    if _ended:
+        raise ChatkitError("Python is ending: nothing can be asked any more")
+    while (bridge := _bridges.get(os.getpid())) is None:
+        started: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        start_thread(_serve, started.put, name="chatkit-io")
+        if error := started.get():
+            raise error
+    return bridge.loop
+
+
+def _serve(started: Callable[[Exception | None], object]) -> None:
+    """Run the loop on this thread, unless another thread came first."""
+    try:
+        bridge = _Bridge()
+    except Exception as error:  # no file is left, for one
+        started(error)
+        return
+    first = _bridges.setdefault(os.getpid(), bridge) is bridge
+    started(None)
+    if first:
+        bridge.run()
+    else:
+        bridge.loop.close()
+
+
+@atexit.register
+def _close() -> None:
+    """Wind down, as the process ends."""
+    global _ended
+    _ended = True
+    if bridge := _bridges.get(os.getpid()):
+        bridge.loop.call_soon_threadsafe(lambda: bridge.tasks.add(bridge.loop.create_task(bridge.wind_down())))
+        bridge.thread.join(GRACE + 1)
 
 
 def on_loop() -> bool:
     """Whether this is the loop's own thread, which must not block."""
-    return _bridge is not None and asyncio._get_running_loop() is _bridge.loop
+    bridge = _bridges.get(os.getpid())
+    return bridge is not None and asyncio._get_running_loop() is bridge.loop
 
 
 def at_end(ending: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Have `ending` awaited when the process ends, if the running loop is the bridge's."""
-    if _bridge is not None and on_loop():
-        _bridge.endings.append(ending)
+    if on_loop():
+        _bridges[os.getpid()].endings.append(ending)
 
 
-def spawn(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+class Work(Generic[T]):
+    """A call of a coroutine function on the loop, as the other threads see it.
+
+    It holds no lock, which a `concurrent.futures.Future` does: an interrupt may strike the main thread at any moment, and the
+    loop's thread would wait for that lock for ever. Nothing begins before `begin`.
+    """
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> None:
+        self._call = partial(function, *args)
+        self._loop = loop()
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self, ended: Callable[[], object] | None = None) -> None:
+        """Begin, unless it has begun, and have `ended` called on the loop's thread when it is over."""
+        if self._loop is not loop():
+            raise ChatkitError("this began in the process from which this one was forked: it can be waited for only there")
+        self._loop.call_soon_threadsafe(self._begin, ended)
+
+    def _begin(self, ended: Callable[[], object] | None) -> None:
+        task = self.task
+        if ended is not None:
+            task.add_done_callback(lambda _: ended())
+
+    @property
+    def task(self) -> asyncio.Task[T]:
+        """The task, which begins now at the latest. On the loop's thread."""
+        if self._task is None:
+            self._task = self._loop.create_task(self._call())
+            tasks = _bridges[os.getpid()].tasks
+            tasks.add(self._task)
+            self._task.add_done_callback(tasks.discard)
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # or asyncio complains that nobody asked
+        return self._task
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread."""
+        self._loop.call_soon_threadsafe(lambda: self.task.cancel())
+
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._task is not None and self._task.done()
+
+    def outcome(self) -> T:
+        """Return its value, or raise its error, when it is over."""
+        assert self._task is not None
+        try:
+            return self._task.result()
+        except asyncio.CancelledError:
+            raise Stopped("cancelled, as when Python ends") from None
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the outcome; an interrupt ends only the waiting."""
+        return Waiter().wait(self, ignore_interrupt, timeout)
+
+
+def spawn(work: Coroutine[Any, Any, T]) -> Work[T]:
     """Start a coroutine on the loop, from any thread."""
-    return asyncio.run_coroutine_threadsafe(work, loop())
+    begun = Work(lambda: work)
+    begun.begin()
+    return begun
 
 
-def call_soon(function: Callable[[], T]) -> concurrent.futures.Future[T]:
+def call_soon(function: Callable[[], T]) -> Work[T]:
     """Call a function on the loop's thread."""
 
     async def work() -> T:
         return function()
 
-    return spawn(work())
+    begun = Work(work)
+    begun.begin()
+    return begun
 
 
 class Waiter:
@@ -138,57 +218,81 @@ class Waiter:
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return await _outcome(self._calls.put, function, *args)
 
-    def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
-        """Wait for `future`, at most `timeout` seconds; then a `TimeoutError` is raised, and the work goes on.
+    def wait(self, work: Work[T], interrupt: Callable[[], object] | None = None, timeout: float | None = None) -> T:
+        """Wait for the outcome of the work, which begins now at the latest.
 
-        An interrupt (Ctrl-C, the kernel's stop button) calls `interrupt`, which is to end the work, or cancels the future. It is
-        raised again when the work has ended, or after `GRACE` seconds.
+        An interrupt (Ctrl-C, the kernel's stop button) calls `interrupt`, which is to end the work, or cancels it. It is
+        raised again when the work has ended, or after `GRACE` seconds. After `timeout` seconds a `TimeoutError` is raised, and
+        the work goes on.
         """
-        if on_loop():
-            future.cancel()
-            raise UsageError("a blocking call from chatkit's own thread would wait for itself: use the awaitable form here")
-        future.add_done_callback(lambda _: self._calls.put(None))
-        end = None if timeout is None else time.monotonic() + timeout
-        try:
-            while not future.done():
-                if end is not None and time.monotonic() >= end:
-                    break
-                with contextlib.suppress(queue.Empty):
-                    if (call := self._calls.get(timeout=POLL)) is not None:
-                        call()
-        except BaseException:
-            if not future.done():
-                (interrupt or future.cancel)()
-                if interrupt is not ignore_interrupt:
-                    concurrent.futures.wait([future], GRACE)
-            raise
-        if not future.done():
+        if not self.serve(work, interrupt, timeout=timeout):
             raise TimeoutError(f"not done within {timeout:g} s; it goes on")
-        return future.result()
+        return work.outcome()
+
+    def serve(
+        self,
+        work: Work[Any],
+        interrupt: Callable[[], object] | None = None,
+        *,
+        until: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+    ) -> bool:
+        """Have the work done until it is over, or one of the callbacks makes `until` true; False after `timeout` seconds."""
+        if on_loop():
+            raise UsageError("a blocking call from chatkit's own thread would wait for itself: use the awaitable form here")
+        try:
+            return self._serve(work, until, timeout)
+        except BaseException:
+            if interrupt is not ignore_interrupt and not work.done():
+                (interrupt or work.cancel)()
+                Waiter()._serve(work, lambda: False, GRACE)  # no callback runs any more
+            raise
+
+    def _serve(self, work: Work[Any], until: Callable[[], bool], timeout: float | None) -> bool:
+        end = None if timeout is None else time.monotonic() + timeout
+        calls = self._calls
+        work.begin(lambda: calls.put(None))
+        while not (work.done() or until()):
+            if end is not None and time.monotonic() >= end:
+                return False
+            with contextlib.suppress(queue.Empty):
+                if (call := calls.get(timeout=POLL)) is not None:
+                    call()
+        return True
 
 
 class Awaiter:
-    """A caller that awaits the work on the running loop; callbacks run on that loop meanwhile."""
+    """A caller that awaits the work on the running loop; callbacks run on that loop meanwhile, in the caller's context."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        return await _outcome(self._loop.call_soon_threadsafe, function, *args)
+        return await _outcome(partial(self._loop.call_soon_threadsafe, context=self._context.copy()), function, *args)
 
-    async def wait(self, future: concurrent.futures.Future[T], interrupt: Callable[[], object] | None = None) -> T:
+    async def wait(self, work: Work[T], interrupt: Callable[[], object] | None = None) -> T:
         """The same as `Waiter.wait`; a cancellation takes the place of the interrupt."""
-        mine = asyncio.wrap_future(future)
-        mine.add_done_callback(lambda f: f.cancelled() or f.exception())  # or asyncio complains that it was never retrieved
+        ended = asyncio.Event()
+
+        def end() -> None:
+            with contextlib.suppress(RuntimeError):  # this loop has ended, and the caller with it
+                self._loop.call_soon_threadsafe(ended.set)
+
         try:
+            work.begin(end)
             async with heartbeat():
-                return await asyncio.shield(mine)
-        except asyncio.CancelledError:
-            if not future.done():
-                (interrupt or future.cancel)()
-                if interrupt is not ignore_interrupt:
-                    await asyncio.wait({mine}, timeout=GRACE)
+                await ended.wait()
+        except BaseException as error:
+            if interrupt is not ignore_interrupt and not work.done():
+                (interrupt or work.cancel)()
+                work.begin(end)
+                if isinstance(error, asyncio.CancelledError):
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(GRACE):
+                            await ended.wait()
             raise
+        return work.outcome()
 
 
 def ignore_interrupt() -> None:
@@ -216,29 +320,36 @@ Caller = Waiter | Awaiter | CallbackThread
 
 
 async def _outcome(post: Callable[[Callable[[], None]], object], function: Callable[..., T], *args: Any) -> T:
-    """Hand a call of `function` to `post`, which has it run elsewhere, and await its outcome."""
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    post(lambda: _run_into(future, function, *args))
-    return await asyncio.wrap_future(future)
+    """Hand a call of `function` to `post`, which has it run elsewhere, and await its outcome there.
 
+    What is no `Exception` (an interrupt, a SystemExit) goes on to the caller that waits, and the work gets an error.
+    """
+    here: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = here.create_future()
 
-def _run_into(future: concurrent.futures.Future[Any], function: Callable[..., Any], *args: Any) -> None:
-    """Run a callback, with the future for its outcome. An interrupt goes on to the caller that waits, whenever it comes."""
-    try:
-        if not future.set_running_or_notify_cancel():
+    def tell(settle: Callable[[Any], None], value: object) -> None:
+        if not outcome.done():
+            settle(value)
+
+    def run() -> None:
+        if outcome.done():  # the work was cancelled meanwhile
             return
+        settle: Callable[[Any], None] = outcome.set_exception
+        value: object = ChatkitError("the callback was interrupted")
         try:
-            outcome = function(*args)
-        except (StopIteration, concurrent.futures.CancelledError) as error:  # a coroutine can't raise it; it would cancel the work
-            future.set_exception(RuntimeError(f"the callback raised {error!r}"))
+            settle, value = outcome.set_result, function(*args)
+        except (StopIteration, concurrent.futures.CancelledError) as error:  # a coroutine can't raise the one; the other would cancel it
+            value = RuntimeError(f"the callback raised {error!r}")
         except Exception as error:
-            future.set_exception(error)
-        else:
-            future.set_result(outcome)
-    except BaseException as error:  # SystemExit, KeyboardInterrupt, CancelledError: for this thread; the work gets an error
-        if not future.done():
-            future.set_exception(ChatkitError(f"the callback ended with {type(error).__name__}"))
-        raise
+            value = error
+        except BaseException as error:
+            value = ChatkitError(f"the callback ended with {type(error).__name__}")
+            raise
+        finally:
+            here.call_soon_threadsafe(tell, settle, value)
+
+    post(run)
+    return await outcome
 
 
 @contextlib.asynccontextmanager
@@ -254,51 +365,3 @@ async def heartbeat() -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-
-
-def enable_nested_asyncio() -> None:
-    """Let *your own* code call ``asyncio.run`` and ``run_until_complete`` in a cell. chatkit itself does not need it.
-
-    It patches asyncio in the whole process, until the kernel is restarted. nest-asyncio2 is preferred. nest-asyncio 1.6 is used only
-    where it is safe: with ipykernel 7 it makes "Run All" skip cells silently, and on Python 3.14 it breaks asyncio.
-
-    Raises
-    ------
-    UsageError
-        The running loop can't be patched (uvloop, Pyodide), or only nest-asyncio 1.6 is installed and is not safe here.
-    """
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    if hasattr(asyncio, "_nest_asyncio2"):
-        return
-    if hasattr(asyncio, "_nest_patched"):
-        warnings.warn(
-            "nest_asyncio 1.6 was applied before: it can lose cells, and can't be undone. Restart the kernel, and call "
-            "chatkit.enable_nested_asyncio() instead of nest_asyncio.apply().",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return
-    if not isinstance(running, asyncio.BaseEventLoop):
-        raise UsageError(
-            f"{type(running).__module__}.{type(running).__name__} can't be nested: use `await` here, or a kernel with asyncio's own loop"
-        )
-    try:
-        import nest_asyncio2
-    except ImportError:
-        nest_asyncio2 = None
-    if nest_asyncio2 is not None:
-        nest_asyncio2.apply()
-        return
-    if sys.version_info >= (3, 14) or _ipykernel_major() >= 7:
-        raise UsageError("nest_asyncio 1.6 would lose cells here: pip install 'nest-asyncio2>=1.7.3', and restart the kernel")
-    import nest_asyncio
-
-    nest_asyncio.apply()
-
-
-def _ipykernel_major() -> int:
-    module = sys.modules.get("ipykernel")
-    return module.version_info[0] if module else 0

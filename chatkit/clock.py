@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -25,6 +24,16 @@ class Timer(Protocol):
         """Do not call it."""
 
 
+class Flag(Protocol):
+    """What ends a pause early, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+
+    def wait(self, timeout: float) -> bool:
+        """Block until it is set, at most so many seconds; whether it was set."""
+
+
 class Clock(Protocol):
     """A source of time, and what waits for it."""
 
@@ -34,7 +43,7 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds since a fixed moment; they never go back."""
 
-    def pause(self, seconds: float, wake: threading.Event) -> None:
+    def pause(self, seconds: float, wake: Flag) -> None:
         """Block until the seconds have passed or `wake` is set. An interrupt ends it at once."""
 
     async def pause_async(self, seconds: float, wake: asyncio.Event) -> None:
@@ -53,7 +62,7 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def pause(self, seconds: float, wake: threading.Event) -> None:
+    def pause(self, seconds: float, wake: Flag) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not wake.wait(min(left, POLL)):
             pass

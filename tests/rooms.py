@@ -16,7 +16,7 @@ FLOORS = [
     ["errors", "files", "lazy"],
     ["parts"],
     ["events", "clock"],
-    ["sse", "fold", "bridge"],
+    ["sse", "fold", "bridge", "nesting"],
     ["failures", "chattest"],
     ["retries"],
     ["providers", "tools", "store", "display", "analysis"],

@@ -74,6 +74,7 @@ def test_a_reply_as_the_last_expression_is_not_shown_twice(kernel: Kernel) -> No
     assert set(again[0]) == BUNDLE
     assert len(kernel.run('calm.ask("Hello", show=False)').outputs) == 1
     assert len(kernel.run('r = calm.ask("Hello", show=False)').outputs) == 0
+    assert len(kernel.run('calm.submit("Hello", show=False).result()').outputs) == 1
 
 
 def test_fifty_questions_in_a_loop_leave_fifty_light_outputs_and_no_widget(kernel: Kernel) -> None:

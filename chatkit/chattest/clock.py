@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from chatkit.clock import Flag
 from chatkit.errors import UsageError
 
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -102,7 +103,7 @@ class FakeClock:
         """Seconds since the start of the clock."""
         return self._elapsed
 
-    def pause(self, seconds: float, wake: threading.Event) -> None:
+    def pause(self, seconds: float, wake: Flag) -> None:
         """Let the seconds pass at once; a held pause blocks until it is released or `wake` is set."""
         over = threading.Event()
         held = self._begin_pause(seconds, wake.is_set(), over.set)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
-from chatkit.bridge import new_loop
+from chatkit.bridge import new_loop, start_thread
 from chatkit.chattest.playback import LAST_CHUNK, Playback
 from chatkit.chattest.recorded import Headers, RecordedRequest, RequestLog
 from chatkit.chattest.response import Cut, Drip, ErrorFrame, HalfClose, Reset, Stall, TimedFault
@@ -40,8 +40,7 @@ class LoopbackServer:
         self._socket = _bound(0)
         self.port: int = self._socket.getsockname()[1]
         self._loop = new_loop()
-        self.thread = threading.Thread(target=self._serve, daemon=True, name=f"chattest-{self.port}")
-        self.thread.start()
+        self.thread = start_thread(self._serve, name=f"chattest-{self.port}")
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
+import queue
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -70,20 +70,23 @@ class Hub:
 
         return leave
 
+    def forget_subscribers(self) -> None:
+        """In a forked process: their displays and threads are the other's, and their locks may be locked for ever."""
+        self._subscribers.clear()
+
 
 class Subscription:
     """A queue between a hub and one reader on any thread, in a plain or an asynchronous loop.
 
-    The events of one iteration of the bridge's loop are handed over together: a lock and a wake-up per delta would cost more than
-    the delta. A slow reader loses nothing: the deltas that wait for it are merged, so that the queue stays as small as the reply.
+    The events of one iteration of the bridge's loop are handed over together: a wake-up per delta would cost more than the delta.
+    A slow reader loses nothing: the deltas that wait for it are merged, so that what waits stays as small as the reply. There is
+    no lock, which an interrupt of the reader could leave locked: `_slot` holds what waits, and who takes it has it alone.
     """
 
     def __init__(self) -> None:
         self._pushed: list[Event] = []
-        self._changed = threading.Condition()
-        self._waiting: list[Event] = []
+        self._slot: queue.SimpleQueue[tuple[list[Event], bool]] = queue.SimpleQueue()  # the events, and whether they are the last
         self._limit = MAX_WAITING
-        self._ended = False
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def push(self, event: Event) -> None:
@@ -92,54 +95,48 @@ class Subscription:
             asyncio.get_running_loop().call_soon(self._hand_over)
         self._pushed.append(event)
 
-    def _hand_over(self) -> None:
-        with self._changed:
-            self._waiting += self._pushed
-            self._pushed.clear()
-            if len(self._waiting) > self._limit:
-                self._waiting = merge(self._waiting)
-                self._limit = MAX_WAITING + len(self._waiting)
-            self._notify()
-
-    def end(self) -> None:
-        """No more events will come."""
-        self._ended = True
-        self._hand_over()
-
-    def _notify(self) -> None:
-        self._changed.notify_all()
+    def _hand_over(self, last: bool = False) -> None:
+        try:
+            waiting, ended = self._slot.get_nowait()
+        except queue.Empty:
+            waiting, ended, self._limit = [], False, MAX_WAITING
+        waiting += self._pushed
+        self._pushed.clear()
+        if len(waiting) > self._limit:
+            waiting = merge(waiting)
+            self._limit = MAX_WAITING + len(waiting)
+        self._slot.put((waiting, last or ended))
         if self._reader:
             loop, event = self._reader
             if not event.is_set():
                 with contextlib.suppress(RuntimeError):  # the reader's loop has ended, and the reader with it
                     loop.call_soon_threadsafe(event.set)
 
-    def _take(self) -> tuple[list[Event], bool]:
-        """What waits, and whether it is the last."""
-        batch, self._waiting, self._limit = self._waiting, [], MAX_WAITING
-        return batch, self._ended
+    def end(self) -> None:
+        """No more events will come."""
+        self._hand_over(last=True)
 
     def __iter__(self) -> Iterator[list[Event]]:
         """The events in batches, until the end. Interruptible."""
-        ended = False
-        while not ended:
-            with self._changed:
-                while not (self._waiting or self._ended):
-                    self._changed.wait(POLL)
-                batch, ended = self._take()
+        last = False
+        while not last:
+            try:
+                batch, last = self._slot.get(timeout=POLL)
+            except queue.Empty:
+                continue
             yield batch
 
     async def __aiter__(self) -> AsyncIterator[list[Event]]:
         """The same for a coroutine. It wakes its loop every now and then, so that the kernel's interrupt is noticed."""
-        wake, ended = asyncio.Event(), False
+        wake, last = asyncio.Event(), False
         self._reader = (asyncio.get_running_loop(), wake)
-        while not ended:
-            with self._changed:
-                wake.clear()
-                batch, ended = self._take()
-            if batch:
-                yield batch
-            elif not ended:
+        while not last:
+            wake.clear()
+            try:
+                batch, last = self._slot.get_nowait()
+            except queue.Empty:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
                         await wake.wait()
+            else:
+                yield batch

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, call_soon
+from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, Work, call_soon
 from chatkit.clock import Clock, SystemClock
 from chatkit.conversation.hub import Hub, Subscriber, Subscription
 from chatkit.conversation.prompt import Prompt, as_parts, instruction_files, read_instructions
@@ -204,19 +203,15 @@ class Chat:
         """
         _check("ask()", unknown)
         waiter = Waiter()
-        turn = self._claim(prompt, waiter, show=show, options=options)
-        try:
-            return waiter.wait(turn.start(), interrupt=turn.stop)
-        except BaseException:
-            turn.stop()  # the interrupt may have come before or after the waiting
-            raise
+        turn = self._turn(prompt, waiter, waiter, show=show, options=options)
+        return waiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     async def send(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
         """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
         _check("send()", unknown)
         awaiter = Awaiter()
-        turn = self._claim(prompt, awaiter, show=show, options=options)
-        return await awaiter.wait(turn.start(), interrupt=turn.stop)
+        turn = self._turn(prompt, awaiter, awaiter, show=show, options=options)
+        return await awaiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     def submit(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Run:
         """Send a prompt and return at once: the cell ends, while the view goes on and its buttons always work.
@@ -297,10 +292,17 @@ class Chat:
         name = f" {self.title!r}" if self.title else ""
         return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
 
-    def _claim(
-        self, prompt: Prompt, caller: Caller, *, show: Show, options: Mapping[str, Any] | None = None, replaces: bool = False
+    def _turn(
+        self,
+        prompt: Prompt,
+        caller: Caller,
+        notified: Caller,
+        *,
+        show: Show,
+        options: Mapping[str, Any] | None = None,
+        replaces: bool = False,
     ) -> Turn:
-        """The next turn, ready to start."""
+        """A turn for the worker to do: `caller` opens its display, and `notified` runs `on_retry`."""
         parts = as_parts(prompt)
         opener = display_opener(self.show if show is None else show, self.model, parts)
         settings = Settings(
@@ -312,21 +314,25 @@ class Chat:
             silence_timeout=self.silence_timeout,
             context_limit=self.context_limit,
             clock=self._clock,
-            notify=partial(caller.call, self.on_retry) if self.on_retry else None,
+            notify=partial(notified.call, self.on_retry) if self.on_retry else None,
         )
-        turn = self._worker.claim(parts, settings, replaces=replaces)
+        turn = Turn(parts, settings, caller, replaces=replaces)
         if opener:
             turn.opener = partial(opener, ChatCommands(self, turn, options))
         return turn
 
-    def _start(self, prompt: Prompt, *subscribers: Subscriber, **how: Any) -> tuple[Turn, Future[Reply]]:
-        """Begin a turn for which nobody waits: its callbacks run on a thread of their own."""
-        thread = CallbackThread()
-        turn = self._claim(prompt, thread, **how)
+    def _start(self, prompt: Prompt, *subscribers: Subscriber, **how: Any) -> tuple[Turn, Work[Reply]]:
+        """Begin a turn, and wait only until it has: its callbacks run on a thread of their own."""
+        waiter, thread = Waiter(), CallbackThread()
+        turn = self._turn(prompt, waiter, thread, **how)
         turn.subscribers.extend(subscribers)
-        future = turn.start()
-        future.add_done_callback(lambda _: thread.close())
-        return turn, future
+        turn.opener = turn.opener or (lambda: None)
+        work = Work(self._worker.run, turn)
+        waiter.serve(work, turn.stop, until=lambda: turn.begun)
+        work.begin(thread.close)
+        if not turn.begun:
+            work.outcome()  # it was refused
+        return turn, work
 
 
 def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = ("options", "show")) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Generator, Iterator
-from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from chatkit.bridge import GRACE, Awaiter, Waiter, ignore_interrupt
+from chatkit.bridge import GRACE, Awaiter, Waiter, Work, ignore_interrupt, on_loop
 from chatkit.conversation.hub import Subscription
 from chatkit.errors import Stopped, UsageError
 from chatkit.events import Event
@@ -119,14 +118,14 @@ class Reply:
 class Run:
     """A turn that runs in the background. Its view shows it; `result`, or ``await run``, waits for the reply."""
 
-    def __init__(self, turn: Turn, future: Future[Reply]) -> None:
+    def __init__(self, turn: Turn, work: Work[Reply]) -> None:
         self._turn = turn
-        self._future = future
+        self._work = work
 
     @property
     def done(self) -> bool:
         """Whether the turn has ended, with a reply or an error."""
-        return self._future.done()
+        return self._work.done()
 
     def result(self, timeout: float | None = None) -> Reply:
         """Wait for the reply.
@@ -145,10 +144,10 @@ class Run:
         TimeoutError
             The turn is still running.
         """
-        return Waiter().wait(self._future, interrupt=ignore_interrupt, timeout=timeout)
+        return self._work.result(timeout)
 
     def __await__(self) -> Generator[Any, None, Reply]:
-        return Awaiter().wait(self._future, interrupt=ignore_interrupt).__await__()
+        return Awaiter().wait(self._work, interrupt=ignore_interrupt).__await__()
 
     def stop(self) -> None:
         """Stop the turn, and keep the partial reply. Returns at once."""
@@ -159,12 +158,12 @@ class Run:
         self._turn.retry_now()
 
     def __repr__(self) -> str:
-        if not self._future.done():
+        if not self._work.done():
             return "<Run: running; .result() waits for the reply>"
-        if self._future.cancelled():
-            return "<Run: cancelled>"
-        error = self._future.exception()
-        return f"<Run: {type(error).__name__}: {error}>" if error else f"<Run: {self._future.result()!r}>"
+        try:
+            return f"<Run: {self._work.outcome()!r}>"
+        except BaseException as error:
+            return f"<Run: {type(error).__name__}: {error}>"
 
 
 class Stream:
@@ -175,12 +174,12 @@ class Stream:
     otherwise `reply` is available.
     """
 
-    def __init__(self, turn: Turn, future: Future[Reply], events: Subscription) -> None:
+    def __init__(self, turn: Turn, work: Work[Reply], events: Subscription) -> None:
         self._turn = turn
-        self._future = future
+        self._work = work
         self._events = events
         self._closed = False
-        future.add_done_callback(lambda _: events.end())
+        work.begin(events.end)
 
     @property
     def reply(self) -> Reply:
@@ -193,9 +192,9 @@ class Stream:
         ProviderError, Stopped
             The turn failed, or was stopped.
         """
-        if not self._future.done():
+        if not self._work.done():
             raise UsageError("the reply isn't there yet: read the events to their end first")
-        return self._future.result()
+        return self._work.outcome()
 
     def __iter__(self) -> Iterator[Event]:
         try:
@@ -218,14 +217,14 @@ class Stream:
 
     def _raise(self) -> None:
         try:
-            self._future.result()
+            self._work.outcome()
         except Stopped:
             if not self._closed:
                 raise
 
     def _stop(self) -> None:
         self._closed = True
-        if not self._future.done():
+        if not self._work.done():
             self._turn.stop()
 
     def retry_now(self) -> None:
@@ -235,7 +234,8 @@ class Stream:
     def close(self) -> None:
         """Interrupt the turn if it is running; the chat keeps the partial reply."""
         self._stop()
-        wait([self._future], GRACE)
+        if not on_loop():  # where the garbage collector may close a loop over the events
+            Waiter().serve(self._work, ignore_interrupt, timeout=GRACE)
 
     def __enter__(self) -> Self:
         return self
@@ -249,7 +249,7 @@ class Stream:
     async def __aexit__(self, *_: object) -> None:
         self._stop()
         with contextlib.suppress(Exception):
-            await Awaiter().wait(self._future, interrupt=ignore_interrupt)
+            await Awaiter().wait(self._work, interrupt=ignore_interrupt)
 
     def __repr__(self) -> str:
-        return f"<Stream: {'ended' if self._future.done() else 'running'}; loop over it for the events>"
+        return f"<Stream: {'ended' if self._work.done() else 'running'}; loop over it for the events>"

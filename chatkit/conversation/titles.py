@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
-from chatkit.bridge import Waiter, spawn
+from chatkit.bridge import Waiter, Work
 from chatkit.clock import Clock, SystemClock, deadline
 from chatkit.conversation.hub import Hub
 from chatkit.display.plain_text import shown
@@ -83,7 +84,7 @@ def title(
         raise UsageError("there is nothing to name: give the text of the first message")
     provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
     try:
-        return Waiter().wait(spawn(generate_title(text, provider, clock=clock or SystemClock())))
+        return Waiter().wait(Work(partial(generate_title, text, provider, clock=clock or SystemClock())))
     except ProviderError:
         if fallback:
             return fallback_title(text)

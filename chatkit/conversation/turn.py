@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -18,6 +17,7 @@ from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.conversation.replies import Answer, Reply
 from chatkit.display.environment import current_cell
+from chatkit.errors import Stopped
 from chatkit.events import ErrorEvent, Event, MessagePart
 from chatkit.fold import Transcript
 from chatkit.parts import Part, Role
@@ -65,18 +65,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn:
-    """The handle of one turn, from the moment that the chat's worker gives it out.
+    """The handle of one turn, which the chat's worker does on the bridge's loop.
 
-    `run` does the turn, on the bridge's loop. `records` is the chat's list, to which the turn adds its attempts. With `replaces`,
-    the prompt takes the place of the last one, whose answer is removed.
+    `opener` is called by `caller`, in whose cell the display is then; `begun` is true when that is done. With `replaces`, the
+    prompt takes the place of the last one, whose answer is removed.
     """
 
     def __init__(
         self,
         prompt: tuple[Part, ...],
         settings: Settings,
-        run: Callable[[Turn], Coroutine[Any, Any, Reply]],
-        records: list[AttemptRecord],
+        caller: bridge.Caller,
         *,
         replaces: bool = False,
     ) -> None:
@@ -84,49 +83,58 @@ class Turn:
         self.settings = settings
         self.replaces = replaces
         self.subscribers: list[Subscriber] = []
-        self.opener: Callable[[], Display] | None = None
-        self.stopping = False
-        self._run = run
-        self._records, self._first = records, len(records)
+        self.opener: Callable[[], Display | None] | None = None
+        self.begun = self.stopping = self.over = False
+        self._caller = caller
+        self._records: list[AttemptRecord] = []
+        self._first = 0
         self._wake = Wake()
         self._display: Display | None = None
         self._cell: object = None
         self._task: asyncio.Task[object] | None = None
-        self._on_stop: Callable[[], None]
+        self._on_stop: Callable[[], None] | None = None
         self._began = settings.clock.monotonic()
-        self._over = False
         self._pid = os.getpid()
 
-    def start(self) -> Future[Reply]:
-        """Open the display in the running cell, and begin. The future has the reply, and is done when the display shows all of it."""
+    async def open(self, records: list[AttemptRecord]) -> None:
+        """The current task does the turn, which adds its attempts to these records. Have the display opened."""
+        self._task = asyncio.current_task()
+        self._records, self._first = records, len(records)
+        if self.stopping:
+            raise Stopped("stopped before it began")
         if self.opener:
-            self._cell = current_cell()
             try:
-                self._display = self.opener()
-            except BaseException:
-                self.end()
-                raise
+                await self._caller.call(self._open, self.opener)
+            except asyncio.CancelledError:
+                if not (self.begun and self.stopping):
+                    raise
+        if self._display:
             self.subscribers.append(self._display.apply)
-        return bridge.spawn(self._work())
 
-    async def _work(self) -> Reply:
+    def _open(self, opener: Callable[[], Display | None]) -> None:
+        self._display = opener()
+        self._cell = current_cell() if self._display else None
+        self.begun = True
+
+    async def close(self) -> None:
+        """End the display, and wait until all is shown; a display that fails doesn't cost the reply."""
         try:
-            return await self._run(self)
-        finally:
-            if self._display:
-                await _close(self._display)
-                self._display = None
+            if self._display and (shown := self._display.close()):
+                await asyncio.wait([shown.task], timeout=bridge.GRACE)
+        except Exception:
+            _logger.exception("the display failed at the end of a turn")
 
     def stop(self) -> None:
         """Stop the turn, and keep the partial reply. From any thread; returns at once."""
         bridge.loop().call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self.stopping or self._over:
+        if self.stopping or self.over:
             return
         self.stopping = True
         if self._task is not None:
             self._task.cancel()
+        if self._on_stop is not None:
             self._on_stop()
 
     def retry_now(self) -> None:
@@ -136,18 +144,18 @@ class Turn:
     @property
     def alive(self) -> bool:
         """Whether the turn has still to end in this process: a fork does not take it along."""
-        return not self._over and self._pid == os.getpid()
+        return not self.over and self._pid == os.getpid()
 
     def running(self, on_stop: Callable[[], None]) -> None:
-        """The current task runs the turn; `on_stop` is called once when it is stopped."""
-        self._task, self._on_stop = asyncio.current_task(), on_stop
-        if self.stopping and self._task is not None:  # stopped before it began
+        """Have `on_stop` called once when the turn is stopped."""
+        self._on_stop = on_stop
+        if self.stopping and self._task is not None:  # stopped as its display opened
             self._task.cancel()
             on_stop()
 
     def end(self) -> None:
         """The turn is over; stopping it does nothing from now on."""
-        self._over = True
+        self.over = True
 
     def reply(self, transcript: Transcript) -> Reply:
         """The reply at the end of the turn, of which this is the transcript."""
@@ -210,12 +218,3 @@ class Turn:
             stop_reason=finish.stop_reason,
             provider_stop_reason=finish.provider_stop_reason,
         )
-
-
-async def _close(display: Display) -> None:
-    """End a display, and wait until all is shown; a display that fails doesn't cost the reply."""
-    try:
-        if shown := display.close():
-            await asyncio.wait([asyncio.wrap_future(shown)], timeout=bridge.GRACE)
-    except Exception:
-        _logger.exception("the display failed at the end of a turn")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 
 from msgspec.structs import replace
 
 from chatkit.conversation.hub import Hub
 from chatkit.conversation.replies import Reply
 from chatkit.conversation.titles import ChatTitle
-from chatkit.conversation.turn import Settings, Turn
+from chatkit.conversation.turn import Turn
 from chatkit.errors import Busy, ChatClosed, Stopped
 from chatkit.events import Reset, Status, StatusWord
 from chatkit.parts import Message, Part, Text, ToolCall, ToolResult
@@ -26,7 +25,6 @@ class Worker:
         self.title = title
         self.records: list[AttemptRecord] = []
         self.closed = False
-        self._claiming = threading.Lock()
         self._turn: Turn | None = None
         self._asked = 0  # the id of the first message of the last prompt
         self._unanswered = False  # the last prompt got no answer: the next turn withdraws it
@@ -37,18 +35,16 @@ class Worker:
         turn = self._turn
         return turn if turn is not None and turn.alive else None
 
-    def claim(self, prompt: tuple[Part, ...], settings: Settings, *, replaces: bool = False) -> Turn:
-        """Give out the next turn, from any thread; `Busy` while one is running."""
-        with self._claiming:
-            self._check_free()
-            self._turn = Turn(prompt, settings, self._run, self.records, replaces=replaces)
-            return self._turn
-
     def _check_free(self) -> None:
         if self.closed:
             raise ChatClosed("this chat is closed: open a new one with chatkit.Chat(...)")
         if self.turn is not None:  # with a queue, the prompt of a `submit` is left there instead
             raise Busy("a turn is running in this chat: wait for it, stop it (chat.stop()), or ask in another chat")
+        if self._turn is not None and not self._turn.over:  # it stayed in the process from which this one was forked
+            self._turn.end()
+            messages = self.hub.transcript.messages
+            self._unanswered = bool(messages) and messages[-1].role != "assistant"
+            self.hub.forget_subscribers()
 
     def stop(self) -> bool:
         """Stop the running turn; False where there is none."""
@@ -57,10 +53,24 @@ class Worker:
         return turn is not None
 
     def close(self) -> None:
-        """Stop the running turn, and give out no more."""
-        with self._claiming:
-            self.closed = True
+        """Stop the running turn, and do no more."""
+        self.closed = True
         self.stop()
+
+    async def run(self, turn: Turn) -> Reply:
+        """Do a turn; `Busy` while another one is running.
+
+        The chat is taken and released here, on the bridge's loop, where no interrupt strikes. The turn is over when its display
+        shows all of it.
+        """
+        self._check_free()
+        self._turn = turn
+        try:
+            await turn.open(self.records)
+            return await self._run(turn)
+        finally:
+            turn.end()
+            await turn.close()
 
     async def _run(self, turn: Turn) -> Reply:
         hub = self.hub
@@ -97,7 +107,6 @@ class Worker:
                 self.title.generate(turn.settings.provider, turn.settings.clock)
             return self._reply(turn)
         finally:
-            turn.end()
             for end in leave:
                 end()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
+from chatkit.bridge import Work
 from chatkit.display.environment import display_mode
 from chatkit.display.messages import CommandName
 from chatkit.events import Event
@@ -18,11 +18,11 @@ class Display(Protocol):
     def apply(self, event: Event) -> None:
         """Take in an event: from any thread, thousands per second. It never fails."""
 
-    def close(self) -> Future[None] | None:
+    def close(self) -> Work[None] | None:
         """The turn is over: show the end of it, and what stays.
 
         On any thread but the bridge's it returns when that is done (within a tenth of a second or so); there it returns
-        at once. Either way the future, where there is one, is done when all is shown.
+        at once. Either way the work, where there is one, is done when all is shown.
         """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextvars
 import copy
 import logging
@@ -109,10 +108,10 @@ class FallbackSchedule:
         return True
 
 
-def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, show: Callable[[], None]) -> concurrent.futures.Future[None]:
+def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, show: Callable[[], None]) -> bridge.Work[None]:
     """End a display: await `drain` on the bridge's loop, then call `show` on a thread, since a long reply takes a while.
 
-    It returns when that is done, or at once on the loop's own thread, which must not wait. The future is done when all is
+    It returns when that is done, or at once on the loop's own thread, which must not wait. The work is done when all is
     shown.
     """
 
@@ -124,10 +123,12 @@ def finish(drain: Callable[[], Coroutine[Any, Any, None]] | None, show: Callable
         except Exception:
             _logger.warning("the display failed, and the output of this turn may be incomplete", exc_info=True)
 
-    future = bridge.spawn(work())
-    if not bridge.on_loop():
-        concurrent.futures.wait([future], PATIENCE)
-    return future
+    ending = bridge.Work(work)
+    if bridge.on_loop():
+        ending.begin()
+    else:
+        bridge.Waiter().serve(ending, bridge.ignore_interrupt, timeout=PATIENCE)
+    return ending
 
 
 class StaticDisplay:
@@ -144,7 +145,7 @@ class StaticDisplay:
         with self._folding:
             self._transcript.apply(event)
 
-    def close(self) -> concurrent.futures.Future[None] | None:
+    def close(self) -> bridge.Work[None] | None:
         if self._closed:
             return None
         self._closed = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 
 from chatkit import bridge
 from chatkit.display import words
@@ -105,7 +104,7 @@ class LiveTurn(_Live):
         # the Markdown parser loads while the request is on its way, not when an interrupted cell waits for its end
         threading.Thread(target=parse, args=("*",), daemon=True, name="chatkit-warm").start()
 
-    def close(self) -> Future[None] | None:
+    def close(self) -> bridge.Work[None] | None:
         if self._closed:
             return None
         self._closed = True
@@ -209,7 +208,7 @@ class LiveRetry(_Live):
                 self._view = RetryView(lambda command: _obey(command, self._commands), self._facts())
                 self._output.show({**self._view.bundle(), **self._bundle(running=True)})
 
-    def close(self) -> Future[None] | None:
+    def close(self) -> bridge.Work[None] | None:
         if self._closed or self._view is None:
             return None
         self._closed = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import contextlib
+import queue
 
 from chatkit.clock import Clock
 from chatkit.errors import Stopped
@@ -13,27 +14,35 @@ class Wake:
     """Ends a wait early, or the whole loop; every method may be called from any thread.
 
     A call of `set` counts from the moment that a wait is announced (`arm`) until the wait is over. At other times it does nothing,
-    since the button that calls it is gone. Once `stopped` is true, no further attempt begins.
+    since the button that calls it is gone. Once `stopped` is true, no further attempt begins. There is no lock: an interrupt of the
+    main thread, where a button's callback runs, could leave it locked.
     """
 
     def __init__(self) -> None:
         self.stopped = False
-        self._lock = threading.Lock()
-        self._flag = threading.Event()
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._async: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def arm(self) -> None:
         """A wait is about to be announced: forget earlier calls of `set`."""
-        with self._lock:
-            self._flag.clear()
+        self._calls = queue.SimpleQueue()
 
     def set(self) -> None:
         """End the wait that was announced."""
-        with self._lock:
-            self._flag.set()
-            if self._async:
-                loop, event = self._async
-                loop.call_soon_threadsafe(event.set)
+        self._calls.put(None)
+        if waiting := self._async:  # read after the call was noted: who begins to wait meanwhile finds the call
+            loop, event = waiting
+            loop.call_soon_threadsafe(event.set)
+
+    def is_set(self) -> bool:
+        """Whether `set` was called since the wait was announced."""
+        return not self._calls.empty()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait on this thread for a call of `set`, at most so many seconds; whether there was one."""
+        with contextlib.suppress(queue.Empty):
+            self._calls.put(self._calls.get(timeout=timeout))
+        return self.is_set()
 
     @property
     def waiting(self) -> bool:
@@ -48,22 +57,20 @@ class Wake:
     def pause(self, clock: Clock, seconds: float) -> None:
         """Wait on this thread; raise `Stopped` if `stop` was called."""
         if not self.stopped:
-            clock.pause(seconds, self._flag)
+            clock.pause(seconds, self)
         self._check()
 
     async def pause_async(self, clock: Clock, seconds: float) -> None:
         """Wait on the running loop; raise `Stopped` if `stop` was called."""
         event = asyncio.Event()
-        with self._lock:
-            self._async = (asyncio.get_running_loop(), event)
-            if self._flag.is_set():
-                event.set()
+        self._async = (asyncio.get_running_loop(), event)
+        if self.is_set():
+            event.set()
         try:
             if not self.stopped:
                 await clock.pause_async(seconds, event)
         finally:
-            with self._lock:
-                self._async = None
+            self._async = None
         self._check()
 
     def _check(self) -> None:
