@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, assert_never
@@ -17,7 +16,7 @@ import msgspec
 
 from chatkit.display import words
 from chatkit.display.document import Asked, Failure, Label, Note, Piece, Prompt, Sources, Title, ToolUse
-from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten
+from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten, text_html, without_empty_lines
 from chatkit.display.markdown.source import escape_markdown, render_markdown
 from chatkit.display.plain_text import as_json, shown, single_line
 from chatkit.parts import File, Reasoning, Source, Text
@@ -40,7 +39,6 @@ _CARD = "border:1px solid #8886;border-radius:4px;padding:4px 10px;margin:6px 0;
 _SPINNER = '<span class="chatkit-spinner" aria-hidden="true"></span>'
 _ICONS: dict[words.ToolState, str] = {"running": _SPINNER, "done": "✓", "failed": "✗", "not run": "–"}
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
-_EMPTY_LINE = re.compile(r"\n([ \t]*)\n")
 
 
 def bundle(document: Sequence[Piece]) -> dict[str, str]:
@@ -53,26 +51,26 @@ def write_html(document: Sequence[Piece]) -> str:
     if len(document) == 1 and isinstance(document[0], Note):
         return _small(document[0].text).rstrip("\n")
     # nbconvert --to markdown puts this into Markdown, where HTML ends at an empty line: code could act behind it
-    return _EMPTY_LINE.sub(r"\n\1&#10;", f'<div class="chatkit-reply">\n{"".join(map(html_of, document))}</div>')
+    return without_empty_lines(f'<div class="chatkit-reply">\n{"".join(map(html_of, document))}</div>')
 
 
 def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) -> str:
     """One piece; in a turn that is `running`, a call without a result is at work."""
     match piece:
         case Title():
-            return f'<div style="font-weight:bold;margin:4px 0">{escape(piece.text)}</div>\n'
+            return f'<div style="font-weight:bold;margin:4px 0">{text_html(piece.text)}</div>\n'
         case Label():
-            return f'<div style="{_LABEL}">{escape(piece.text)}</div>\n'
+            return f'<div style="{_LABEL}">{text_html(piece.text)}</div>\n'
         case Prompt():
             pre_wrap = "white-space:pre-wrap;overflow-wrap:break-word"
-            text = f'<div dir="auto" style="{pre_wrap}">{escape(piece.text)}</div>\n' if piece.text else ""
+            text = f'<div dir="auto" style="{pre_wrap}">{text_html(piece.text)}</div>\n' if piece.text else ""
             return f'<div style="{_PROMPT}"><strong>{words.YOU}</strong>\n{text}{"".join(map(html_of, piece.files))}</div>\n'
         case Asked():
-            return f'<div style="margin:4px 0;white-space:pre-wrap"><strong>{words.ASKED}</strong> {escape(piece.text)}</div>\n'
+            return f'<div style="margin:4px 0;white-space:pre-wrap"><strong>{words.ASKED}</strong> {text_html(piece.text)}</div>\n'
         case Text():
             return render_html(piece.text)
         case Reasoning():
-            summary = f'<summary style="cursor:pointer">{escape(reasoning_title(piece))}</summary>'
+            summary = f'<summary style="cursor:pointer">{text_html(reasoning_title(piece))}</summary>'
             return f'<details style="{_SMALL}">{summary}\n{render_html(piece.text)}</details>\n'
         case ToolUse() if piece.name == words.SUMMARIZED:
             return _compaction(piece, running)
@@ -83,7 +81,7 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
         case Sources():
             return f'<div style="{_SMALL}">{words.SOURCES} {", ".join(map(_source, piece.cited))}</div>\n'
         case Failure(error):
-            lines = [f"<strong>{escape(words.headline(error))}</strong>", f"<div>{escape(words.advice(error))}</div>"]
+            lines = [f"<strong>{text_html(words.headline(error))}</strong>", f"<div>{text_html(words.advice(error))}</div>"]
             if detail := shown(error.detail).strip():
                 lines.append(f'<details><summary style="cursor:pointer">{words.PROVIDER_SAID}</summary>{preformatted(detail)}</details>')
             return f'<div style="{_WARNING}">' + "\n".join(lines) + "</div>\n"
@@ -99,7 +97,7 @@ def reasoning_title(part: Reasoning) -> str:
 
 
 def _small(text: str) -> str:
-    return f'<div style="{_SMALL}">{escape(text)}</div>\n'
+    return f'<div style="{_SMALL}">{text_html(text)}</div>\n'
 
 
 def _call(use: ToolUse, running: bool) -> str:
@@ -107,7 +105,7 @@ def _call(use: ToolUse, running: bool) -> str:
     state = words.tool_state(use.call, use.result, running=running)
     name, arguments = single_line(use.name, 80) or words.A_TOOL, single_line(words.tool_arguments(use.call), 160)
     outcome = f"{state}, {words.BY_PROVIDER}" if use.by_provider else state
-    summary = f"<strong>{escape(name)}</strong>{f'({escape(arguments)})' if arguments else ''} · {outcome}"
+    summary = f"<strong>{text_html(name)}</strong>{f'({text_html(arguments)})' if arguments else ''} · {outcome}"
     pieces = []
     if use.call is not None and (use.call.args or use.call.args_delta):
         pieces += [_small(words.ARGUMENTS), _indented(use.call.args if use.call.args is not None else use.call.args_delta)]
@@ -161,7 +159,7 @@ def _file(file: File, max_image: int) -> str:
     if kind and len(file.data) <= max_image:
         data = base64.b64encode(file.data).decode()
         return f'<img src="data:image/{kind};base64,{data}" alt="{escape(title or "image")}" style="max-width:100%;height:auto">\n'
-    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else escape(words.file_name(file))
+    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else text_html(words.file_name(file))
     return f'<div style="{_SMALL}">File: {what}</div>\n'
 
 
@@ -173,11 +171,11 @@ def _image_kind(data: bytes) -> str:
 
 def _source(source: Source) -> str:
     label = single_line(source.title or source.url, 120)
-    return _link(source.url, label) if is_safe_url(source.url) else escape(label)
+    return _link(source.url, label) if is_safe_url(source.url) else text_html(label)
 
 
 def _link(url: str, label: str) -> str:
-    return f'<a href="{escape(shown(url))}" rel="noopener noreferrer">{escape(label)}</a>'
+    return f'<a href="{escape(shown(url))}" rel="noopener noreferrer">{text_html(label)}</a>'
 
 
 def write_markdown(document: Sequence[Piece]) -> str:
@@ -198,8 +196,8 @@ def _markdown_of(piece: Piece) -> str:
             return _emphasized(piece.text)
         case Prompt():
             lines = [*piece.text.split("\n"), *map(words.file_line, piece.files)]
-            text = "\\\n".join(escape_markdown(line.strip()) or "&nbsp;" for line in lines if line or piece.text)
-            return _quoted(f"**{words.YOU}**\\\n{text}")
+            text = "  \n".join(escape_markdown(line.strip()) or "&nbsp;" for line in lines if line or piece.text)
+            return _quoted(f"**{words.YOU}**  \n{text}")
         case Asked():
             return f"**{words.ASKED}** {escape_markdown(' '.join(piece.text.split()))}"
         case Text():
@@ -227,7 +225,7 @@ def _emphasized(text: str) -> str:
 
 
 def _quoted(source: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in source.split("\n"))
+    return "\n".join(f"> {line}" if line else ">" for line in source.split("\n"))
 
 
 def _summary(use: ToolUse) -> str:

@@ -110,6 +110,12 @@ def language(info: str) -> str:
     return name[0] if name else ""
 
 
+def known_language(info: str) -> str:
+    """The same if Pygments knows it; other readers draw diagrams and formulas from what is in some other languages."""
+    name = language(info)
+    return name if name.lower() in _lexer_names() else ""
+
+
 def highlighted(code: str, info: str) -> str | None:
     """Coloured HTML for the inside of ``code``; None where the language isn't known, or lexing could take long.
 

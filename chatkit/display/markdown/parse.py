@@ -31,9 +31,17 @@ _MAX_PARSED = 200_000
 _MAX_OF_A_MARK = 10_000
 """Occurrences of one of Markdown's own characters; more of them slow the parser down, or give megabytes of HTML."""
 _MAX_DEPTH = 60
+_MAX_STEPS = 2_000
+"""Lines that the parser may look at, beside one for each character."""
 _MAX_FORMULA_LINES = 200
+_MAX_GROWTH = 20
+"""Characters of HTML or of Markdown for one of the text."""
+_MAX_SLACK = 50_000
+"""The same, more for the whole text: a small table is 40 times as large as its source."""
 
+_EMPTY_LINE = re.compile(r"\n([ \t]*)\n")
 _SAFE_URL = re.compile(r"(?:https?://[^\s/]|mailto:\S|#)", re.IGNORECASE)
+_BARE_URL = re.compile(r"\bhttps?://\w(?:[^\s()<>\[\]{}|\\^`\"'*$]|\([^\s()]*\))*(?<=[\w/=#&)-])", re.IGNORECASE)
 _LINE = "#8886"
 _FILL = "#8882"
 _CELL = f"border:1px solid {_LINE};padding:3px 9px"
@@ -56,6 +64,7 @@ _INLINE_FORMULA = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BEFORE_FORMULA = re.compile(r"\$|\\(?=[(\[]|begin)")
 _CLOSING = {"$$": "$$", "\\[": "\\]"}
 _NOT_IN_FORMULAS = re.compile(
     r"""
@@ -66,6 +75,7 @@ _NOT_IN_FORMULAS = re.compile(
         input | include | includegraphics | InputIfFileExists | IfFileExists | (?:verbatim|lst)input\w* | filecontents
         | openin | openout | closeout | read | readline | write | immediate | special | directlua | scantokens
         | csname | UseName | catcode | usepackage | RequirePackage
+        | href | url | class | cssId | style | unicode | require | html\w+   # what MathJax and KaTeX make links and attributes of
     ) (?![A-Za-z])
     """,
     re.VERBOSE,
@@ -97,8 +107,29 @@ def render_html(text: str) -> str:
     >>> print(render_html("*Hi* <img src=x onerror=alert(1)> [a](javascript:alert(1))"), end="")
     <p><em>Hi</em> &lt;img src=x onerror=alert(1)&gt; a</p>
     """
-    tokens = parse(shown(shorten(text)))
-    return preformatted(text) if tokens is None else render_tokens(tokens)
+    clean = shown(shorten(text))
+    tokens = parse(clean)
+    html = "" if tokens is None else render_tokens(tokens)
+    return preformatted(text) if tokens is None or not in_proportion(len(html), len(clean)) else html
+
+
+def in_proportion(written: int, read: int) -> bool:
+    """Whether what was written for a text isn't many times as large, as for a table of empty cells; both in characters."""
+    return written <= _MAX_SLACK + _MAX_GROWTH * read
+
+
+def without_empty_lines(html: str) -> str:
+    """`html` with the second of two line ends as an entity: within Markdown, HTML can end at an empty line."""
+    return _EMPTY_LINE.sub(r"\n\1&#10;", html)
+
+
+def text_html(text: str) -> str:
+    """HTML that shows any text, and in which MathJax sees no formula: what would begin one is in an element of its own.
+
+    >>> text_html("<b> or $5")
+    '&lt;b&gt; or <span>$</span>5'
+    """
+    return _BEFORE_FORMULA.sub(r"<span>\g<0></span>", escape(text))
 
 
 def preformatted(text: str) -> str:
@@ -122,7 +153,10 @@ def parse(clean: str, *, references: bool = True) -> list[Token] | None:
     """
     if len(clean) > _MAX_PARSED or max(map(clean.count, "[|*_~$\\")) > _MAX_OF_A_MARK:
         return None
-    tokens = _markdown(references).parse(clean)
+    try:
+        tokens = _markdown(references).parse(clean, {"steps": _MAX_STEPS + len(clean)})
+    except _TooMuchWork:
+        return None
     nested = (t.level for token in tokens for t in (token, *(token.children or ())))
     return tokens if max(nested, default=0) < _MAX_DEPTH - 2 else None  # the parser drops what is deeper
 
@@ -133,12 +167,25 @@ def _markdown(references: bool = True) -> MarkdownIt:
 
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_DEPTH}).enable(["table", "strikethrough"])
     md.inline.ruler.before("escape", "math_inline", _math_inline)
+    md.block.ruler.before("table", "bounded", _bounded, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "blockquote", "list"]})
     md.validateLink = lambda url: True  # type: ignore[method-assign] # `_without_unsafe_links` takes them out and keeps their labels
-    md.core.ruler.push("make_safe", _make_safe)
+    md.core.ruler.before("text_join", "make_safe", _make_safe)
     for name, html in _HTML.items():
         md.add_render_rule(name, lambda _, tokens, index, __, env, html=html: html(tokens[index], env))
     return md if references else md.disable("reference")
+
+
+class _TooMuchWork(Exception):
+    """A text would take the parser too long."""
+
+
+def _bounded(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A rule that matches nothing, and counts how often the parser asks what a line is: each level of a quotation asks again."""
+    state.env["steps"] -= 1
+    if state.env["steps"] < 0:
+        raise _TooMuchWork
+    return False
 
 
 # formulas: their backslashes and underscores are not Markdown
@@ -160,7 +207,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     first = _line(state, start)
     opening = first[:2]
     closing = _CLOSING.get(opening)
-    if closing is None or state.is_code_block(start):
+    if closing is None or state.is_code_block(start) or opening in first[2:].removesuffix(closing):
         return False
     lines = [first]
     while not (lines[-1].endswith(closing) and (len(lines) > 1 or len(first) > 3)):
@@ -168,8 +215,10 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         if line >= end or len(lines) > _MAX_FORMULA_LINES or state.isEmpty(line) or state.sCount[line] < state.blkIndent:
             return False
         lines.append(_line(state, line))
+        if opening in lines[-1].removesuffix(closing):
+            return False
     content = "\n".join(lines)
-    if _NOT_IN_FORMULAS.search(content) or content.count(opening) > (2 if opening == closing else 1):
+    if _NOT_IN_FORMULAS.search(content):
         return False
     if not silent:
         token = state.push("math_block", "", 0)
@@ -216,15 +265,34 @@ def _without_unsafe_links(tokens: Sequence[Token]) -> Iterator[Token]:
             case "image":
                 url = str(token.attrGet("src"))
                 label = "".join(c.content for c in token.children or () if c.type in ("text", "code_inline", "text_special")).strip()
-                text = Token("text", "", 0, content=label or "image", level=token.level + 1)
                 if is_safe_url(url) and not any(kept):
-                    yield Token("link_open", "a", 1, attrs=_link_attributes(url), level=token.level)
-                    yield text
-                    yield Token("link_close", "a", -1, level=token.level)
+                    yield from _link(url, label or "image", token.level)
                 else:
-                    yield text
+                    yield Token("text", "", 0, content=label or "image", level=token.level + 1)
+            case "text" if "://" in token.content and not any(kept):
+                yield from _with_links(token)
             case _:
                 yield token
+
+
+def _with_links(token: Token) -> Iterator[Token]:
+    """The tokens of a text in which each bare address is a link."""
+    from markdown_it.common.normalize_url import normalizeLink
+
+    at = 0
+    for url in _BARE_URL.finditer(token.content):
+        yield token.copy(content=token.content[at : url.start()])
+        yield from _link(normalizeLink(url[0]), url[0], token.level)
+        at = url.end()
+    yield token.copy(content=token.content[at:])
+
+
+def _link(url: str, label: str, level: int) -> Iterator[Token]:
+    from markdown_it.token import Token
+
+    yield Token("link_open", "a", 1, attrs=_link_attributes(url), level=level)
+    yield Token("text", "", 0, content=label, level=level + 1)
+    yield Token("link_close", "a", -1, level=level)
 
 
 def _link_attributes(url: str) -> dict[str, str | int | float]:
@@ -239,8 +307,7 @@ def _code(token: Token, env: dict[str, Any]) -> str:
 
 
 _HTML: dict[str, Callable[[Token, dict[str, Any]], str]] = {
-    # each dollar sign in an element of its own: JupyterLab would take the text between two of them for a formula
-    "text": lambda token, _: escape(token.content).replace("$", "<span>$</span>"),
+    "text": lambda token, _: text_html(token.content),
     "math_inline": lambda token, _: escape(token.content),
     "math_block": lambda token, _: f"<p>{escape(token.content)}</p>\n",
     "code_inline": lambda token, _: f'<code style="{_CODE_SPAN}">{escape(token.content)}</code>',

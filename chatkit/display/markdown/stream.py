@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatkit.display.markdown.growing import as_if_closed
 from chatkit.display.markdown.highlight import MAX_HIGHLIGHTED, MAX_PIECE, code_html, code_piece, in_pieces, long_code_html
-from chatkit.display.markdown.parse import MAX_SHOWN, left_out, parse, preformatted, render_tokens
+from chatkit.display.markdown.parse import MAX_SHOWN, in_proportion, left_out, parse, preformatted, render_tokens
 from chatkit.display.plain_text import ShownInPieces
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class MarkdownStream:
         self._fence: _OpenFence | None = None  # the block of code that the tail is inside of
         self._in_line = False  # the tail continues a line that was cut
         self._searched = 0  # characters of the tail in which no block ends
+        self._written = self._settled = 0  # characters of the HTML that is done, and of the text that it shows
 
     def advance(self, text: str, *, final: bool = False) -> None:
         """Continue to `text`, which is all of the text so far; if it is `final`, all of it is done afterwards.
@@ -146,8 +147,14 @@ class MarkdownStream:
     def _emit(self, html: str, length: int, carry: str = "") -> None:
         """Replace the first `length` characters of the tail by their HTML."""
         if html:
-            self.done.append(html)
+            self.done.append(self._bounded(html, self._tail[:length]))
+            self._written += len(self.done[-1])
+        self._settled += length
         self._tail, self._carry = self._tail[length:], carry
+
+    def _bounded(self, html: str, text: str) -> str:
+        """`html`, or its `text` unformatted if the whole would grow out of proportion."""
+        return html if in_proportion(self._written + len(html), self._settled + len(text)) else preformatted(text)
 
     # Each of the following three returns whether to look for more in the tail.
 
@@ -245,7 +252,7 @@ class MarkdownStream:
         if self._in_line:
             return f"<p>{escape(self._tail)}</p>\n"
         tokens = self._parsed(self._carry + as_if_closed(self._tail))
-        return preformatted(self._tail) if tokens is None else render_tokens(tokens, growing=True)
+        return preformatted(self._tail) if tokens is None else self._bounded(render_tokens(tokens, growing=True), self._tail)
 
     def _parsed(self, source: str) -> list[Token] | None:
         if any(source.count(character) > most for character, most in _MAX_COUNTS.items()):
