@@ -1,7 +1,8 @@
-"""The front end's modules under node's own test runner and TypeScript's checker, and the types that the kernel gives them."""
+"""What runs in node: the front end's modules under its test runner and TypeScript's checker, and other readers of Markdown."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from chatkit.display.markdown.source import render_markdown
 from chatkit.display.widget import STYLES, file_text, files_of, source_text
+from tests.display.hostile import HOSTILE
+from tests.display.readers import in_places, misread, tricky
 from tests.typescript import TARGET, declarations
 
 TESTS = Path(__file__).parent / "front_end"
@@ -67,3 +71,14 @@ def test_the_views_do_it_too_as_they_are_sent(workshop: Path, tmp_path: Path) ->
         assert len(files_of(view)) > 3
         (tmp_path / "chatkit" / "display" / "static" / view).write_text(source_text(view), "utf-8")
     run(["node", "--test", "*_view.test.js", "composer.test.js"], tmp_path / "tests" / "browser" / "front_end")
+
+
+@pytest.mark.browser
+def test_no_reader_in_javascript_makes_live_html_of_a_text_or_loses_what_it_says(workshop: Path, tmp_path: Path) -> None:
+    texts = [*in_places(), *HOSTILE.values(), *tricky(4000, seed=4)]
+    (tmp_path / "texts.json").write_text(json.dumps([render_markdown(text) for text in texts]), "utf-8")
+    run(["node", "read_markdown.js", tmp_path / "texts.json", tmp_path / "pages.json"], workshop / "tests" / "browser" / "front_end")
+    pages = json.loads((tmp_path / "pages.json").read_text("utf-8"))
+    assert len(pages) == 5
+    for name, made in pages.items():
+        assert misread(texts, made) == [], name

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from chatkit.display.markdown.source import render_markdown
 from tests.browser.looks import ACTIVE
 from tests.browser.scripted import SCRIPT
 from tests.display.hostile import HOSTILE, assert_visible, large
+from tests.display.readers import in_places, misread, tricky
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +115,77 @@ def test_hostile_text_that_streams_piece_by_piece_never_acts(notebook: Callable[
     nb.execute("t.end()")
     nb.output(1).locator(".chatkit-reply").wait_for()
     assert nb.page.evaluate(ACTIVE) == []
+
+
+READ = """async (sources) => {
+  const { rendermime } = window.panel.content;
+  const pages = [];
+  for (const source of sources) {
+    const model = rendermime.createModel({ data: { 'text/markdown': source }, trusted: true });
+    const reader = rendermime.createRenderer('text/markdown');
+    document.body.append(reader.node);
+    await reader.renderModel(model);
+    for (const own of reader.node.querySelectorAll('mjx-container, .jp-InternalAnchorLink, .numbering-entry')) own.remove();
+    for (const el of reader.node.querySelectorAll('*')) ['data-jupyter-id', 'target'].forEach((name) => el.removeAttribute(name));
+    pages.push(reader.node.innerHTML);
+    reader.dispose();
+  }
+  return pages;
+}"""
+"""JupyterLab's pages for texts in Markdown that are trusted, without what it adds itself."""
+
+
+@pytest.mark.timeout(300)
+def test_jupyterlab_makes_nothing_of_a_texts_markdown_that_acts(notebook: Callable[..., Any]) -> None:
+    nb = notebook("1")
+    texts = [*in_places(), *HOSTILE.values(), *tricky(2000, seed=5)]
+    assert misread(texts, nb.page.evaluate(READ, [render_markdown(text) for text in texts])) == []
+
+
+def test_jupyterlab_typesets_the_formulas_of_a_text_and_not_its_prices(notebook: Callable[..., Any]) -> None:
+    text = "From $5 to $10 for $x$.\n\nOr \\\\(y\\\\) and $7,\nand \\(z < 1\\)."
+    nb = notebook(f"display({{'text/markdown': {render_markdown(text)!r}}}, raw=True)")
+    nb.run(0)
+    shown = nb.output(0).locator(".jp-RenderedMarkdown")
+    shown.locator("mjx-container").nth(1).wait_for()
+    assert shown.locator("mjx-container").count() == 2
+    words = shown.evaluate("(el) => { el.querySelectorAll('mjx-container').forEach((e) => e.remove()); return el.textContent; }")
+    assert " ".join(words.split()) == r"From $5 to $10 for . Or \(y\) and $7, and ."
+
+
+def test_jupyterlab_typesets_no_formula_in_what_is_no_text_of_the_model(notebook: Callable[..., Any]) -> None:
+    nb = notebook(
+        SETUP,
+        "from chatkit.display.document import chat_document; from chatkit.display.writers import write_html; from chatkit.fold import Transcript\n"
+        "from IPython.display import HTML\n"
+        "T = 'From $5 to $10, \\\\(y\\\\), \\\\begin{x}z\\\\end{x}'; call = ck.ToolCall(tool_call_id='1', tool_name=T, args={T: T})\n"
+        "shown = LiveChat(NoCommands(ALL), model='demo', closed=lambda: None)\n"
+        "tell(TitleEvent(chat_id='c', title=T), message(1, 'user', (ck.Text(text=T),)), "
+        "message(2, 'assistant', (ck.Reasoning(text='x', title=T), ck.Source(url='https://example.org', title=T), call, ck.Text(text='$x$'))))\n"
+        "HTML(write_html(chat_document(Transcript(told), model=T)))",
+    )
+    nb.run(0)
+    nb.run(1)
+    nb.output(1).locator("mjx-container").wait_for()
+    assert nb.output(1).locator("mjx-container").count() == 1
+
+
+def test_a_chat_of_hostile_texts_is_text_where_markdown_alone_is_shown(notebook: Callable[..., Any]) -> None:
+    nb = notebook(
+        SETUP,
+        "from chatkit.display.document import chat_document; from chatkit.display.writers import bundle; from chatkit.fold import Transcript\n"
+        "shown = LiveChat(NoCommands(ALL), model='demo', closed=lambda: None)\n"
+        "tell(*[m for n, text in enumerate(HOSTILE.values()) for m in (message(2 * n + 1, 'user', (ck.Text(text=text),)), "
+        "message(2 * n + 2, 'assistant', every_part(text)))])\n"
+        "written = bundle(chat_document(Transcript(told), model='demo'))\n"
+        "display({'text/markdown': written['text/markdown']}, raw=True)",
+    )
+    nb.run(0)
+    nb.run(1)
+    shown = nb.output(1).locator(".jp-RenderedMarkdown")
+    shown.wait_for()
+    shown.evaluate("(el) => el.classList.add('chatkit-reply')")  # where `ACTIVE` looks
+    assert nb.page.evaluate(ACTIVE.replace("/^(on|data-|srcdoc", "/^(on|data-(?!jupyter-id)|srcdoc")) == []
 
 
 @pytest.mark.timeout(300)
