@@ -166,9 +166,10 @@ class Provider:
 
     def _about_the_path(self, found: Classification) -> str:
         """What a 404 means, which a server mostly doesn't say: nothing is at this path."""
-        path = urlsplit(self.address).path
-        message, advice = found.message, []
-        if found.kind == "invalid_request":
+        address = urlsplit(self.address)
+        path, message, advice = address.path, found.message, []
+        at_the_vendor = (address.hostname or "").endswith((".openai.com", ".anthropic.com"))  # whose 404 speaks of a file or an item
+        if found.kind == "invalid_request" and not at_the_vendor:
             message = f"{self.name} has nothing at {path}"
             if path.endswith("/responses"):
                 advice.append(f"a server without this operation is openai-compat:{self.model}")

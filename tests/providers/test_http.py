@@ -261,6 +261,16 @@ def test_a_404_at_a_path_says_that_nothing_is_there(fake_provider: Fakes, format
         assert ("openai-compat:m-1" in str(error)) == (format == "responses")
 
 
+def test_a_404_of_the_vendor_itself_speaks_of_something_else(fake_provider: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fake_provider(http_response(404, {"error": {"message": "Item with id 'rs_1' not found.", "type": "invalid_request_error"}}))
+    monkeypatch.setenv("http_proxy", fake.url)
+    for host, kind in (("eu.api.openai.com", "refused the request"), ("gateway.example", "has nothing at /v1/responses")):
+        provider = provider_at(f"http://{host}/v1", "responses")
+        work = provider.stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5)
+        with pytest.raises(RequestRejected, match=kind):
+            asyncio.run(work)
+
+
 def test_a_404_of_a_model_says_so(fake_provider: Fakes) -> None:
     body = {"error": {"message": "The model `m-1` does not exist", "type": "invalid_request_error", "code": "model_not_found"}}
     error = ask(fake_provider(http_response(404, body)), "responses").error()
