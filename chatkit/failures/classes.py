@@ -31,6 +31,7 @@ _CLIENTS: tuple[tuple[str, dict[Kind, str]], ...] = (
                 ChunkedEncodingError ConnectionError ContentDecodingError DNSError IncompleteRead JSONDecodeError ProxyError SSLError""",
             "invalid_request": """
                 CertificateVerifyError CookieConflictError InvalidHeader InvalidSchema InvalidURL MissingSchema TooManyRedirects""",
+            "server_error": "RetryError",
         },
     ),
     (
@@ -70,7 +71,8 @@ _CLIENTS: tuple[tuple[str, dict[Kind, str]], ...] = (
             "timeout": "WebSocketTimeoutException",
         },
     ),
-    ("pycurl grpc", {}),
+    ("grpc", {"timeout": "FutureTimeoutError"}),
+    ("pycurl", {}),
     (
         "botocore aiobotocore boto3 s3transfer",
         {
@@ -84,8 +86,16 @@ _CLIENTS: tuple[tuple[str, dict[Kind, str]], ...] = (
     ("azure", {"network": "IncompleteReadError ServiceRequestError ServiceResponseError", "invalid_request": "TooManyRedirectsError"}),
     ("google googleapiclient", {"network": "TransportError", "auth": "RefreshError"}),
     ("huggingface_hub", {"invalid_request": "OfflineModeIsEnabled"}),
-    ("anthropic openai groq together litellm", {"network": "APIConnectionError", "server_error": "APIResponseValidationError"}),
-    ("cohere instructor langchain_core mistralai ollama replicate", {}),
+    (
+        "anthropic openai groq together litellm",
+        {
+            "network": "APIConnectionError WebSocketConnectionClosedError",
+            "server_error": "APIResponseValidationError",
+            "rate_limit": "RouterRateLimitError RouterRateLimitErrorBasic",
+        },
+    ),
+    ("langchain_core", {"network": "ModelConnectionError", "rate_limit": "ModelRateLimitError", "timeout": "ModelTimeoutError"}),
+    ("cohere instructor mistralai ollama replicate", {}),
     ("elastic_transport elasticsearch opensearchpy", {"network": "ConnectionError"}),
     ("gql", {"network": "TransportConnectionFailed"}),
     ("slack_sdk stripe", {"network": "APIConnectionError"}),
@@ -111,7 +121,7 @@ _OTHERS: tuple[tuple[str, dict[Kind, str]], ...] = (
                 ConnectError ConnectionAborted ConnectionClosed ConnectionDone ConnectionLost DNSLookupError PartialDownloadError
                 RequestTransmissionFailed ResponseFailed ResponseNeverReceived""",
             "timeout": "TCPTimedOutError TimeoutError",
-            "invalid_request": "SchemeNotSupported",
+            "invalid_request": "ProcessDone ProcessTerminated SchemeNotSupported",
         },
     ),
     ("smtplib", {"network": "SMTPServerDisconnected"}),
@@ -119,7 +129,7 @@ _OTHERS: tuple[tuple[str, dict[Kind, str]], ...] = (
     (
         "redis valkey",
         {
-            "auth": "AuthenticationError NoPermissionError",
+            "auth": "AuthenticationError AuthorizationError NoPermissionError",
             "network": "ConnectionError",
             "timeout": "TimeoutError",
             "overloaded": "BusyLoadingError MaxConnectionsError",
@@ -127,24 +137,34 @@ _OTHERS: tuple[tuple[str, dict[Kind, str]], ...] = (
         },
     ),
     ("pymongo", {"network": "ConnectionFailure", "timeout": "NetworkTimeout ServerSelectionTimeoutError WaitQueueTimeoutError"}),
-    ("sqlalchemy", {"timeout": "TimeoutError"}),
+    ("sqlalchemy", {"timeout": "TimeoutError", "network": "DisconnectionError"}),
+    ("psycopg psycopg_pool", {"timeout": "ConnectionTimeout PoolTimeout", "overloaded": "TooManyRequests"}),
     (
         "psycopg2",  # an error that it didn't read from a server has no pgcode
         {
             "server_error": "AdminShutdown CrashShutdown DeadlockDetected SerializationFailure TransactionRollbackError",
             "overloaded": "CannotConnectNow InsufficientResources LockNotAvailable TooManyConnections",
+            "network": "ConnectionDoesNotExist ConnectionException ConnectionFailure",
         },
     ),
+    ("mysql", {"timeout": "ConnectionTimeoutError ReadTimeoutError WriteTimeoutError"}),
     ("clickhouse_driver", {"network": "NetworkError", "timeout": "SocketTimeoutError"}),
     ("cassandra", {"network": "NoHostAvailable", "timeout": "OperationTimedOut Timeout", "overloaded": "Unavailable"}),
     ("pika", {"network": "AMQPConnectionError", "auth": "AuthenticationError ProbableAccessDeniedError ProbableAuthenticationError"}),
-    ("aiormq", {"auth": "AuthenticationError ProbableAuthenticationError"}),
+    (
+        "aiormq",
+        {
+            "auth": "AuthenticationError ProbableAuthenticationError",
+            "invalid_request": """
+                ConnectionCommandInvalid ConnectionNotAllowed ConnectionNotImplemented ConnectionSyntaxError IncompatibleProtocolError""",
+        },
+    ),
     (
         "amqp kombu",
         {
-            "network": "OperationalError RecoverableChannelError RecoverableConnectionError",
+            "network": "ConnectionError OperationalError RecoverableChannelError",
             "auth": "AccessRefused",
-            "invalid_request": "ContentTooLarge PreconditionFailed",
+            "invalid_request": "ContentTooLarge IrrecoverableChannelError IrrecoverableConnectionError",
         },
     ),
     ("aiokafka kafka", {"timeout": "KafkaTimeoutError"}),
@@ -161,6 +181,7 @@ _OTHERS: tuple[tuple[str, dict[Kind, str]], ...] = (
     ),
     ("discord", {"auth": "LoginFailure", "rate_limit": "RateLimited"}),
     ("prawcore", {"network": "RequestException"}),
+    ("nats", {"network": "ConnectionClosedError NoServersError StaleConnectionError"}),
     ("distributed", {"network": "CommClosedError"}),
     ("paramiko", {"network": "NoValidConnectionsError", "auth": "AuthenticationException", "invalid_request": "BadHostKeyException"}),
     ("playwright", {"timeout": "TimeoutError"}),
@@ -182,7 +203,7 @@ TABLE: dict[tuple[str, str], Kind] = {
 _BY_NAME: dict[str, Kind] = {name: kind for (library, name), kind in reversed(TABLE.items()) if library in CLIENTS}
 _UNIQUE = word_set("APIConnectionError APITimeoutError ServerDisconnectedError")
 """Names that mean the same wherever they stand: those of a generator of SDKs, and one of aiohttp."""
-_NOT_CODES = word_set("APIError Error Exception InternalError ModelError ValidationError")
+_NOT_CODES = word_set("APIError Error Exception InternalError ModelError QueueFull ValidationError")
 """Names that mean something else as a class than as a code."""
 _NO_CLIENTS = frozenset(sys.stdlib_module_names).union(library for libraries, _ in _OTHERS for library in libraries.split()) - CLIENTS
 """Libraries of which only the classes in the table count, whoever calls them."""

@@ -265,6 +265,8 @@ def _gather(links: list[Link], status: int | None, headers: dict[str, str], body
     first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
     chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
     in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
+    if not called:  # "INTERNAL_ERROR" in somebody's own exception means anything
+        codes = [code for code in codes if firm_kind([code])]
     codes += [code for one in read for code in one.codes]
     statuses = [one.status for one in read]
     for one, (link, text) in zip(texts, said, strict=True):

@@ -17,7 +17,7 @@ _DRIVERS = word_set("""
     psycopg2 psycopg_pool pymssql pymysql pyodbc snowflake sqlalchemy sqlite3""")
 _MYSQL = word_set("MySQLdb aiomysql asyncmy mariadb mysql pymysql")
 _OTHERS = word_set("aiokafka cimpl confluent_kafka kafka neo4j playwright pymongo redis selenium valkey")
-SERVICES = _DRIVERS | _OTHERS | word_set("ftplib imaplib nntplib poplib smtplib")
+SERVICES = _DRIVERS | _OTHERS | word_set("aiormq amqp ftplib imaplib kombu nntplib pika poplib smtplib")
 """The libraries whose attributes and words mean what this module says, not what they mean in HTTP."""
 
 _STATES: dict[str, Kind] = {

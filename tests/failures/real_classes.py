@@ -20,15 +20,16 @@ UNSEEN = frozenset({"niquests", "urllib3_future"})
 DISTRIBUTIONS = """
     aiobotocore aiohttp aiokafka aiormq amqp anthropic anyio azure-core boto3 botocore cassandra-driver celery clickhouse-driver cohere curl_cffi
     discord.py distributed elasticsearch fsspec gcsfs google-api-core google-api-python-client google-auth gql groq grpcio h11 h2 httpcore
-    httpcore2 httplib2 httpx httpx2 huggingface_hub instructor kafka-python kombu langchain-core litellm mistralai msgspec ollama openai
-    opensearch-py pandas paramiko pika playwright polars prawcore psycopg2-binary pyarrow pycurl pydantic pymongo pysocks python-telegram-bot pyzmq
+    httpcore2 httplib2 httpx httpx2 huggingface_hub instructor kafka-python kombu langchain-core litellm mistralai msgspec mysql-connector-python
+    nats-py ollama openai
+    opensearch-py pandas paramiko pika playwright polars prawcore psycopg[binary,pool] psycopg2-binary pyarrow pycurl pydantic pymongo pysocks python-telegram-bot pyzmq
     redis replicate requests s3fs s3transfer scikit-learn selenium slack_sdk sqlalchemy stripe together tornado trio twisted urllib3
     valkey websocket-client websockets
 """
 MODULES = """
     aiohttp.http_exceptions azure.core.exceptions cassandra.cluster concurrent.futures curl_cffi.requests.exceptions distributed.comm gcsfs.retry
     google.api_core.exceptions google.auth.exceptions googleapiclient.errors gql.transport.exceptions h2.exceptions http.client
-    huggingface_hub.errors playwright._impl._errors pydantic_core selenium.common.exceptions tornado.httpclient tornado.iostream
+    huggingface_hub.errors mysql.connector playwright._impl._errors pydantic_core selenium.common.exceptions tornado.httpclient tornado.iostream
     tornado.simple_httpclient tornado.websocket twisted.internet.error twisted.web._newclient twisted.web.client twisted.web.error urllib.error
 """
 """Where classes stand that importing the library doesn't load."""
