@@ -16,7 +16,7 @@ import pytest
 from chatkit.display.markdown.source import render_markdown
 from chatkit.display.widget import STYLES, file_text, files_of, source_text
 from tests.display.hostile import HOSTILE
-from tests.display.readers import in_places, misread, tricky
+from tests.display.readers import documents, in_places, misread, tricky
 from tests.typescript import TARGET, declarations
 
 TESTS = Path(__file__).parent / "front_end"
@@ -76,9 +76,11 @@ def test_the_views_do_it_too_as_they_are_sent(workshop: Path, tmp_path: Path) ->
 @pytest.mark.browser
 def test_no_reader_in_javascript_makes_live_html_of_a_text_or_loses_what_it_says(workshop: Path, tmp_path: Path) -> None:
     texts = [*in_places(), *HOSTILE.values(), *tricky(4000, seed=4)]
-    (tmp_path / "texts.json").write_text(json.dumps([render_markdown(text) for text in texts]), "utf-8")
+    written = documents()
+    (tmp_path / "texts.json").write_text(json.dumps([*map(render_markdown, texts), *written]), "utf-8")
     run(["node", "read_markdown.js", tmp_path / "texts.json", tmp_path / "pages.json"], workshop / "tests" / "browser" / "front_end")
     pages = json.loads((tmp_path / "pages.json").read_text("utf-8"))
     assert len(pages) == 5
     for name, made in pages.items():
-        assert misread(texts, made) == [], name
+        assert misread(texts, made[: len(texts)]) == [], name
+        assert misread(written, made[len(texts) :], compare=False) == [], name

@@ -11,9 +11,13 @@ from importlib import import_module
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
+from chatkit.display.document import Asked, Failure, Label, Note, Prompt, Title, answer
 from chatkit.display.markdown.parse import is_safe_url, parse, render_html
 from chatkit.display.plain_text import shown
-from tests.display.hostile import HOSTILE, Seen
+from chatkit.display.writers import write_markdown
+from chatkit.events import ErrorEvent
+from chatkit.parts import File
+from tests.display.hostile import HOSTILE, Seen, every_part
 
 REPORTED = [
     "see http://a`<img src=x onerror=alert(1)>`",
@@ -58,6 +62,18 @@ def in_places() -> list[str]:
     """What was reported, by itself and within other blocks."""
     places = ("{}", "- {}", "> {}", "- > {}", "| {} |\n| --- |", "# {}", "**{}**", "[{}](#a)")
     return [place.format(text) for text in REPORTED for place in places]
+
+
+def documents() -> list[str]:
+    """The Markdown of turns that have a hostile text in every place: titles, prompts, calls, sources, names of files, errors."""
+    written = []
+    for text in [*in_places(), *HOSTILE.values(), *tricky(300, seed=6)]:
+        error = ErrorEvent(message=text, detail=text, provider=text)
+        prompt = Prompt(text=text, files=(File(media_type=text, title=text),))
+        written.append(
+            write_markdown([Title(text), Label(text), prompt, Asked(text), *answer(every_part(text)), Failure(error), Note(text)])
+        )
+    return written
 
 
 def tricky(count: int, seed: int) -> list[str]:
