@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
-from chatkit.chattest import FakeProvider, reply
+from chatkit import Chat
+from chatkit.chattest import FakeProvider, anthropic_overloaded_response, reply
 from tests.interrupts import CALLS, TEXT, chat_at, check, interrupt_at
 
 
@@ -35,6 +37,35 @@ def test_an_interrupt_at_any_moment_leaves_the_chat_usable(fake: FakeProvider, n
         if not struck:
             break
     assert moment > 10
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
+
+
+def _leave(chat: Chat, error: BaseException) -> None:
+    for _ in chat.stream("Hello"):
+        raise error
+
+
+ENDING: dict[str, Callable[[Chat, BaseException], object]] = {
+    "on_retry": lambda chat, error: chat.ask("Hello", show=False),
+    "display": lambda chat, error: chat.ask("Hello", show=lambda commands: _raise(error)),  # type: ignore[arg-type, return-value]
+    "loop over events": _leave,
+}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("place", ENDING)
+def test_what_ends_the_callers_code_leaves_the_chat_usable(place: str, error: type[BaseException]) -> None:
+    first = anthropic_overloaded_response() if place == "on_retry" else reply(TEXT).stall(after=2)
+    with FakeProvider(lambda request: reply(TEXT) if request.text == "And?" else first) as fake:
+        chat = chat_at(fake)
+        chat.on_retry = lambda notice: _raise(error())
+        with pytest.raises(error):
+            ENDING[place](chat, error())
+        assert chat.stop() is False
+        check(chat)
 
 
 def said(fake: FakeProvider, program: str) -> str:
@@ -101,7 +132,7 @@ last = Last()
 
 
 def test_what_is_asked_in_an_exit_handler_works(fake: FakeProvider) -> None:
-    assert said(fake, "import atexit; atexit.register(lambda: print(chat.ask('Hello').text)); chat.messages") == TEXT
+    assert said(fake, "import atexit; chat.undo(); atexit.register(lambda: print(chat.ask('Hello').text))") == TEXT
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
