@@ -61,7 +61,8 @@ def classify(
     Parameters
     ----------
     error : BaseException, optional
-        An exception of any library. Its class name, attributes, text and causes are read; nothing is imported for it.
+        An exception of any library. Its class, attributes and causes are read, and its text, if a client of HTTP or of a provider raised
+        it, or another argument is given. Nothing is imported for it. A group is what its worst member is.
     status : int, optional
         The HTTP status. This, `headers` and `body` take precedence over what the exception carries.
     headers : mapping, optional
@@ -69,7 +70,7 @@ def classify(
     body : str, bytes or parsed JSON, optional
         The body of the response, or as much of it as was received.
     provider : str, optional
-        The provider that failed. A failure that nothing explains is retryable only if this is given.
+        The provider that failed. A failure that nothing explains is retryable only if this is given, or if it asks for a wait.
     now : datetime, optional
         The current time, by default that of this machine. The ``date`` of the response takes precedence.
 

@@ -1,6 +1,6 @@
 """What an exception means and carries.
 
-Its class is read by name, with the names of its ancestors, so that no library is imported for it; then come its causes, and the
+Its class and the ancestors are known by their library and name, so that no library is imported for it; then come its causes, and the
 response that it carries (status, headers, body, codes).
 """
 
@@ -150,7 +150,7 @@ def is_cancellation(error: BaseException) -> bool:
         return not isinstance(error, ExceptionGroup) and any(is_cancellation(member) for member in error.exceptions[:MAX_LINKS])
     if isinstance(error, KeyboardInterrupt | GeneratorExit | SystemExit | Stopped):
         return True
-    return not isinstance(error, OSError) and any(cls.name in ("CancelledError", "Cancelled") for cls in ancestry(error))
+    return not isinstance(error, OSError) and any(cls.__name__ in ("CancelledError", "Cancelled") for cls in type(error).__mro__)
 
 
 def is_program_error(link: Link) -> bool:
