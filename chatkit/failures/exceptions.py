@@ -189,7 +189,9 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
             case "UnicodeError":  # a key with a typographic quote, an invalid host name
                 is_header = isinstance(error, UnicodeEncodeError) and _raised_by_client(error)
                 return "invalid_request" if is_header or CERTAIN_REFUSAL.search(text) else None
-            case "JSONDecodeError" | "DecodeError" if ancestor == link.ancestors[0] and ancestor.library not in CLIENTS:
+            case "InvalidHeader" if error.args and isinstance(error.args[0], BaseException):
+                return None  # requests: of an answer, as urllib3 says
+            case "JSONDecodeError" | "DecodeError" | "ExpatError" if ancestor == link.ancestors[0] and ancestor.library not in CLIENTS:
                 return "network" if called or _raised_by_client(error) else None
             case "ValueError":  # the standard library raises it for an address, a header, and JSON that was cut
                 is_cut = _BROKEN_JSON.search(text) and (called or _raised_by_client(error))
@@ -225,7 +227,7 @@ def _raised_by_client(error: BaseException) -> bool:
     for _ in range(256):
         if step is None:
             return False
-        if library_of(step.tb_frame.f_globals.get("__name__")) in CLIENTS:
+        if (library := library_of(step.tb_frame.f_globals.get("__name__"))) in CLIENTS or library == "xmlrpc":
             return True
         step = step.tb_next
     return False
@@ -275,7 +277,7 @@ class Carried(NamedTuple):
 def carried(link: Link) -> Carried:
     """What an exception carries, for itself or on its response."""
     error = link.error
-    if link.is_service:
+    if link.is_service or any(cls.name == "HttpProcessingError" for cls in link.ancestors):  # aiohttp's parser: its 400 is no answer
         return Carried(None, {}, [], [], None)
     response = attribute(error, "response")
     if response is None:

@@ -188,7 +188,18 @@ def test_a_broken_header_of_an_answer_is_the_servers_fault() -> None:
         for text in ("illegal header line: bytearray(b'x y')", "Invalid header value b'x'"):
             assert classify(library.RemoteProtocolError(text), provider="openai").kind == "network"
         assert classify(library.LocalProtocolError("Illegal header value b'x\\n'"), provider="openai").kind == "invalid_request"
+    theirs = made("urllib3.exceptions.InvalidHeader", "Content-Length contained multiple unmatching values")
+    ours = made("requests.exceptions.InvalidHeader", "Invalid leading whitespace", ValueError)
+    assert classify(ours).kind == "invalid_request"
+    ours.args = (theirs,)
+    assert classify(ours).kind == "server_error"
     answer = made("aiohttp.client_exceptions.ClientResponseError", "400, message: Invalid header value", status=400)
     assert classify(
         caused(answer, made("aiohttp.http_exceptions.InvalidHeader", "", type(made("aiohttp.http_exceptions.BadHttpMessage"))))
     ).retryable
+
+
+def test_the_status_of_a_parser_is_not_that_of_an_answer() -> None:
+    cut = made("aiohttp.http_exceptions.ContentLengthError", "", type(made("aiohttp.http_exceptions.HttpProcessingError")), code=400)
+    payload = caused(made("aiohttp.client_exceptions.ClientPayloadError", "Response payload is not completed"), cut)
+    assert (classify(payload).kind, classify(payload).status_code) == ("network", None)
