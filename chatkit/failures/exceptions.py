@@ -209,10 +209,9 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
 
 
 def _service_kind(link: Link) -> Kind | None:
-    library = next((cls.library for cls in link.ancestors if cls.library in SERVICES), None)
-    if library is not None:
-        with contextlib.suppress(Exception):  # a foreign attribute may raise anything
-            return service_kind(link.error, library, [cls.name for cls in link.ancestors])
+    library = next((cls.library for cls in link.ancestors if cls.library in SERVICES), "")
+    with contextlib.suppress(Exception):  # a foreign attribute may raise anything
+        return service_kind(link.error, library, [cls.name for cls in link.ancestors])
     return None
 
 

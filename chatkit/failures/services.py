@@ -105,7 +105,12 @@ _NO_LOGIN = re.compile(r"53[0458]\b|48[012]\b")
 
 
 def service_kind(error: BaseException, library: str, names: list[str]) -> Kind | None:
-    """What an exception of one of the `SERVICES` says, beside its class; it may raise what the exception's attributes raise."""
+    """What an exception of one of the `SERVICES` says, beside its class; it may raise what the exception's attributes raise.
+
+    An SQLSTATE counts whoever carries it, also where `library` is empty, for none of them.
+    """
+    if not library:
+        return _kind_of_state(error, library)
     if library in _DRIVERS:
         return _driver_kind(error, library, names)
     match library:

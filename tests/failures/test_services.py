@@ -53,7 +53,7 @@ def test_a_locked_sqlite_is_tried_again_and_a_wrong_statement_is_not(tmp_path: P
     ],
 )
 def test_a_state_of_sql_decides(attribute: str, state: str, kind: str) -> None:
-    for library in ("psycopg.errors", "asyncpg.exceptions", "snowflake.connector.errors"):
+    for library in ("psycopg.errors", "asyncpg.exceptions", "snowflake.connector.errors", "somebody.errors"):
         assert classify(made(f"{library}.Some", "timeout overload", **{attribute: state})).kind == kind
 
 
