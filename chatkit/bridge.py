@@ -240,24 +240,20 @@ class Waiter:
         """Have the work done until it is over, or one of the callbacks makes `until` true; False after `timeout` seconds."""
         if on_loop():
             raise UsageError("a blocking call from chatkit's own thread would wait for itself: use the awaitable form here")
+        end = None if timeout is None else time.monotonic() + timeout
         try:
-            return self._serve(work, until, timeout)
+            work.begin(lambda: self._calls.put(None))
+            while not (work.done() or until()):
+                if end is not None and time.monotonic() >= end:
+                    return False
+                with contextlib.suppress(queue.Empty):
+                    if (call := self._calls.get(timeout=POLL)) is not None:
+                        call()
         except BaseException:
             if interrupt is not ignore_interrupt and not work.done():
                 (interrupt or work.cancel)()
-                Waiter()._serve(work, lambda: False, GRACE)  # no callback runs any more
+                Waiter().serve(work, ignore_interrupt, timeout=GRACE)  # no callback runs any more
             raise
-
-    def _serve(self, work: Work[Any], until: Callable[[], bool], timeout: float | None) -> bool:
-        end = None if timeout is None else time.monotonic() + timeout
-        calls = self._calls
-        work.begin(lambda: calls.put(None))
-        while not (work.done() or until()):
-            if end is not None and time.monotonic() >= end:
-                return False
-            with contextlib.suppress(queue.Empty):
-                if (call := calls.get(timeout=POLL)) is not None:
-                    call()
         return True
 
 
