@@ -61,7 +61,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         Failures in a row of attempts that were paid for: their stream was cut off, or ended without its terminal event, or the
         reply was empty. It also limits failures in a row that nothing explains (kind ``unknown``), and answers in a row by which a
         server gives the same reason why it failed ("image input is not supported"). Answers that may be those of an outage are not
-        counted: the statuses above 500, those that ask for a wait, and those that only say that something failed.
+        counted: those that ask for a wait, those that only say that something failed, and those with a status above 500 whose words
+        aren't those of a refusal ("is not supported").
     hint_ceiling : float
         Seconds. A server that asks for a longer wait ends the retry with an error that names the time of reset.
     jitter : {"none", "full", "equal"}
@@ -126,15 +127,14 @@ def reason_of(failure: Classification) -> str:
     >>> reason_of(answer("req_7: image input is not supported")), reason_of(answer("Internal server error"))
     ('image input is not supported', '')
     """
-    if failure.kind != "server_error" or (failure.status_code or 0) > _LAST_STATUS or failure.retry_after is not None:
+    if failure.kind != "server_error" or failure.retry_after is not None:
         return ""
     text = without_addresses(failure.detail)
     reason = " ".join(word for word in text.split() if not _DIGIT.search(word))
-    return "" if _STATUS_ALONE.fullmatch(reason) or text_kind(text, RETRYABLE_KINDS) else reason
+    of_an_outage = (failure.status_code or 0) > 500 and text_kind(text) is None  # 502, 503 …: unless its words are those of a refusal
+    return "" if of_an_outage or _STATUS_ALONE.fullmatch(reason) or text_kind(text, RETRYABLE_KINDS) else reason
 
 
-_LAST_STATUS = 500
-"""The statuses above it are those of gateways, and of outages."""
 _DIGIT = re.compile(r"\d")
 _STATUS_ALONE = re.compile(r"(?:[\W_]|error|status|code|http)*+", re.I)
 

@@ -127,6 +127,7 @@ def answer(detail: str, status: int | None = 500, **more: Any) -> Classification
         ([f"request req_{n}7f at 09:0{n}:00: image input is not supported" for n in range(5)], 500),
         (["EngineCore encountered an issue. See stack trace (above) for the root cause."], None),
         (["Open WebUI"], 200),
+        (["image input is not supported"], 503),
     ],
 )
 def test_the_same_answer_five_times_in_a_row_ends_it(details: list[str], status: int | None) -> None:
