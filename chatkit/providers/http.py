@@ -246,7 +246,7 @@ class _HttpAttempt(msgspec.Struct):
 
     async def _receive(self, response: httpx.Response) -> None:
         try:
-            self.request_id = next((harmless(v)[:128] for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
+            self.request_id = next((harmless(v).strip()[:128] for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
             self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._status_error(response)
