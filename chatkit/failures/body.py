@@ -81,17 +81,17 @@ _SHOUTED = re.compile(r"\b(?:\d{1,3} |StatusCode\.)([A-Z][A-Z_]{4,40})\b")
 _PHRASE = (
     r"\b([45]\d\d) (?:Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|Too Many Requests"
     r"|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payload Too Large"
-    r"|Request Entity Too Large|status code)"
+    r"|Request Entity Too Large|status code|(?:Client|Server) Error)"
 )
 _STATUS = re.compile(
     r"(?:^|\berror code\b|\bstatus(?:[ _-]?code)?\b|\bhttp(?:/[\d.]{1,3})?(?: error| status)?\b|\bapi error\b|\berror\b)"
-    r"[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.\d,])"
+    r"[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.,]?\d)"
     r"|\(([45]\d\d)\)"
     rf"|{_PHRASE}",
     re.I,
 )
 _SPOKEN_STATUS = re.compile(
-    r"\b(?:error code|status[ _-]?code|http(?:/[\d.]{1,3})?(?: error| status)?)[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.\d,])"
+    r"\b(?:error code|status(?:[ _-]?code)?|http(?:/[\d.]{1,3})?(?: error| status)?)[\s:=\-]{0,3}\(?([45]\d\d)\b(?![.,]?\d)"
     rf"|{_PHRASE}",
     re.I,
 )

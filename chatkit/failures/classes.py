@@ -111,6 +111,7 @@ _OTHERS: tuple[tuple[str, dict[Kind, str]], ...] = (
     ("asyncio", {"network": "IncompleteReadError", "timeout": "TimeoutError"}),
     ("concurrent", {"timeout": "TimeoutError"}),
     ("socket", {"network": "gaierror herror", "timeout": "timeout"}),
+    ("subprocess", {"timeout": "TimeoutExpired"}),
     ("anyio", {"network": "BrokenResourceError ClosedResourceError ConnectionFailed EndOfStream IncompleteRead"}),
     ("trio", {"network": "BrokenResourceError ClosedResourceError", "timeout": "TooSlowError"}),
     ("multiprocessing", {"timeout": "TimeoutError", "auth": "AuthenticationError"}),

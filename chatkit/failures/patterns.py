@@ -29,10 +29,12 @@ _TEXTS: dict[Kind, str] = {
         (?:larger|longer|greater) than\b[^.\n]{0,80}\bcontext[ _-]?(?:length|window|size|limit)
         context the overflows|tokens? to keep from the initial prompt|input tokens? (?:count )?(?:\(\d{1,12}\) )?exceeds?
         input tokens exceed|exceeds the maximum number of (?:input )?tokens|too many (?:input )?tokens: (?!max tokens)
-        too many (?:input|prompt) tokens|prompt tokens? limit exceeded
+        too many (?:input|prompt) tokens|too many tokens in the (?:prompt|input|request)|prompt tokens? limit exceeded
         reduce (?:the |your )?(?:length of (?:the |your )?(?:messages|prompt|input|either)|prompt length|input length)
         `?inputs`? tokens \+ `?max_new_tokens`? must be|`?inputs`? must have less than \d{1,12} tokens|string too long\. expected
-        prompt contains \d{1,12} tokens|input (?:is )?(?:over|exceeds) the (?:limit|maximum)|超.{0,12}上下文|上下文.{0,12}(?:超|过长)""",
+        (?:prompt|input)(?: you sent)? (?:contains|has) \d{1,12} tokens
+        (?:input|prompt) length (?:of )?\d{1,12} exceeds|number of tokens (?:\(\d{1,12}\) )?exceeds
+        input (?:is )?(?:over|exceeds) the (?:limit|maximum)|超.{0,12}上下文|上下文.{0,12}(?:超|过长)""",
     "quota": r"""
         credit balance (?:is )?too low|insufficient (?:\w{1,12} ){0,4}(?:balance|credits?|funds|quota)|out of credits
         ran out of credits|no (?:remaining )?credits? (?:left|remaining|available)|(?:have|has) (?:any|no) credits
@@ -71,7 +73,8 @@ _TEXTS: dict[Kind, str] = {
         (?:unknown|invalid|no such|unrecognized|unsupported) model\b|invalid model (?:name|id)|not a valid model
         model (?:name )?(?:is )?invalid|model identifier is invalid|requested model\b[^.\n]{0,80}\bnot supported
         model is not supported|no endpoints found for|unable to access model|deployment\b[^.\n]{0,60}\bdoes not exist
-        deployment not found|no models? loaded|model not found|is not found for api version
+        deployment not found|could not find (?:the )?model|no model named|no models? loaded|model not found
+        is not found for api version
         (?:^|\n|[:-] )\W{0,3}model: [\w./:@-]{1,120}["'}\s.]{0,4}(?:$|\n)
         (?:foundation )?model from the (?:provided )?model identifier|模型不存在""",
     "auth": r"""
@@ -102,6 +105,7 @@ _TEXTS: dict[Kind, str] = {
         name or service not known|nodename nor servname|getaddrinfo|no such host|could not resolve|failed to resolve
         dns (?:error|lookup)|server disconnected|peer closed|other side closed|closed (?:the )?connection|premature(?:ly)? (?:close|end)
         unexpected(?:ly)? (?:eof|closed|disconnect|end of (?:file|stream|json|data|input))|unexpected_eof|eof occurred in violation
+        with \d{1,18} bytes (?:missing|remaining to read)
         incomplete (?:chunked )?(?:read|message|response|body|stream)|incompleteread|payload is not completed
         (?:stream|response|body)[^.\n]{0,40}\b(?:closed|ended|disconnected|interrupted|cut|terminated) (?:before|without|early|mid)
         stream (?:disconnected|closed|reset|interrupted|error)
