@@ -184,5 +184,12 @@ def blotted(text: str, headers: Mapping[str, str]) -> str:
     for value in headers.values():
         for secret in (str(value), value.rpartition(" ")[2]) if isinstance(value, Secret) else ():
             if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "***")
+                text = _without_a_beginning(text.replace(secret, "***"), secret)
     return text
+
+
+def _without_a_beginning(text: str, secret: str) -> str:
+    """The text without the beginning of a secret at its end, where it was cut."""
+    said = text.removesuffix("…")
+    begun = next((n for n in range(len(secret) - 1, _SHORTEST_SECRET - 1, -1) if said.endswith(secret[:n])), 0)
+    return f"{said[:-begun]}***{text[len(said) :]}" if begun else text

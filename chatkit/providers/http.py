@@ -152,17 +152,18 @@ class Provider:
         guard = SilenceGuard(clock, silence_timeout, task.cancel)
         decoder = self._wire.decoder(self.name)
         decoder.may_be_empty = bool(request.messages) and request.messages[-1].role == "tool"
-        attempt = _HttpAttempt(self.name, decoder, sink, clock, opened, guard)
+        attempt = _HttpAttempt(self.name, self.headers, decoder, sink, clock, opened, guard)
         try:
-            await attempt.make(task, self.address, self.headers, body, direct=self.direct)
+            await attempt.make(task, self.address, body, direct=self.direct)
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
             message = self._about_the_path(found) if found.status_code == 404 else found.message
-            detail, request_id = blotted(found.detail, self.headers), found.request_id or attempt.request_id
-            error.classification = replace(found, message=message, detail=detail, request_id=request_id)
+            detail, request_id = (blotted(said, self.headers) for said in (found.detail, found.request_id or attempt.request_id or ""))
+            error.classification = replace(found, message=message, detail=detail, request_id=request_id or None)
             raise
-        return replace(finish, request_id=attempt.request_id)
+        model, word = (said and blotted(said, self.headers) for said in (finish.model, finish.provider_stop_reason))
+        return replace(finish, model=model, provider_stop_reason=word, request_id=attempt.request_id)
 
     def _about_the_path(self, found: Classification) -> str:
         """What a 404 means, which a server mostly doesn't say: nothing is at this path."""
@@ -188,6 +189,7 @@ class _HttpAttempt(msgspec.Struct):
     """One request and the reading of its answer."""
 
     provider: str
+    headers: dict[str, str]
     decoder: Decoder
     sink: Callable[[list[Piece]], None]
     clock: Clock
@@ -195,11 +197,11 @@ class _HttpAttempt(msgspec.Struct):
     guard: SilenceGuard
     request_id: str | None = None
 
-    async def make(self, task: asyncio.Task[Any], address: str, headers: dict[str, str], body: bytes, *, direct: bool) -> None:
+    async def make(self, task: asyncio.Task[Any], address: str, body: bytes, *, direct: bool) -> None:
         """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""
         try:
             self.guard.start()
-            await self._send(address, headers, body, direct=direct)
+            await self._send(address, body, direct=direct)
         except asyncio.CancelledError:
             ours = self.guard.fired and task.uncancel() == 0
             if not ours and task.cancelling():  # the caller cancelled, perhaps before this attempt began
@@ -220,7 +222,7 @@ class _HttpAttempt(msgspec.Struct):
         finally:
             self.guard.stop()
 
-    async def _send(self, address: str, headers: dict[str, str], body: bytes, *, direct: bool) -> None:
+    async def _send(self, address: str, body: bytes, *, direct: bool) -> None:
         """Send the request; a reused connection that turns out to be closed is replaced by a new one, once."""
         opened = False
 
@@ -232,7 +234,7 @@ class _HttpAttempt(msgspec.Struct):
                     _streams.add(stream)
 
         def request(client: httpx.AsyncClient) -> httpx.Request:
-            return client.build_request("POST", address, content=body, headers=headers, extensions={"trace": trace})
+            return client.build_request("POST", address, content=body, headers=self.headers, extensions={"trace": trace})
 
         client = _client(direct=direct)
         try:
@@ -246,7 +248,8 @@ class _HttpAttempt(msgspec.Struct):
 
     async def _receive(self, response: httpx.Response) -> None:
         try:
-            self.request_id = next((harmless(v).strip()[:128] for name in REQUEST_ID_HEADERS if (v := response.headers.get(name))), None)
+            said = next(filter(None, map(response.headers.get, REQUEST_ID_HEADERS)), None)
+            self.request_id = said and blotted(harmless(said).strip(), self.headers)[:128]
             self.opened(self.request_id)
             if response.status_code != 200:
                 raise await self._status_error(response)

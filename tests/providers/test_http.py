@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from chatkit import bridge
@@ -338,6 +339,18 @@ def test_headers_of_one_s_own_are_sent_and_never_shown(fake_provider: Fakes) -> 
     assert fake.received[0].headers["x-portkey-config"] == "pc-hunter2-abc"
     for text in (repr(vars(asked.provider)), str(error), repr(error), repr(error.classification)):
         assert "hunter2" not in text
+
+
+def test_no_name_that_a_server_gives_and_no_cut_shows_a_secret(fake_provider: Fakes) -> None:
+    key, echo = "sekret-key-1234567890", {"x-request-id": "sekret-key-1234567890"}
+    stream = data({"model": key, "choices": [{"delta": {"content": "x"}, "finish_reason": key}]})
+    finish = ask(fake_provider(http_response(200, stream, headers=echo)), headers={"x-own": key}).finish()
+    assert (finish.model, finish.provider_stop_reason, finish.request_id) == ("***", "***", "***")
+    body = msgspec.json.encode({"error": {"message": "y" * 490 + key}, "request_id": key})
+    for headers in (echo, {}):
+        error = ask(fake_provider(http_response(400, body, headers=headers)), headers={"x-own": key}).error()
+        assert "sekret" not in repr(error.classification) + str(error)
+        assert error.detail.endswith("y***…")
 
 
 def test_an_error_of_the_sink_is_not_retried(fake_provider: Fakes) -> None:
