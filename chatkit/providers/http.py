@@ -46,6 +46,8 @@ MAX_PAGE_BYTES = 16 * 1024
 """Of an HTML page: its title is all that is told of it."""
 _MAX_UNPACKED = 64 * 1024
 """Bytes that are unpacked at a time: a few kB can hold gigabytes."""
+_ZLIB = frozenset({"gzip", "x-gzip", "deflate"})
+_PACKED = _ZLIB | {"br", "zstd", "compress", "x-compress"}
 REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid")
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -261,13 +263,25 @@ class _HttpAttempt(msgspec.Struct):
         """The body in pieces that are small, however much a server packed into it."""
         stream = response.stream
         assert not isinstance(stream, httpx.SyncByteStream)
-        coding = response.headers.get("content-encoding", "").strip().lower()
-        if coding in ("", "identity"):
+        said = response.headers.get("content-encoding", "")
+        codings = [c for c in re.split(r"[\s,]+", said.lower()) if c in _PACKED]  # no others: servers say "none" or "utf-8" here
+        if not codings:
             return aiter(stream)
-        if coding in ("gzip", "x-gzip", "deflate"):
-            return _unpacked(aiter(stream))
+        if len(codings) == 1 and codings[0] in _ZLIB:
+            return self._unpacked(aiter(stream))
         message = f"{self.provider} packed its answer in a way that it was not asked for"
-        raise paid(failure("server_error", self.provider, message, f"content-encoding: {coding}", response.status_code))
+        raise paid(failure("server_error", self.provider, message, f"content-encoding: {said}", response.status_code))
+
+    async def _unpacked(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The content of a body in gzip's or zlib's form."""
+        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try:
+            async for chunk in chunks:
+                while chunk and not unpacking.eof:
+                    yield unpacking.decompress(chunk, _MAX_UNPACKED)
+                    chunk = unpacking.unconsumed_tail
+        except zlib.error as error:
+            raise paid(failure("network", self.provider, f"{self.provider} packed its answer wrongly", str(error))) from None
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> None:
         """Read the body, as events or whole, whatever its content type claims."""
@@ -376,18 +390,6 @@ class _HttpAttempt(msgspec.Struct):
         headers: dict[str, Any] = dict(response.headers)
         now = self.clock.now()
         return provider_error(classify(status=status, headers=headers, body=bytes(body[:MAX_ERROR_BYTES]), provider=self.provider, now=now))
-
-
-async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The content of a body in gzip's or zlib's form."""
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    try:
-        async for chunk in chunks:
-            while chunk and not unpacking.eof:
-                yield unpacking.decompress(chunk, _MAX_UNPACKED)
-                chunk = unpacking.unconsumed_tail
-    except zlib.error as error:
-        raise httpx.DecodingError(str(error)) from error
 
 
 def _excerpt(raw: bytes) -> str:

@@ -50,6 +50,18 @@ def test_a_reply_that_unpacks_to_gigabytes_is_given_up(fake_provider: Fakes, beg
     assert megabytes < 110  # an event or a body may have 32 MB, and is joined once
 
 
+@pytest.mark.parametrize("coding", ["none", "utf-8", "identity, identity", "chunked"])
+def test_a_coding_that_packs_nothing_is_passed_over(fake_provider: Fakes, coding: str) -> None:
+    """Servers switch compression off with "none" (Next.js), or name the charset here."""
+    body = data(chunk({"content": "Hello"}), chunk({}, "stop"))
+    assert ask(fake_provider(http_response(200, body, headers={"content-encoding": coding}))).finish().stop_reason == "end"
+
+
+def test_an_answer_that_is_not_packed_as_it_says_counts_as_paid(fake_provider: Fakes) -> None:
+    error = ask(fake_provider(http_response(200, b"data: {}", headers={"content-encoding": "gzip"}))).error()
+    assert (error.kind, error.paid) == ("network", True)
+
+
 @pytest.mark.parametrize("coding", ["zstd", "br", "gzip, gzip"])
 def test_what_is_packed_in_another_way_is_not_unpacked(fake_provider: Fakes, coding: str) -> None:
     error = ask(fake_provider(http_response(200, b"\x28\xb5\x2f\xfd", headers={"content-encoding": coding}))).error()
