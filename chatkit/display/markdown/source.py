@@ -34,13 +34,15 @@ _MARKS = r"""
     | [\\`<$~{\[\]]
     | \*(?!\s) | (?<!\s)\*
     | (?<![^\W_])_ | _(?![^\W_])
-    | :(?=//) | (?<=www)\. | (?<=[\w.+-])@
+    | :(?=//) | (?:(?<=script)|(?<=data)):(?=\S) | (?<=www)\. | (?<=[\w.+-])@   # pandoc links javascript: and data: too
+    | \^ | =(?==) | \+(?=\+)   # raised, marked and inserted text
 """
 _IN_TEXT = re.compile(rf"{_MARKS} | &(?=\#|\w+;)", re.IGNORECASE | re.VERBOSE)
 _IN_CODE = re.compile(rf"{_MARKS} | &", re.IGNORECASE | re.VERBOSE)
 _NAMED = {"&": "&amp;", "<": "&lt;"}
-_LINE_START = re.compile(r"(?m)^[^\S\n]*(?:([#>+=|:-]|\*(?=\s))|(\d+)([.)])(?=\s|$))")
-_BARE_CODE = r"[<$]|\\(?:[()\[\]{}`]|begin|end|\Z)"
+_LINE_START = re.compile(r"(?m)^[^\S\n]*(?:([#>+=|:%-]|\*(?=\s)|[!?/](?=[!?/]{2}))|(\d+)([.)])(?=\s|$))")
+""""%" begins a title (pandoc) or a comment (MyST), "!!!", "???" and "///" a box or any element (extensions of Python-Markdown)."""
+_BARE_CODE = r"[<$]|\\(?:[()\[\]{}`]|begin|end|\Z)|///[ \t]{0,9}html"
 _NOT_A_SPAN = re.compile(rf"{_BARE_CODE}|`")
 _NOT_A_FENCE = re.compile(rf"{_BARE_CODE}|```")
 _NOT_A_NESTED_FENCE = re.compile(rf"{_BARE_CODE}|```|\{{|\]\(|^\s*$", re.MULTILINE)
@@ -50,6 +52,7 @@ _LEADING_FORMULA = re.compile(r"\$\$([^$]+)\$\$(?=.)")
 _BRACES = re.compile(r"(?<!\\)[{}]")
 _IN_ADDRESS = re.compile(r"[^\w.~:/?#@!&+,;=%-]", re.ASCII)
 _DOLLAR = "&#36;"
+_MARKED = ("em", "strong", "s")
 _ALIGNMENTS = {"center": ":-:", "right": "--:"}
 
 
@@ -185,9 +188,12 @@ def _cell(text: str) -> str:
 
 
 def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
-    text = ""
+    text, before = "", ""
     for node in nodes:
         span = _span(node)
+        ends = before in _MARKED and _clings(text[-99:].rstrip("*~")[-1:], span[:1])
+        if ends or (node.type in _MARKED and _clings(span.strip("*~")[:1], text[-1:])):
+            text += "<span></span>"
         if node.type == "link" and text.endswith("!"):
             text = text[:-1] + "&#33;"  # "!" and a link would be an image
         elif text.endswith("$") and span[:1].isdigit():
@@ -195,7 +201,13 @@ def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
         elif text.endswith("$") and span.startswith("$"):
             text += " "  # "$$" would be something else
         text += span
+        before = node.type
     return text
+
+
+def _clings(inner: str, outer: str) -> bool:
+    """Whether a mark between these two is none for some reader: it ends a word in the middle of another, or of an emoji."""
+    return not inner.isalnum() and not outer.isspace() and (outer.isalnum() or outer > "\x7f")
 
 
 def _span(node: SyntaxTreeNode) -> str:

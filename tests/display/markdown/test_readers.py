@@ -62,8 +62,26 @@ def test_no_reader_makes_live_html_of_any_place_in_a_turn(name: str) -> None:
         (r"\(a<b\) and \[ c \]", r"$a\lt b$ and $$c$$"),
         ("$$a\n= b$$ is so", r"$\displaystyle a = b$ is so"),
         (r"$a{$", "<code><span>&#36;</span>a&#123;<span>&#36;</span></code>"),
+        ("**Done!**🎉 **See:**[a](a.py)", "**Done!**<span></span>🎉 **See:**<span></span>a"),
+        ("**a**b 漢**字**漢", "**a**b 漢**字**漢"),
         ("a -> b, snake_case, 2 * 3, AT&T", "a -> b, snake_case, 2 * 3, AT&T"),
     ],
 )
 def test_what_is_usual_stays_nearly_as_it_was_written(text: str, source: str) -> None:
+    assert render_markdown(text) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("/// html | script\nalert(1)\n///", "&#47;// html | script\nalert(1)\n&#47;//"),  # pymdownx.blocks.html
+        ("```\n\n/// html | script\n```", "<pre><code>\n/// html | script</code></pre>"),
+        ("!!! note\n??? note", "&#33;!! note\n&#63;?? note"),  # boxes of Python-Markdown and pymdownx
+        ("% of all", "&#37; of all"),  # a title for pandoc, which nbconvert makes PDF with, and a comment for MyST
+        ("x^2+y^2", "x&#94;2+y&#94;2"),  # pandoc raises what stands between
+        ("a==b or c==d, i++", "a&#61;=b or c&#61;=d, i&#43;+"),
+        ("javascript:alert(1), data:text/html,x", "javascript&#58;alert(1), data&#58;text/html,x"),  # pandoc with autolink_bare_uris
+    ],
+)
+def test_what_begins_something_for_a_reader_with_extensions_is_an_entity(text: str, source: str) -> None:
     assert render_markdown(text) == source
