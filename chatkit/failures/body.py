@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from chatkit.failures.classes import CLIENTS
 from chatkit.failures.codes import word_set
 from chatkit.failures.hints import header_values
 from chatkit.sse import SseDecoder
@@ -77,6 +78,7 @@ _PAIR = re.compile(
 )
 _NAMED = re.compile(r"(?:^|[\s.(\[])([A-Z]\w{2,60}?(?:Error|Exception|Timeout))(?=[)\]:]| - |\n|$)")
 _AWS = re.compile(r"An error occurred \((\w{2,60})\) when calling")
+_QUALIFIED = re.compile(rf"\b(?:{'|'.join(sorted(CLIENTS))})\.(?:\w{{1,40}}\.){{0,4}}([A-Z]\w{{2,60}})(?=[:(]|\Z)")
 _SHOUTED = re.compile(r"\b(?:\d{1,3} |StatusCode\.)([A-Z][A-Z_]{4,40})\b")
 _PHRASE = (
     r"\b([45]\d\d) (?:Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|Too Many Requests"
@@ -123,6 +125,15 @@ def spoken_status(text: str) -> int | None:
     """The HTTP status that a text of anybody names as one, such as ``HTTP 503`` or ``429 Too Many Requests``."""
     found = _SPOKEN_STATUS.search(without_addresses(text[:MAX_MESSAGE]))
     return int(found[1] or found[2]) if found else None
+
+
+def spoken_codes(text: str) -> list[str]:
+    """The typed codes in a text of anybody: a client's class with its module, and AWS's sentence.
+
+    >>> spoken_codes("it failed: litellm.RateLimitError: slow"), spoken_codes("it failed: RateLimitError: slow")
+    (['RateLimitError'], [])
+    """
+    return [*_QUALIFIED.findall(text[:MAX_MESSAGE])[:4], *_AWS.findall(text[:MAX_MESSAGE])[:4]]
 
 
 class _Reader:

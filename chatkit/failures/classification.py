@@ -15,7 +15,7 @@ import msgspec
 
 from chatkit.errors import RETRYABLE_KINDS, Classification, Kind
 from chatkit.failures import patterns
-from chatkit.failures.body import Body, read_body, spoken_status
+from chatkit.failures.body import Body, read_body, spoken_codes, spoken_status
 from chatkit.failures.codes import firm_kind, kind_of_code_in_text, may_be_quota_of_a_minute, status_kind, vague_kind
 from chatkit.failures.exceptions import (
     Link,
@@ -275,6 +275,7 @@ def _gather(links: list[Link], status: int | None, headers: dict[str, str], body
             continue
         if not called and not one.failed:
             statuses.append(spoken_status(text))
+            codes += [] if in_code else spoken_codes(text)
             continue
         statuses.append(one.status)
         if not (in_code and one.shape == "text"):

@@ -57,9 +57,13 @@ def test_a_process_that_takes_too_long_is_a_timeout() -> None:
         ("status 500.5 of 600", "unknown"),
         ("status 429,000", "unknown"),
         ("exit status 7", "unknown"),
+        ("it failed: litellm.RateLimitError: RateLimitError: OpenAIException - slow", "rate_limit"),
+        ("An error occurred (ThrottlingException) when calling the InvokeModel operation: slow", "rate_limit"),
+        ("see openai.RateLimitError for more", "unknown"),
+        ("RateLimitError: cell 7", "unknown"),
     ],
 )
-def test_a_status_that_is_named_as_one_counts_whoever_says_it(text: str, kind: str) -> None:
+def test_a_status_or_a_class_that_is_named_as_one_counts_whoever_says_it(text: str, kind: str) -> None:
     assert classify(RuntimeError(text)).kind == kind
 
 
