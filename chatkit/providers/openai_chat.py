@@ -10,17 +10,7 @@ from typing import Any
 
 from chatkit.failures.redaction import whole_json
 from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
-from chatkit.providers.encoding import (
-    Request,
-    RoleGroup,
-    base64_of,
-    cannot_carry,
-    data_url,
-    encoded,
-    own_data,
-    result_text,
-    role_groups,
-)
+from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, own_data, result_text, role_groups
 from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
 
 
