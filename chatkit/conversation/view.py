@@ -17,8 +17,8 @@ from chatkit.parts import Part, Text, text_of
 
 if TYPE_CHECKING:
     from chatkit.conversation.interface import Chat
+    from chatkit.display.chat_view import LiveChat
     from chatkit.display.opening import Commands, Display
-    from chatkit.display.view import LiveChat
     from chatkit.display.widget import ChatView
 
 Opener = Callable[["Commands"], "Display"]
@@ -104,7 +104,7 @@ class Viewer:
             return self._widget
 
     def _open(self) -> ChatView:
-        from chatkit.display.view import LiveChat
+        from chatkit.display.chat_view import LiveChat
 
         def closed() -> None:  # on any thread, and without the lock: the garbage collector may call it
             if self._display is display:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from chatkit.display import words
+from chatkit.display import tool_words, words
 from chatkit.display.plain_text import shown, single_line
 from chatkit.events import ErrorEvent
 from chatkit.fold import Transcript
@@ -233,7 +233,7 @@ def ending(messages: Sequence[Message]) -> list[str]:
 
 
 def _is_compaction(message: Message) -> bool:
-    return all(isinstance(p, ToolCall) and p.tool_name == words.SUMMARIZED for p in message.parts)
+    return all(isinstance(p, ToolCall) and p.tool_name == tool_words.SUMMARIZED for p in message.parts)
 
 
 def retry_document(call: Transcript, name: str, *, running: bool = False) -> list[Piece]:

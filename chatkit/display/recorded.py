@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chatkit import bridge
+from chatkit.display.chat_view import LiveChat
 from chatkit.display.messages import CommandName
-from chatkit.display.view import LiveChat
 from chatkit.display.widget import ChatView
 from chatkit.errors import UsageError
 from chatkit.events import Event

@@ -19,9 +19,9 @@ import anywidget
 import msgspec
 import traitlets
 
+from chatkit.display.labels import LABELS
 from chatkit.display.messages import Ack, Block, Command, Facts, Resync
 from chatkit.display.view_state import ViewState
-from chatkit.display.words import LABELS
 from chatkit.errors import ChatkitError
 
 _IMPORT = re.compile(r'^import \{[^{}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from chatkit.display import words
+from chatkit.display import tool_words, words
 from chatkit.display.document import Asked, Failure, Label, Note, Piece, Prompt, Sources, Title, ToolUse
 from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten, text_html, without_empty_lines
 from chatkit.display.markdown.source import escape_markdown, render_markdown
@@ -37,7 +37,7 @@ _WARNING = "border-left:3px solid #d84315;background-color:rgba(216, 67, 21, 0.0
 _PROMPT = "background-color:#8882;border-radius:4px;padding:6px 12px;margin:12px 0 8px 0"
 _CARD = "border:1px solid #8886;border-radius:4px;padding:4px 10px;margin:6px 0;font-size:92%;overflow-wrap:break-word"
 _SPINNER = '<span class="chatkit-spinner" aria-hidden="true"></span>'
-_ICONS: dict[words.ToolState, str] = {"running": _SPINNER, "done": "✓", "failed": "✗", "not run": "–"}
+_ICONS: dict[tool_words.ToolState, str] = {"running": _SPINNER, "done": "✓", "failed": "✗", "not run": "–"}
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 
 
@@ -72,7 +72,7 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
         case Reasoning():
             summary = f'<summary style="cursor:pointer">{text_html(reasoning_title(piece))}</summary>'
             return f'<details style="{_SMALL}">{summary}\n{render_html(piece.text)}</details>\n'
-        case ToolUse() if piece.name == words.SUMMARIZED:
+        case ToolUse() if piece.name == tool_words.SUMMARIZED:
             return _compaction(piece, running)
         case ToolUse():
             return _call(piece, running)
@@ -102,32 +102,32 @@ def _small(text: str) -> str:
 
 def _call(use: ToolUse, running: bool) -> str:
     """A call with its result as one folded card."""
-    state = words.tool_state(use.call, use.result, running=running)
-    name, arguments = single_line(use.name, 80) or words.A_TOOL, single_line(words.tool_arguments(use.call), 160)
-    outcome = f"{state}, {words.BY_PROVIDER}" if use.by_provider else state
+    state = tool_words.tool_state(use.call, use.result, running=running)
+    name, arguments = single_line(use.name, 80) or tool_words.A_TOOL, single_line(tool_words.tool_arguments(use.call), 160)
+    outcome = f"{state}, {tool_words.BY_PROVIDER}" if use.by_provider else state
     summary = f"<strong>{text_html(name)}</strong>{f'({text_html(arguments)})' if arguments else ''} · {outcome}"
     pieces = []
     if use.call is not None and (use.call.args or use.call.args_delta):
-        pieces += [_small(words.ARGUMENTS), _indented(use.call.args if use.call.args is not None else use.call.args_delta)]
+        pieces += [_small(tool_words.ARGUMENTS), _indented(use.call.args if use.call.args is not None else use.call.args_delta)]
     if use.result is not None:
-        pieces += [_small(words.WRONG if use.result.is_error else words.RESULT), _indented(use.result.result)]
+        pieces += [_small(tool_words.WRONG if use.result.is_error else tool_words.RESULT), _indented(use.result.result)]
     return _card(state, summary, pieces)
 
 
 def _compaction(use: ToolUse, running: bool) -> str:
     """The card of a compaction: for the model, a summary takes the place of the history."""
-    state = words.tool_state(use.call, use.result, running=running)
+    state = tool_words.tool_state(use.call, use.result, running=running)
     result = use.result.result if use.result is not None else None
     fields: dict[str, Any] = result if isinstance(result, dict) else {}
-    pieces = [_small(line) for line in [words.context_line(fields)] if line]
+    pieces = [_small(line) for line in [tool_words.context_line(fields)] if line]
     if use.result is not None and use.result.is_error:
         pieces.append(_indented(fields.get("error", result)))
     elif summary := fields.get("summary", result if isinstance(result, str) else ""):
         pieces.append(render_html(summary) if isinstance(summary, str) else _indented(summary))
-    return _card(state, words.summarizing(state), pieces)
+    return _card(state, tool_words.summarizing(state), pieces)
 
 
-def _card(state: words.ToolState, summary: str, pieces: Sequence[str]) -> str:
+def _card(state: tool_words.ToolState, summary: str, pieces: Sequence[str]) -> str:
     """A card that folds, where there is something to unfold."""
     summary = f'<span aria-hidden="true">{_ICONS[state]}</span> {summary}'
     if not pieces:
@@ -146,7 +146,7 @@ def _indented(value: Any) -> str:
     else:
         text = as_json(value, indent=2)
     more = len(text) - MAX_RESULT
-    return preformatted(text if more <= 0 else f"{text[:MAX_RESULT]}\n{words.cut_line(more)}")
+    return preformatted(text if more <= 0 else f"{text[:MAX_RESULT]}\n{tool_words.cut_line(more)}")
 
 
 def _file(file: File, max_image: int) -> str:
@@ -159,7 +159,7 @@ def _file(file: File, max_image: int) -> str:
     if kind and len(file.data) <= max_image:
         data = base64.b64encode(file.data).decode()
         return f'<img src="data:image/{kind};base64,{data}" alt="{escape(title or "image")}" style="max-width:100%;height:auto">\n'
-    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else text_html(words.file_name(file))
+    what = _link(file.url, title or single_line(file.url, 160)) if is_safe_url(file.url) else text_html(tool_words.file_name(file))
     return f'<div style="{_SMALL}">File: {what}</div>\n'
 
 
@@ -195,7 +195,7 @@ def _markdown_of(piece: Piece) -> str:
         case Label() | Note():
             return _emphasized(piece.text)
         case Prompt():
-            lines = [*piece.text.split("\n"), *map(words.file_line, piece.files)]
+            lines = [*piece.text.split("\n"), *map(tool_words.file_line, piece.files)]
             text = "  \n".join(escape_markdown(line.strip()) or "&nbsp;" for line in lines if line or piece.text)
             return _quoted(f"**{words.YOU}**  \n{text}")
         case Asked():
@@ -205,10 +205,10 @@ def _markdown_of(piece: Piece) -> str:
         case Reasoning():
             return _quoted(f"**{escape_markdown(reasoning_title(piece))}**\n\n{render_markdown(piece.text)}")
         case ToolUse():
-            line, summary = _emphasized(words.tool_line(piece.call, piece.result)), _summary(piece)
+            line, summary = _emphasized(tool_words.tool_line(piece.call, piece.result)), _summary(piece)
             return f"{line}\n\n{_quoted(render_markdown(summary))}" if summary else line
         case File():
-            return _emphasized(words.file_line(piece))
+            return _emphasized(tool_words.file_line(piece))
         case Sources():
             return f"{words.SOURCES} {', '.join(map(_markdown_link, piece.cited))}"
         case Failure(error):
@@ -229,7 +229,7 @@ def _quoted(source: str) -> str:
 
 
 def _summary(use: ToolUse) -> str:
-    result = use.result.result if use.name == words.SUMMARIZED and use.result is not None and not use.result.is_error else None
+    result = use.result.result if use.name == tool_words.SUMMARIZED and use.result is not None and not use.result.is_error else None
     summary = result.get("summary") if isinstance(result, dict) else result
     return summary if isinstance(summary, str) and len(summary) <= MAX_SUMMARY else ""
 
@@ -248,7 +248,7 @@ def _text_of(piece: Piece) -> str:
         case Label():
             return f"[{piece.text}]"
         case Prompt():
-            return "\n".join(filter(None, [f"{words.YOU}: {piece.text}", *map(words.file_line, piece.files)]))
+            return "\n".join(filter(None, [f"{words.YOU}: {piece.text}", *map(tool_words.file_line, piece.files)]))
         case Asked():
             return f"{words.ASKED} {piece.text}"
         case Text():
@@ -256,9 +256,9 @@ def _text_of(piece: Piece) -> str:
         case Reasoning():
             return f"({reasoning_title(piece)}) {single_line(piece.text, 200)}"
         case ToolUse():
-            return words.tool_line(piece.call, piece.result)
+            return tool_words.tool_line(piece.call, piece.result)
         case File():
-            return words.file_line(piece)
+            return tool_words.file_line(piece)
         case Sources():
             return f"{words.SOURCES} {', '.join(single_line(s.title or s.url, 120) for s in piece.cited)}"
         case Failure(error):

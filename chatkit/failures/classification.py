@@ -15,22 +15,15 @@ import msgspec
 
 from chatkit.errors import RETRYABLE_KINDS, Classification, Kind
 from chatkit.failures import patterns
-from chatkit.failures.body import Body, read_body, spoken_codes, spoken_status
 from chatkit.failures.codes import firm_kind, kind_of_code_in_text, may_be_quota_of_a_minute, status_kind, vague_kind
+from chatkit.failures.evidence import Evidence, gather
 from chatkit.failures.exceptions import (
     Link,
     attribute,
-    carried,
     chain,
-    class_kind,
     http_status,
     is_cancellation,
-    is_of_a_call,
-    is_program_error,
-    is_unreached,
     members,
-    text_of_error,
-    vague_class_kind,
 )
 from chatkit.failures.hints import has_zero_limit, header_values, retry_hint
 from chatkit.failures.patterns import text_kind
@@ -38,13 +31,10 @@ from chatkit.failures.redaction import redact
 
 SHORT_WAIT = 3600.0
 """Seconds. A limit per day is waited for if the server asks for no more than this."""
-MAX_EVIDENCE = 12_000
-"""Characters of all messages together."""
 
 _REFUSALS: frozenset[Kind] = frozenset({"context_exceeded", "quota", "content_filter", "auth", "model_not_found"})
 _LIMITS: frozenset[Kind] = _REFUSALS | {"rate_limit", "overloaded"}
 _KNOWN_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 431, 451})
-_REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "x-amz-request-id", "apim-request-id", "x-ms-request-id", "cf-ray")
 
 
 def classify(
@@ -98,7 +88,7 @@ def classify(
         attached = next((c for link in links if isinstance(c := attribute(link.error, "classification"), Classification)), None)
         if attached is not None:
             return attached if attached.provider or not provider else msgspec.structs.replace(attached, provider=provider)
-    evidence = _gather(links, http_status(status), header_values(headers), body, provider)
+    evidence = gather(links, http_status(status), header_values(headers), body, provider)
     hint = retry_hint(
         evidence.headers,
         waits=evidence.body.waits,
@@ -190,7 +180,7 @@ _SENTENCES: dict[Kind, str] = {
 }
 
 
-def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: _Evidence | None = None) -> str:
+def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: Evidence | None = None) -> str:
     """A sentence about the failure without a full stop, from what is known, never from what a provider wrote."""
     who = redact(provider, 60) if provider else "the server"
     match kind:
@@ -214,114 +204,10 @@ def _of_a_service(culprit: Link | None) -> bool:
     return culprit is not None and not (culprit.is_client or culprit.ancestors[0].library == "builtins")
 
 
-# ── the evidence ──
-
-
-class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known about a failure.
-
-    `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
-    messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
-    comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status. `unreached` says that the
-    connection was never made. `called` says that a provider or another server was called, so that words count.
-    """
-
-    response_status: int | None
-    status: int | None
-    headers: dict[str, str]
-    codes: tuple[str, ...]
-    text: str
-    body: Body
-    detail: str
-    class_kind: Kind | None
-    culprit: Link | None
-    unreached: bool
-    called: bool
-    vague_class_kind: Kind | None
-    request_id: str | None
-
-    @property
-    def answered_well(self) -> bool:
-        """Whether the status of the response is a success."""
-        return self.response_status is not None and 200 <= self.response_status < 300
-
-
-def _gather(links: list[Link], status: int | None, headers: dict[str, str], body: object, provider: str | None) -> _Evidence:
-    """Collect what an exception and a raw response say; the response takes precedence."""
-    bodies = [] if body is None else [body]
-    codes: list[str] = []
-    request_ids: list[object] = []
-    for link in links:
-        more = carried(link)
-        status = status or more.status
-        headers = more.headers | headers
-        bodies += more.bodies
-        codes += more.codes
-        request_ids.append(more.request_id)
-    called = provider is not None or body is not None or bool(status or headers) or any(map(is_of_a_call, links))
-    read = [read_body(one) for one in bodies[:4]]
-    said = [(link, text) for link in links if (text := text_of_error(link.error))][:6]
-    texts = [read_body(text) for _, text in said]
-    best = next((one for one in read if one.texts or one.codes or one.shape == "html"), None)
-    first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
-    chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
-    in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
-    if not called:  # "INTERNAL_ERROR" in somebody's own exception means anything
-        codes = [code for code in codes if firm_kind([code])]
-    codes += [code for one in read for code in one.codes]
-    statuses = [one.status for one in read]
-    for one, (link, text) in zip(texts, said, strict=True):
-        if link.is_service:
-            continue
-        if not called and not one.failed:
-            statuses.append(spoken_status(text))
-            codes += [] if in_code else spoken_codes(text)
-            continue
-        statuses.append(one.status)
-        if not (in_code and one.shape == "text"):
-            codes += one.codes
-    if "x-amzn-errortype" in headers:
-        codes.append(headers["x-amzn-errortype"])
-    kind, culprit = class_kind(links, called)
-    named = next(filter(None, statuses), None)
-    return _Evidence(
-        response_status=status,
-        status=named if status is None or 200 <= status < 300 else status,
-        headers=chosen.headers | headers,
-        codes=tuple(dict.fromkeys(codes)),
-        text="\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE],
-        body=chosen,
-        detail=best.detail if best and best.detail else _detail_of_chain(texts),
-        class_kind=kind,
-        culprit=culprit,
-        unreached=is_unreached(links),
-        called=called,
-        vague_class_kind=vague_class_kind(links, called),
-        request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),
-    )
-
-
-def _detail_of_chain(texts: list[Body]) -> str:
-    """What each exception of a chain adds, outermost first."""
-    parts: list[str] = []
-    for one in texts[:3]:
-        text = one.detail.rstrip(". ")
-        if text and not any(text in part or part in text for part in parts):
-            parts.append(text)
-    return texts[0].detail or parts[0] if len(parts) == 1 else ": ".join(parts)
-
-
-def _request_id(*candidates: object) -> str | None:
-    for value in candidates:
-        if isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable():
-            return value
-    return None
-
-
 # ── the decision ──
 
 
-def _kind(evidence: _Evidence, provider: str | None) -> Kind:
+def _kind(evidence: Evidence, provider: str | None) -> Kind:
     """The first evidence that decides."""
     if typed := firm_kind(evidence.codes):
         return typed
@@ -355,7 +241,7 @@ def _kind(evidence: _Evidence, provider: str | None) -> Kind:
     return "unknown"
 
 
-def _kind_of_status(status: int, evidence: _Evidence, vague: Kind | None, provider: str | None) -> Kind | None:
+def _kind_of_status(status: int, evidence: Evidence, vague: Kind | None, provider: str | None) -> Kind | None:
     """What the status means, or what the text says more exactly."""
     kind, text = status_kind(status), evidence.text
     match kind:
@@ -375,7 +261,7 @@ def _kind_of_status(status: int, evidence: _Evidence, vague: Kind | None, provid
     return kind
 
 
-def _refined(kind: Kind, evidence: _Evidence, hint: float | None, provider: str | None) -> Kind:
+def _refined(kind: Kind, evidence: Evidence, hint: float | None, provider: str | None) -> Kind:
     """Tell apart rate limits that no wait lifts, quotas that a short wait lifts, and cancellations by the other side."""
     text = evidence.text
     short = hint is not None and hint <= SHORT_WAIT

@@ -153,7 +153,7 @@ def faults(nb: Any, index: int, name: str) -> list[str]:
 def test_a_chat_of_200_messages_follows_its_end_and_leaves_a_reader_where_they_are(notebook: Callable[..., Any]) -> None:
     nb = notebook(
         "".join(CELLS[0]["source"]),
-        "from chatkit.display.recorded import NoCommands\nfrom chatkit.display.view import LiveChat\nfrom chatkit import bridge\n"
+        "from chatkit.display.recorded import NoCommands\nfrom chatkit.display.chat_view import LiveChat\nfrom chatkit import bridge\n"
         "display_ = LiveChat(NoCommands(ALL[:5]), model='demo', closed=lambda: None)\n"
         "for n in range(1, 200, 2):\n    for m in (asked(f'Question {n}?', id=n), answered(ck.Text(text=f'Answer to {n}.'), id=n + 1)): display_.apply(m)\n"
         "bridge.Waiter().wait(bridge.spawn(display_.settled()))\ndisplay_.open()",

@@ -25,7 +25,7 @@ sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from datetime import UTC, datetime
 import chatkit as ck
 from chatkit.display.recorded import NoCommands
-from chatkit.display.view import LiveChat
+from chatkit.display.chat_view import LiveChat
 from chatkit.events import ErrorEvent, MessagePart, Queued, QueueUpdate, Retry, Status, TitleEvent
 from chatkit import bridge
 from tests.display.hostile import HOSTILE, every_part, large

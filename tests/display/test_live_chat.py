@@ -10,10 +10,10 @@ import pytest
 
 from chatkit import Chat, bridge
 from chatkit.chattest import FakeClock, FakeProvider, anthropic_error_response, anthropic_overloaded_response, reply
+from chatkit.display.chat_view import LiveChat
 from chatkit.display.environment import Mode, display_mode
 from chatkit.display.messages import CommandName
 from chatkit.display.outputs import FallbackSchedule
-from chatkit.display.view import LiveChat
 from chatkit.events import ErrorEvent, Event, MessagePart, Queued, QueueUpdate, Reset, Retry, Status, TitleEvent
 from chatkit.parts import Message, Part, Role, Text, ToolCall, ToolResult, Usage
 from tests.comms import WIDGET, Wire, view_of, wait_for

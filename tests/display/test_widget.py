@@ -10,8 +10,8 @@ from importlib.resources import files
 import msgspec
 import pytest
 
+from chatkit.display.labels import LABELS, Labels
 from chatkit.display.widget import STYLES, file_text, files_of, module_text, source_text
-from chatkit.display.words import LABELS, Labels
 
 STATIC = files("chatkit.display") / "static"
 VIEWS = {"turn_view.js": 12_000, "retry_view.js": 9_000, "chat_view.js": 18_000}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatkit.display.document import Sources, ToolUse, answer, turns
-from chatkit.display.words import context_line, tool_line
+from chatkit.display.tool_words import context_line, tool_line
 from chatkit.display.writers import MAX_LIVE_IMAGE, html_of
 from chatkit.parts import File, Message, Reasoning, Source, Text, ToolCall, ToolResult
 from tests.display.hostile import HOSTILE, PIXEL, Seen, assert_harmless_html, every_part, large

@@ -1,0 +1,125 @@
+"""All that is known about a failure, gathered from its exceptions and from the raw response."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chatkit.errors import Kind
+from chatkit.failures.body import Body, read_body, spoken_codes, spoken_status
+from chatkit.failures.codes import firm_kind
+from chatkit.failures.exceptions import (
+    Link,
+    carried,
+    class_kind,
+    is_of_a_call,
+    is_program_error,
+    is_unreached,
+    text_of_error,
+    vague_class_kind,
+)
+
+MAX_EVIDENCE = 12_000
+"""Characters of all messages together."""
+
+_REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "x-amz-request-id", "apim-request-id", "x-ms-request-id", "cf-ray")
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known about a failure.
+
+    `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
+    messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
+    comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status. `unreached` says that the
+    connection was never made. `called` says that a provider or another server was called, so that words count.
+    """
+
+    response_status: int | None
+    status: int | None
+    headers: dict[str, str]
+    codes: tuple[str, ...]
+    text: str
+    body: Body
+    detail: str
+    class_kind: Kind | None
+    culprit: Link | None
+    unreached: bool
+    called: bool
+    vague_class_kind: Kind | None
+    request_id: str | None
+
+    @property
+    def answered_well(self) -> bool:
+        """Whether the status of the response is a success."""
+        return self.response_status is not None and 200 <= self.response_status < 300
+
+
+def gather(links: list[Link], status: int | None, headers: dict[str, str], body: object, provider: str | None) -> Evidence:
+    """Collect what an exception and a raw response say; the response takes precedence."""
+    bodies = [] if body is None else [body]
+    codes: list[str] = []
+    request_ids: list[object] = []
+    for link in links:
+        more = carried(link)
+        status = status or more.status
+        headers = more.headers | headers
+        bodies += more.bodies
+        codes += more.codes
+        request_ids.append(more.request_id)
+    called = provider is not None or body is not None or bool(status or headers) or any(map(is_of_a_call, links))
+    read = [read_body(one) for one in bodies[:4]]
+    said = [(link, text) for link in links if (text := text_of_error(link.error))][:6]
+    texts = [read_body(text) for _, text in said]
+    best = next((one for one in read if one.texts or one.codes or one.shape == "html"), None)
+    first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
+    chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
+    in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
+    if not called:  # "INTERNAL_ERROR" in somebody's own exception means anything
+        codes = [code for code in codes if firm_kind([code])]
+    codes += [code for one in read for code in one.codes]
+    statuses = [one.status for one in read]
+    for one, (link, text) in zip(texts, said, strict=True):
+        if link.is_service:
+            continue
+        if not called and not one.failed:
+            statuses.append(spoken_status(text))
+            codes += [] if in_code else spoken_codes(text)
+            continue
+        statuses.append(one.status)
+        if not (in_code and one.shape == "text"):
+            codes += one.codes
+    if "x-amzn-errortype" in headers:
+        codes.append(headers["x-amzn-errortype"])
+    kind, culprit = class_kind(links, called)
+    named = next(filter(None, statuses), None)
+    return Evidence(
+        response_status=status,
+        status=named if status is None or 200 <= status < 300 else status,
+        headers=chosen.headers | headers,
+        codes=tuple(dict.fromkeys(codes)),
+        text="\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE],
+        body=chosen,
+        detail=best.detail if best and best.detail else _detail_of_chain(texts),
+        class_kind=kind,
+        culprit=culprit,
+        unreached=is_unreached(links),
+        called=called,
+        vague_class_kind=vague_class_kind(links, called),
+        request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),
+    )
+
+
+def _detail_of_chain(texts: list[Body]) -> str:
+    """What each exception of a chain adds, outermost first."""
+    parts: list[str] = []
+    for one in texts[:3]:
+        text = one.detail.rstrip(". ")
+        if text and not any(text in part or part in text for part in parts):
+            parts.append(text)
+    return texts[0].detail or parts[0] if len(parts) == 1 else ": ".join(parts)
+
+
+def _request_id(*candidates: object) -> str | None:
+    for value in candidates:
+        if isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable():
+            return value
+    return None
