@@ -27,7 +27,7 @@ from chatkit.analysis.logs.load import MIN_BAR_BYTES
 from chatkit.errors import Classification, UsageError
 from chatkit.events import MessagePart, Retry, Status
 from chatkit.parts import Text
-from chatkit.retries.log import AttemptRecord, log_folder, write_record
+from chatkit.retries.log import AttemptRecord, default_log_path, log_folder, write_record
 from chatkit.retries.notice import RetryNotice
 
 try:
@@ -355,9 +355,26 @@ def test_nothing_means_all_months_and_processes_where_no_file_is_named(tmp_path:
         pytest.skip("this system finds its folder elsewhere")
     assert load_retry_log().empty
     write_record(RECORDS[0])
+    assert (log_folder() / f"retries-{RECORDS[0].ts:%Y-%m}.jsonl").exists()
+    # a file per process, as chatkit once wrote them
     (log_folder() / "retries-2026-12-7.jsonl.gz").write_bytes(gzip.compress(LINES[1] + b"\n"))
     (log_folder() / "other.jsonl").write_bytes(LOG)
     assert_same(load_retry_log(), RECORDS[:2])
+
+
+@pytest.mark.parametrize("source", ["", " ", [""], ("", "other.jsonl")])
+def test_an_empty_path_is_an_error_and_not_the_whole_folder(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.jsonl").write_bytes(LOG)
+    with pytest.raises(UsageError, match="names no file"):
+        load_retry_log(source)
+
+
+def test_an_empty_setting_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATKIT_RETRY_LOG", " ")
+    path = default_log_path(START)
+    assert path is not None
+    assert path.parent == log_folder()
 
 
 def test_a_log_in_the_home_of_nobody_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

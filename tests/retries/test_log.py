@@ -92,13 +92,13 @@ def test_threads_write_whole_lines(log: Path) -> None:
     assert len(lines(log)) == 1600
 
 
-def test_off_writes_nothing_and_no_setting_means_a_file_a_process_and_month(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_writes_nothing_and_no_setting_means_a_file_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATKIT_RETRY_LOG", "off")
     assert default_log_path(NOON) is None
     monkeypatch.delenv("CHATKIT_RETRY_LOG")
     path = default_log_path(NOON)
     assert path is not None
-    assert path.name == f"retries-2026-11-{os.getpid()}.jsonl"
+    assert path.name == "retries-2026-11.jsonl"
     assert "chatkit" in str(path.parent)
 
 
@@ -174,17 +174,80 @@ def test_what_is_no_file_is_said_once_and_stops_nothing(
     assert len(caplog.messages) == 1
 
 
-def test_the_lines_of_several_processes_in_one_log_are_whole(tmp_path: Path) -> None:
-    program = """
-import datetime
+WRITE = """
+import datetime, itertools, os, sys
 from chatkit.retries.log import AttemptRecord, write_record
-for number in range(300):
-    write_record(AttemptRecord(ts=datetime.datetime.now(datetime.UTC), call=str(number), operation="chat", attempt=1, duration_ms=0, outcome="ok", error="x" * number))
+def write(call, length=0):
+    now = datetime.datetime.now(datetime.UTC)
+    write_record(AttemptRecord(ts=now, call=str(call), operation="chat", attempt=1, duration_ms=0, outcome="ok", error="x" * length))
 """
-    path = tmp_path / "log.jsonl"
-    writers = [subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}) for _ in range(3)]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    assert sorted(str(line["call"]) for line in lines(path)) == sorted([str(number) for number in range(300)] * 3)
+
+
+def writer(folder: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A process that writes to the one log that all processes with this home have."""
+    env = {**os.environ, "HOME": str(folder), "USERPROFILE": str(folder), "LOCALAPPDATA": str(folder), "XDG_STATE_HOME": str(folder)}
+    env.pop("CHATKIT_RETRY_LOG", None)
+    return subprocess.Popen([sys.executable, "-c", WRITE + program, *arguments], env=env, stdout=subprocess.PIPE)
+
+
+def exit_codes(*processes: subprocess.Popen[bytes]) -> list[int]:
+    codes = []
+    for process in processes:
+        with process:
+            codes.append(process.wait(60))
+    return codes
+
+
+def the_log(folder: Path) -> Path:
+    (log,) = folder.rglob("retries-*.jsonl")
+    return log
+
+
+def test_several_processes_append_whole_lines_to_one_file_a_month(tmp_path: Path) -> None:
+    writers = [writer(tmp_path, "for number in range(300): write(number, number)") for _ in range(3)]
+    assert exit_codes(*writers) == [0, 0, 0]
+    assert sorted(str(line["call"]) for line in lines(the_log(tmp_path))) == sorted([str(number) for number in range(300)] * 3)
+
+
+def test_processes_that_are_killed_tear_no_line_of_another(tmp_path: Path) -> None:
+    steady = writer(tmp_path, "for number in range(3000): write('steady', number)")
+    killed = 0
+    while steady.poll() is None:
+        with writer(tmp_path, "for number in itertools.count(): write('doomed', 5000), number or print(flush=True)") as doomed:
+            assert doomed.stdout is not None
+            doomed.stdout.read(1)  # it has begun to write
+            doomed.kill()
+        killed += 1
+    assert exit_codes(steady, writer(tmp_path, "write('last')")) == [0, 0]
+    whole, torn = [], 0
+    for line in the_log(tmp_path).read_bytes().splitlines():
+        try:
+            whole.append(json.loads(line)["call"])
+        except json.JSONDecodeError:
+            torn += 1
+    assert (whole.count("steady"), whole[-1]) == (3000, "last")
+    assert torn <= killed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="stops a process by a POSIX signal")
+def test_a_process_that_holds_the_lock_for_long_stops_no_other(log: Path) -> None:
+    import fcntl
+
+    write_record(START)
+    with log.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_record(START)
+    assert len(lines(log)) == 2
+
+
+def test_a_line_that_a_killed_process_left_half_is_ended_before_the_next(log: Path) -> None:
+    write_record(START)
+    with log.open("ab") as file:
+        file.write(b'{"v":1,"ts":"2026-')
+    write_record(START)
+    first, torn, last = log.read_text("utf-8").splitlines()
+    assert torn == '{"v":1,"ts":"2026-'
+    assert json.loads(first) == json.loads(last)
 
 
 def test_a_log_that_another_program_moves_away_is_begun_anew(log: Path) -> None:
@@ -195,27 +258,31 @@ def test_a_log_that_another_program_moves_away_is_begun_anew(log: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files by a POSIX call")
-def test_after_a_line_that_the_disk_cut_off_the_next_is_whole_again(tmp_path: Path) -> None:
+def test_a_line_that_the_disk_has_no_room_for_is_taken_back(tmp_path: Path) -> None:
     program = """
-import resource, signal, datetime
-from chatkit.retries.log import AttemptRecord, write_record
+import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-def write(call): write_record(AttemptRecord(ts=datetime.datetime.now(datetime.UTC), call=call, operation="chat", attempt=1, duration_ms=0, outcome="ok"))
 write("one")
 resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
 write("two")
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 write("three")
 """
-    path = tmp_path / "log.jsonl"
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, env={**os.environ, "CHATKIT_RETRY_LOG": str(path)}, timeout=30, capture_output=True
-    )
-    first, torn, last = path.read_text("utf-8").splitlines()
-    assert json.loads(first)["call"] == "one"
-    with pytest.raises(json.JSONDecodeError):
-        json.loads(torn)
-    assert json.loads(last)["call"] == "three"
+    assert exit_codes(writer(tmp_path, program)) == [0]
+    assert [line["call"] for line in lines(the_log(tmp_path))] == ["one", "three"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files by a POSIX call")
+def test_a_process_without_room_on_its_disk_tears_no_line_of_another(tmp_path: Path) -> None:
+    short_of_room = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+for number in range(300): write("short of room", number)
+"""
+    others = [writer(tmp_path, "for number in range(300): write('other', number)") for _ in range(2)]
+    assert exit_codes(writer(tmp_path, short_of_room), *others) == [0, 0, 0]
+    assert [line["call"] for line in lines(the_log(tmp_path))].count("other") == 600
 
 
 def test_an_attempt_in_flight_when_the_process_ends_is_abandoned(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def load_retry_log(
         - a file that gzip or zstd compressed, whatever its name; of an archive that breaks off, the part that is there.
         - a file object, text or binary; it is read from its current position, and stays open.
         - a list of `chatkit.AttemptRecord`, stream events, what ``on_retry`` receives, or dicts of them; a chat, a reply.
-        - None: chatkit's own log on this machine, of all months and processes, or the file that ``CHATKIT_RETRY_LOG`` names.
+        - None: chatkit's own log on this machine, of all months and processes, or the file that ``CHATKIT_RETRY_LOG`` names. There is
+          one file per month, with about 330 bytes per attempt.
     format : str
         One of `format_names`. With ``"auto"``, each line is read by the first format that claims it. A line that no format claims belongs
         to another program; but in a file with a record of chatkit, which makes it a log of chatkit, it is damaged.

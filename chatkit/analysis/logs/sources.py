@@ -199,7 +199,7 @@ def default_logs() -> list[LogFile]:
         raise UsageError(
             "chatkit's log is switched off (CHATKIT_RETRY_LOG=off): give load_retry_log() a file, or a chat, which holds its attempts"
         )
-    if os.environ.get("CHATKIT_RETRY_LOG"):
+    if os.environ.get("CHATKIT_RETRY_LOG", "").strip():
         if ours.exists() and not ours.is_file():
             raise UsageError(f"CHATKIT_RETRY_LOG names {ours}, which isn't a file that could be read again: give load_retry_log() a file")
         return [LogFile(ours)] if ours.exists() else []
@@ -218,6 +218,8 @@ def _expanded(source: Any) -> Iterable[Any]:
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"load_retry_log() can't read a {type(source).__name__}: give paths, open files, events, or a chat")
     name = os.path.expanduser(os.fsdecode(source))
+    if not name.strip():
+        raise UsageError(f"load_retry_log({source!r}) names no file: give a path, or nothing for chatkit's own log on this machine")
     if "\n" in name or "\0" in name:
         raise UsageError("load_retry_log() takes a text as a path: give a log's own text as io.StringIO(text)")
     path = Path(name)
