@@ -287,6 +287,7 @@ def test_the_help_shows_the_options_and_examples(shell: InteractiveShell) -> Non
         ("%%chat demo:st", ["%%chat demo:steady"]),
         ("%%chat demo --n", ["%%chat demo --name", "%%chat demo --new"]),
         ("%%chat openai", ["%%chat openai:", "%%chat openai-compat:"]),
+        ("%%chat o", ["%%chat openai:", "%%chat openrouter:", "%%chat ollama:", "%%chat openai-compat:"]),
         ("%%chat --new --name m", ["%%chat --new --name mine"]),
         ("%chat_retries m", ["%chat_retries mine"]),
         ("t = %chat_retries ", ["t = %chat_retries mine"]),

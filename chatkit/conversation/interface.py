@@ -38,14 +38,15 @@ class Chat:
     Parameters
     ----------
     model : str, optional
-        ``"provider:model"``: ``anthropic:…``, ``openai:…`` (Responses), ``openai-compat:…`` (Chat Completions, with
-        `base_url`), or ``demo``, a script on this machine. Unless given, the variable ``CHATKIT_MODEL``, else ``demo``.
+        ``"provider:model"``: ``anthropic:…``, ``openai:…`` (Responses), with Chat Completions ``gemini:…``, ``groq:…``,
+        ``ollama:…`` and others (``%%chat <Tab>`` lists them), ``azure:…`` and ``openai-compat:…`` with `base_url`, or ``demo``, a
+        script on this machine. Unless given, the variable ``CHATKIT_MODEL``, else ``demo``.
     system : str
         The system prompt.
     title : str or None
         The title; unless given, one is generated after the first reply; None for no title.
     api_key : str, optional
-        Unless given, the provider's variable (``ANTHROPIC_API_KEY``, ``OPENAI_API_KEY``, ``OPENAI_COMPAT_API_KEY``).
+        Unless given, the provider's variable, such as ``ANTHROPIC_API_KEY``.
     base_url : str, optional
         Another server, as the vendor's own SDK takes it.
     headers : dict, optional

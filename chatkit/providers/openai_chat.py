@@ -18,17 +18,24 @@ class ChatCompletions:
     """The wire format of ``/chat/completions``.
 
     `origin` is the server's host: what came from it with a part (signatures, reasoning) is sent back to it only, since
-    others reject keys that they don't know. `limit_key` is its name for the limit on output tokens.
+    others reject keys that they don't know. `limit_key` is its name for the limit on output tokens, `key_header` the header that
+    holds the API key, and without `streams_usage` it isn't asked for usage.
     """
 
     path = "/chat/completions"
 
-    def __init__(self, origin: str = "", limit_key: str = "max_tokens") -> None:
+    def __init__(
+        self, origin: str = "", limit_key: str = "max_tokens", key_header: str = "authorization", streams_usage: bool = True
+    ) -> None:
         self.origin = origin
         self.limit_key = limit_key
+        self.key_header = key_header
+        self.streams_usage = streams_usage
 
     def headers(self, api_key: str | None) -> dict[str, str]:
-        return {"authorization": f"Bearer {api_key}"} if api_key else {}
+        if not api_key:
+            return {}
+        return {self.key_header: f"Bearer {api_key}" if self.key_header == "authorization" else api_key}
 
     def decoder(self, provider: str) -> ChatDecoder:
         return ChatDecoder(provider, self.origin)
@@ -43,7 +50,7 @@ class ChatCompletions:
             "model": request.model,
             "messages": messages,
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream_options": {"include_usage": True} if self.streams_usage else None,
             self.limit_key: request.max_output_tokens,
         }
         return encoded(body, request.options)

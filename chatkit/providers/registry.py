@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from chatkit.errors import MissingKey, UsageError
 from chatkit.providers.endpoint import OWN_KEY_HEADERS, Endpoint, checked_headers, checked_key, concealed
 from chatkit.providers.http import Provider, WireFormat
+from chatkit.providers.servers import ANY_HOST, SERVERS, Server
 
 MODEL_FORMS = {
-    "anthropic": "anthropic:NAME",
-    "openai": "openai:NAME",
-    "openai-compat": "openai-compat:NAME with base_url=",
+    **{name: f"{name}:NAME" + ("" if server.fixed else " with base_url=") for name, server in SERVERS.items()},
     "demo": "demo",
 }
 VENDOR_PREFIXES = {"claude-": "anthropic", "gpt-": "openai", "chatgpt-": "openai", "o1": "openai", "o3": "openai", "o4-": "openai"}
@@ -34,8 +34,7 @@ def connect(
 ) -> Provider:
     """The provider of a model, or a `UsageError` that says what is missing; without a model, ``CHATKIT_MODEL`` or ``demo``.
 
-    The wire formats are Messages for ``anthropic:NAME``, Responses for ``openai:NAME`` and Chat Completions for
-    ``openai-compat:NAME``. `base_url` includes ``/v1`` for OpenAI and compatible servers, and not for Anthropic.
+    `base_url` is another address than that of the row in `SERVERS`; it is what the vendor's own SDK takes.
     """
     api_key, base_url, headers = concealed(api_key), concealed(base_url), concealed(headers)  # a traceback shows these variables
     name, model = _named(model)
@@ -52,34 +51,37 @@ def connect(
         return connect_demo(model)
     if not model:
         raise UsageError(f"which model? Write {MODEL_FORMS[name]}")
-    wire: WireFormat
-    if name == "anthropic":
-        from chatkit.providers.anthropic import AnthropicMessages  # a chat loads only its own wire format
-
-        where = Endpoint.parse("https://api.anthropic.com" if base_url is None else base_url).without("/messages", "/v1")
-        wire = AnthropicMessages(where.origin)
-        if needs_key:
-            key = _vendor_key("ANTHROPIC_API_KEY", where, ours=where.host == "api.anthropic.com")
-    elif name == "openai":
-        from chatkit.providers.openai_responses import OpenAIResponses
-
-        where = Endpoint.parse("https://api.openai.com" if base_url is None else base_url).without("/responses")
-        ours = f".{where.host}".endswith(".api.openai.com")  # also those of its regions
-        wire = OpenAIResponses()
-        where = where.at("/v1") if ours and not where.path else where
-        if needs_key:
-            key = _vendor_key("OPENAI_API_KEY", where, ours=ours)
-    else:
-        from chatkit.providers.openai_chat import ChatCompletions
-
-        if base_url is None:
-            raise UsageError(f'openai-compat:{model} needs base_url=, the address of its server, like base_url="http://127.0.0.1:11434/v1"')
-        where = Endpoint.parse(base_url).without("/chat/completions")
-        wire = ChatCompletions(where.origin, "max_completion_tokens" if where.host == "api.openai.com" else "max_tokens")
-        if needs_key:
-            key = _key_from("OPENAI_COMPAT_API_KEY")  # the user sets this key together with the address
+    server = SERVERS[name]
+    if base_url is None and not server.fixed:
+        raise UsageError(f'{name}:{model} needs base_url=, the address of its server, like base_url="{server.base_url}"')
+    where = Endpoint.parse(server.base_url if base_url is None else base_url)
+    if not where.path and server.owns(where.host) and server.hosts != ANY_HOST:
+        where = where.at(urlsplit(server.base_url).path)
+    where, wire = _spoken(server, where)
+    if needs_key:
+        key = _key_of(server, where)
     where.check(key, own, insecure=insecure)
     return Provider(name, model, wire, where.url(wire.path), api_key=key, headers=own)
+
+
+def _spoken(server: Server, where: Endpoint) -> tuple[Endpoint, WireFormat]:
+    """The address without the path of the operation, and the wire format: a chat loads only its own."""
+    match server.format:
+        case "messages":
+            from chatkit.providers.anthropic import AnthropicMessages
+
+            return where.without("/messages", "/v1"), AnthropicMessages(where.origin)
+        case "responses":
+            from chatkit.providers.openai_responses import OpenAIResponses
+
+            return where.without("/responses"), OpenAIResponses()
+        case "chat":
+            from chatkit.providers.openai_chat import ChatCompletions
+
+            # https://platform.openai.com/docs/api-reference/chat/create: its reasoning models refuse max_tokens, also at Azure
+            openai = where.host == "api.openai.com" or server is SERVERS["azure"]
+            limit = "max_completion_tokens" if openai else "max_tokens"
+            return where.without("/chat/completions"), ChatCompletions(where.origin, limit, server.key_header, server.streams_usage)
 
 
 def _named(model: str | None) -> tuple[str, str]:
@@ -96,19 +98,21 @@ def _named(model: str | None) -> tuple[str, str]:
         for start, vendor in VENDOR_PREFIXES.items():
             if text.startswith(start):
                 return vendor, text
-    near = difflib.get_close_matches(name.lower(), MODEL_FORMS, 1)
-    own_server = f" A server of your own is openai-compat:{text} with base_url=." if text else ""
-    hint = f" Did you mean {MODEL_FORMS[near[0]]}?" if near else own_server
-    raise UsageError(f"no provider is called {name!r}.{hint} There are {', '.join(MODEL_FORMS.values())}")
+    vendor, slash, rest = text.partition("/")  # as LiteLLM writes it
+    near = difflib.get_close_matches(name.lower(), MODEL_FORMS, 1, 0.8)
+    meant = f"{vendor}:{rest}" if slash and vendor in SERVERS else MODEL_FORMS[near[0]] if near else ""
+    hint = f" Did you mean {meant}?" if meant else ""
+    own_server = f" A server of your own is openai-compat:{text} with base_url=, or ollama:{text}." if text else ""
+    raise UsageError(f"no provider is called {name!r}.{hint}{own_server} There are {', '.join(MODEL_FORMS.values())}")
 
 
-def _vendor_key(variable: str, where: Endpoint, *, ours: bool) -> str | None:
-    """The vendor's key from the environment: required for its own host over https, and sent to no other."""
-    if not (ours and where.scheme == "https"):
+def _key_of(server: Server, where: Endpoint) -> str | None:
+    """A server's key from the environment, which goes to no host but its own, and not in the clear to a vendor's."""
+    if server.key is None or not server.owns(where.host) or not (server.local or where.scheme == "https"):
         return None
-    if key := _key_from(variable):
+    if (key := _key_from(server.key)) or server.local:
         return key
-    raise MissingKey(f"no key for {where.host}: set the environment variable {variable}, or pass api_key=")
+    raise MissingKey(f"no key for {where.host}: set the environment variable {server.key}, or pass api_key=")
 
 
 def _key_from(variable: str) -> str | None:

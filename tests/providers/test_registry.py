@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +16,7 @@ from chatkit.providers.encoding import Request
 from chatkit.providers.endpoint import Endpoint
 from chatkit.providers.http import Provider
 from chatkit.providers.registry import connect
+from chatkit.providers.servers import ANY_HOST, SERVERS
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-env", "OPENAI_API_KEY": "sk-oai-env", "OPENAI_COMPAT_API_KEY": "sk-compat-env"}
 
@@ -78,6 +81,85 @@ def test_a_name_means_a_provider_at_its_vendor_with_the_vendor_s_key(model: str,
 def test_a_key_of_the_environment_goes_to_its_own_vendor_only(model: str, base_url: str, url: str, key: str | None) -> None:
     provider = connect(model, base_url=base_url)
     assert (provider.address, key_of(provider)) == (url, key)
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "headers"),
+    [
+        ("deepseek:deepseek-chat", "https://api.deepseek.com/chat/completions", {"authorization": "Bearer sk-DEEPSEEK_API_KEY"}),
+        (
+            "gemini:gemini-x",
+            "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+            {"authorization": "Bearer sk-GEMINI_API_KEY"},
+        ),
+        ("groq:llama-x", "https://api.groq.com/openai/v1/chat/completions", {"authorization": "Bearer sk-GROQ_API_KEY"}),
+        ("mistral:mistral-x", "https://api.mistral.ai/v1/chat/completions", {"authorization": "Bearer sk-MISTRAL_API_KEY"}),
+        ("openrouter:a/b:free", "https://openrouter.ai/api/v1/chat/completions", {"authorization": "Bearer sk-OPENROUTER_API_KEY"}),
+        ("xai:grok-x", "https://api.x.ai/v1/chat/completions", {"authorization": "Bearer sk-XAI_API_KEY"}),
+        ("ollama:llama3:8b", "http://127.0.0.1:11434/v1/chat/completions", {}),
+        ("vllm:qwen", "http://127.0.0.1:8000/v1/chat/completions", {"authorization": "Bearer sk-VLLM_API_KEY"}),
+    ],
+)
+def test_a_well_known_server_needs_no_more_than_its_name(
+    model: str, url: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for server in SERVERS.values():
+        if server.key:
+            monkeypatch.setenv(server.key, f"sk-{server.key}")
+    provider = connect(model)
+    sent = {name: value for name, value in provider.headers.items() if name != "content-type"}
+    assert (provider.label, provider.name, provider.address, sent) == (model, model.partition(":")[0], url, headers)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_key_of_a_row_goes_to_no_host_but_the_row_s(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (server := SERVERS[name]).key is None or server.hosts == ANY_HOST:
+        return
+    monkeypatch.setenv(server.key, "sk-env")
+    own = server.base_url.replace("RESOURCE", "mine")
+    assert key_of(connect(f"{name}:m", base_url=own)) == "sk-env" or connect(f"{name}:m", base_url=own).headers["api-key"] == "sk-env"
+    host = urlsplit(own).hostname
+    for url in (
+        f"https://{host}.evil.example/v1",
+        f"https://evil.example/{host}",
+        f"https://{host}@evil.example/v1",
+        f"https://evil{host}/v1",
+    ):
+        assert "sk-env" not in str(connect(f"{name}:m", base_url=url).headers.values())
+    if not server.local:
+        assert "sk-env" not in str(connect(f"{name}:m", base_url=own.replace("https:", "http:")).headers.values())
+        monkeypatch.delenv(server.key)
+        with pytest.raises(MissingKey, match=f"{server.key}, or pass api_key="):
+            connect(f"{name}:m", base_url=own)
+
+
+@pytest.mark.parametrize("base_url", ["https://mine.openai.azure.com", "https://mine.openai.azure.com/openai/v1/"])
+def test_azure_is_asked_by_its_v1_api_with_its_own_header(base_url: str) -> None:
+    with pytest.raises(UsageError, match=r"needs base_url=.*RESOURCE\.openai\.azure\.com/openai/v1"):
+        connect("azure:my-deployment", api_key="k")
+    provider = connect("azure:my-deployment", api_key="sk-given", base_url=base_url)
+    assert provider.address == "https://mine.openai.azure.com/openai/v1/chat/completions"
+    assert provider.headers == {"content-type": "application/json", "api-key": "sk-given"}
+    assert "sk-given" not in repr(vars(provider))
+
+
+def test_a_local_server_elsewhere_needs_only_its_address() -> None:
+    provider = connect("ollama:llama3", base_url="http://gpu.lan:11434/v1")
+    assert (provider.address, provider.label) == ("http://gpu.lan:11434/v1/chat/completions", "ollama:llama3")
+    assert connect("ollama:llama3", base_url="http://localhost:9999").address == "http://localhost:9999/v1/chat/completions"
+
+
+def test_the_readme_lists_every_server() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for name, server in SERVERS.items():
+        key = f"`{server.key}`" if server.key else "none"
+        assert f"| `{name}:` | {key} | `{server.base_url}` |" in readme
+
+
+def test_mistral_is_not_asked_for_what_its_api_refuses() -> None:
+    for name, asked in (("mistral", False), ("groq", True)):
+        body = connect(f"{name}:m", api_key="k")._wire.encode(Request(model="m", messages=()))
+        assert (b"stream_options" in body) is asked
 
 
 @pytest.mark.usefixtures("_keys")
@@ -158,7 +240,11 @@ def test_a_base_url_that_is_no_http_address_is_refused(model: str, base_url: Any
         ("OpenAI:gpt-5", "Did you mean openai:NAME"),
         ("gpt-oss:20b", "openai-compat:gpt-oss:20b with base_url="),
         ("llama3", "openai-compat:llama3 with base_url="),
-        ("gemini:pro", "There are anthropic:NAME, openai:NAME"),
+        ("palm:pro", "There are anthropic:NAME, openai:NAME"),
+        ("olama:llama3", "Did you mean ollama:NAME"),
+        ("llama.cpp:qwen", "Did you mean llamacpp:NAME"),
+        ("openrouter/qwen/qwen3", "Did you mean openrouter:qwen/qwen3"),
+        ("llama3:8b", "or ollama:llama3:8b"),
         ("", "no provider is called ''"),
         ("anthropic:", "which model"),
         ("openai", "which model"),
