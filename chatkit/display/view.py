@@ -23,6 +23,7 @@ from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import RetryView, TurnView
+from chatkit.display.words import may_pass
 from chatkit.display.writers import bundle
 from chatkit.events import Event, MessagePart, Retry, Status
 from chatkit.fold import Transcript
@@ -151,7 +152,7 @@ class LiveTurn(Live):
             with self._showing:
                 self._output.show(static)
                 error = self._transcript.error
-                if error is None or error.kind == "canceled":
+                if error is None or error.kind == "canceled" or not may_pass(error):
                     self._fallback.clear()
                 else:
                     try_again = Facts(over=True, commands=("again",), error=FailureCard(title="", advice=""))

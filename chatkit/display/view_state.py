@@ -168,7 +168,7 @@ def facts_of(
         over=not running,
         retry=_countdown(retry, until),
         waiting=Waiting(since=since) if running and retry is None and error is None and not chat.flight and not at_work else None,
-        commands=commands,
+        commands=commands if error is None or words.may_pass(error) else tuple(name for name in commands if name != "again"),
     )
     return _with_chat(facts, chat, error, blocked) if whole else facts
 
@@ -198,7 +198,7 @@ def retry_facts(call: Transcript, *, name: str, until: int) -> Facts:
 
 def _failure_card(error: ErrorEvent) -> FailureCard:
     detail = shown(error.detail)[:500]
-    return FailureCard(title=words.headline(error), advice=words.advice(error, button=True), about=words.about(error), detail=detail)
+    return FailureCard(title=words.headline(error), advice=words.advice(error), about=words.about(error), detail=detail)
 
 
 def _countdown(retry: Retry | None, until: int) -> Countdown | None:

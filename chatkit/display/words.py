@@ -57,13 +57,12 @@ _STATUS: dict[StatusWord, str] = {
     "interrupting": STOPPING,
     "error": "failed",
 }
-_TRY_AGAIN = "Run the cell again to ask once more."
 _ADVICE: dict[Kind, str] = {
-    "rate_limit": "Wait a little, then run the cell again.",
-    "auth": "Check the API key (api_key=, or the provider's environment variable), then run the cell again.",
-    "quota": "Check the account's plan and billing, or use another model.",
+    "rate_limit": "Wait a little, then try again.",
+    "auth": "Check the API key: correct the provider's environment variable and try again, or open a chat with another api_key=.",
+    "quota": "Check the account's plan and billing, then try again, or use another model.",
     "context_exceeded": "Send less: ask something shorter, or open a new chat.",
-    "model_not_found": "Check the model's name, and that the API key may use it.",
+    "model_not_found": "Check the model's name, and that the server has it and the API key may use it.",
     "invalid_request": "Change the request: it would be refused again.",
     "content_filter": "Rephrase the prompt.",
     "program": "The error is in your code, not at the provider.",
@@ -158,16 +157,24 @@ def headline(error: ErrorEvent) -> str:
     return one_sentence(error.message) + (f" (HTTP {error.status_code})" if error.status_code else "")
 
 
-def advice(error: ErrorEvent, *, button: bool = False) -> str:
-    """What to do next: `button` says that there is a Try again to press instead of a cell to run.
+def advice(error: ErrorEvent) -> str:
+    """What to do next. It says "try again" for the button of that name and, in a notebook without a kernel, for the cell.
 
-    >>> advice(ErrorEvent(message="openai refused the key", kind="auth"))
-    "Check the API key (api_key=, or the provider's environment variable), then run the cell again."
-    >>> advice(ErrorEvent(message="demo is overloaded", kind="rate_limit"), button=True)
-    'Wait a little, then press Try again.'
+    >>> advice(ErrorEvent(message="demo is overloaded", kind="rate_limit"))
+    'Wait a little, then try again.'
     """
-    words = _ADVICE.get(error.kind, _TRY_AGAIN)
-    return words.replace("run the cell again", "press Try again").replace("Run the cell again", "Press Try again") if button else words
+    return _ADVICE.get(error.kind, "This may pass: try again in a moment.")
+
+
+def may_pass(error: ErrorEvent) -> bool:
+    """Whether the same request may succeed at another time: something outside it can change, as a key, a bill or a server can.
+
+    >>> may_pass(ErrorEvent(message="openai refused the key", kind="auth"))
+    True
+    >>> may_pass(ErrorEvent(message="the prompt is too long", kind="context_exceeded"))
+    False
+    """
+    return error.kind not in ("invalid_request", "context_exceeded", "content_filter", "program")
 
 
 def cause(kind: Kind) -> str:

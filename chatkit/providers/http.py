@@ -106,8 +106,9 @@ class WireFormat(Protocol):
 class Provider:
     """A model of a provider, ready for requests.
 
-    `address` is the full URL of the operation. `context_limit` is the model's context window in tokens, if it is known.
-    `label` is ``name:model``, and `direct` is true for an address on this machine, which is asked without a proxy.
+    `address` is the full URL of the operation. `read_key` is called for every request: a key that was corrected counts at once.
+    `context_limit` is the model's context window in tokens, if it is known. `label` is ``name:model``, and `direct` is true for
+    an address on this machine, which is asked without a proxy.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Provider:
         wire: WireFormat,
         address: str,
         *,
-        api_key: str | None = None,
+        read_key: Callable[[], str | None] = lambda: None,
         headers: Mapping[str, str] | None = None,
         context_limit: int | None = None,
     ) -> None:
@@ -126,12 +127,20 @@ class Provider:
         self.label = f"{name}:{model}"
         self.address = address
         self.context_limit = context_limit
-        self.headers = {"content-type": "application/json", **_marked(wire, api_key), **(headers or {})}
+        self._read_key = read_key
+        self._own_headers = headers or {}
         self.direct = is_this_machine(urlsplit(address).hostname or "")
         self._wire = wire
 
     def __repr__(self) -> str:
         return f"<Provider {self.label} at {urlsplit(self.address).netloc.rpartition('@')[2].lower()}>"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request that is made now; those that hold the key are secrets."""
+        plain, signed = self._wire.headers(None), self._wire.headers(self._read_key())
+        signed = {name: value if plain.get(name) == value else Secret(value) for name, value in signed.items()}
+        return {"content-type": "application/json", **signed, **self._own_headers}
 
     async def stream(
         self,
@@ -149,22 +158,23 @@ class Provider:
         piece the attempt has failed; 0 means never.
         """
         body = self._wire.encode(request)
+        headers = self.headers
         task = asyncio.current_task()
         assert task is not None
         guard = SilenceGuard(clock, silence_timeout, task.cancel)
         decoder = self._wire.decoder(self.name)
         decoder.may_be_empty = bool(request.messages) and request.messages[-1].role == "tool"
-        attempt = _HttpAttempt(self.name, self.headers, decoder, sink, clock, opened, guard)
+        attempt = _HttpAttempt(self.name, headers, decoder, sink, clock, opened, guard)
         try:
             await attempt.make(task, self.address, body, direct=self.direct)
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
             message = self._about_the_path(found) if found.status_code == 404 else found.message
-            detail, request_id = (blotted(said, self.headers) for said in (found.detail, found.request_id or attempt.request_id or ""))
+            detail, request_id = (blotted(said, headers) for said in (found.detail, found.request_id or attempt.request_id or ""))
             error.classification = replace(found, message=message, detail=detail, request_id=request_id or None)
             raise
-        model, word = (said and blotted(said, self.headers) for said in (finish.model, finish.provider_stop_reason))
+        model, word = (said and blotted(said, headers) for said in (finish.model, finish.provider_stop_reason))
         return replace(finish, model=model, provider_stop_reason=word, request_id=attempt.request_id)
 
     def _about_the_path(self, found: Classification) -> str:
@@ -179,12 +189,6 @@ class Provider:
         if path == self._wire.path and not path.startswith("/v1"):
             advice.append("base_url usually ends in /v1 here")
         return f"{message} ({'; '.join(advice)})" if advice else message
-
-
-def _marked(wire: WireFormat, api_key: str | None) -> dict[str, str]:
-    """The headers of a wire format; those that hold the key are secrets."""
-    plain = wire.headers(None)
-    return {name: value if plain.get(name) == value else Secret(value) for name, value in wire.headers(api_key).items()}
 
 
 class _HttpAttempt(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Which provider a name means, at which address, and with which key.
 
 A key from the environment is sent to its vendor's own host and nowhere else; what is given as ``api_key=`` is sent to
-``base_url=``, whatever that is.
+``base_url=``, whatever that is. The environment is read for every request.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from chatkit.errors import MissingKey, UsageError
+from chatkit.providers.decoding import failure
 from chatkit.providers.endpoint import OWN_KEY_HEADERS, Endpoint, checked_headers, checked_key, concealed
 from chatkit.providers.http import Provider, WireFormat
 from chatkit.providers.servers import ANY_HOST, SERVERS, Server
@@ -38,11 +39,11 @@ def connect(
     """
     api_key, base_url, headers = concealed(api_key), concealed(base_url), concealed(headers)  # a traceback shows these variables
     name, model = _named(model)
-    key = checked_key(api_key, "api_key")
+    given = checked_key(api_key, "api_key")
     own = checked_headers(headers)
     if not isinstance(insecure, bool):
         raise UsageError(f"insecure must be True or False, not {insecure!r}")
-    needs_key = not (key or OWN_KEY_HEADERS & own.keys())
+    needs_key = not (given or OWN_KEY_HEADERS & own.keys())
     if name == "demo":
         if base_url is not None:
             raise UsageError("demo brings its own server: leave base_url out, or name a provider like openai-compat:NAME")
@@ -58,10 +59,20 @@ def connect(
     if not where.path and server.owns(where.host) and server.hosts != ANY_HOST:
         where = where.at(urlsplit(server.base_url).path)
     where, wire = _spoken(server, where)
-    if needs_key:
-        key = _key_of(server, where)
-    where.check(key, own, insecure=insecure)
-    return Provider(name, model, wire, where.url(wire.path), api_key=key, headers=own)
+
+    def read_key() -> str | None:
+        key = _key_of(server, where) if needs_key else given
+        where.check(key, own, insecure=insecure)
+        return key
+
+    def read_again() -> str | None:
+        try:
+            return read_key()
+        except UsageError as error:
+            raise failure("auth", name, str(error)) from None
+
+    read_key()
+    return Provider(name, model, wire, where.url(wire.path), read_key=read_again, headers=own)
 
 
 def _spoken(server: Server, where: Endpoint) -> tuple[Endpoint, WireFormat]:

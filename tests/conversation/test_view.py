@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chatkit import Chat, bridge
-from chatkit.chattest import FakeProvider, reply
-from chatkit.errors import UsageError
+from chatkit.chattest import FakeProvider, openai_error_response, reply
+from chatkit.errors import AuthError, UsageError
 from chatkit.parts import Message
 from tests.comms import Wire, view_of
 from tests.watching import watching
@@ -66,3 +66,24 @@ def test_try_again_that_comes_late_takes_no_answer_away(wires: list[Wire], outpu
         view_of(wires).click("again")
     assert [m.text for m in chat.messages] == ["Hi?", "One."]
     assert "has its answer" in view_of(wires).answers[-1]["refused"]
+
+
+@pytest.mark.parametrize("wrong", ["sk-wrong-key", "sk-wrong-key\n", ""])
+def test_a_key_that_was_corrected_counts_when_try_again_is_pressed(
+    wires: list[Wire], outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    def script(request: Any) -> Any:
+        return reply("Now.") if request.headers.get("authorization") == "Bearer sk-right-key" else openai_error_response(401)
+
+    monkeypatch.setenv("OPENAI_COMPAT_API_KEY", "sk-first-key")
+    with FakeProvider(script) as provider:
+        chat = Chat("openai-compat:m", base_url=provider.openai_url, title=None)
+        chat.view()
+        monkeypatch.setenv("OPENAI_COMPAT_API_KEY", wrong)
+        with pytest.raises(AuthError):
+            chat.ask("Hi?", show=False)
+        monkeypatch.setenv("OPENAI_COMPAT_API_KEY", "sk-right-key")
+        with watching(chat) as watch:
+            view_of(wires).click("again")
+            watch.wait_for(lambda events: any(isinstance(e, Message) and e.text == "Now." for e in events))
+    assert [m.text for m in chat.messages] == ["Hi?", "Now."]

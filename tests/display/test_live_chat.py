@@ -184,6 +184,13 @@ def test_an_error_stays_with_what_to_do_until_the_next_turn(wires: list[Wire], o
     assert state_of(wires)["error"] is None
 
 
+def test_try_again_is_not_offered_where_the_same_request_would_be_refused_again(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    asked = [RUNNING, said(1, "user", Text(text="Hi"))]
+    for kind, offered in (("quota", True), ("model_not_found", True), ("context_exceeded", False), ("invalid_request", False)):
+        shown(*asked, ErrorEvent(chat_id="c", message="No.", kind=kind), Status(chat_id="c", status="error"))
+        assert ("again" in state_of(wires)["commands"]) is offered
+
+
 def test_the_queue_is_told_whole(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
     display, _ = shown(QueueUpdate(chat_id="c", queue=(Queued(id=7, parts=(Text(text="later"),), model="m"),)))
     assert state_of(wires)["queue"] in ([{"id": 7, "text": "later", "model": "m"}], ({"id": 7, "text": "later", "model": "m"},))

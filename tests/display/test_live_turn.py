@@ -294,6 +294,16 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
     assert outputs[-1]["transient"] == failed["transient"]
 
 
+def test_where_the_same_request_would_be_refused_again_nothing_is_offered(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    for kind in ("invalid_request", "context_exceeded", "content_filter", "program"):
+        display, _ = live()
+        feed(display, ErrorEvent(message="demo refused it", kind=kind))
+        display.close()
+        assert set(outputs[-1]["data"]) == {"text/html", "text/markdown", "text/plain"}
+        assert "try again" not in str(outputs[-1]["data"])
+    assert all(w.sent[-1][0] == "comm_close" for w in wires)
+
+
 def test_a_try_again_that_is_refused_says_why_and_stays(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
     display = LiveTurn(Pressed("a turn is running"), model="demo", prompt="Why?")
     feed(display, ErrorEvent(message="demo is down", kind="server_error"))

@@ -36,7 +36,9 @@ def provider_at(
 ) -> Provider:
     """A provider called acme that speaks this format, or this wire, at a base URL."""
     wire = wire or WIRES[format]
-    return Provider("acme", model, wire, Endpoint.parse(base_url).url(wire.path), api_key=api_key, headers=checked_headers(headers))
+    return Provider(
+        "acme", model, wire, Endpoint.parse(base_url).url(wire.path), read_key=lambda: api_key, headers=checked_headers(headers)
+    )
 
 
 class Asked:

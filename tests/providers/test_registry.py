@@ -11,7 +11,7 @@ import pytest
 from chatkit import bridge
 from chatkit.chattest import FakeProvider, reply
 from chatkit.clock import SystemClock
-from chatkit.errors import MissingKey, UsageError
+from chatkit.errors import AuthError, MissingKey, UsageError
 from chatkit.providers.encoding import Request
 from chatkit.providers.endpoint import Endpoint
 from chatkit.providers.http import Provider
@@ -407,3 +407,22 @@ def test_without_a_key_http_is_no_matter() -> None:
 def test_a_part_of_a_key_is_shown_no_more_than_the_key() -> None:
     provider = connect("anthropic:m", api_key="sk-" + "hunter2" * 20, headers={"x-key": "hunter2" * 20})
     assert [repr(provider.headers[name][:80]) for name in ("x-api-key", "x-key")] == ["'***'"] * 2
+
+
+def test_a_key_of_the_environment_is_read_for_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-first")
+    provider = connect("anthropic:m")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-corrected")
+    assert provider.headers["x-api-key"] == "sk-corrected"
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    with pytest.raises(AuthError, match="ANTHROPIC_API_KEY"):
+        _ = provider.headers
+
+
+def test_a_key_that_is_set_later_goes_in_the_clear_no_more_than_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_COMPAT_API_KEY", raising=False)
+    provider = connect("openai-compat:m", base_url="http://vllm.lan:8000/v1")
+    assert "authorization" not in provider.headers
+    monkeypatch.setenv("OPENAI_COMPAT_API_KEY", "sk-late")
+    with pytest.raises(AuthError, match="https://"):
+        _ = provider.headers
