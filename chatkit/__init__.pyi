@@ -39,6 +39,7 @@ from chatkit.retries.backoff import RetryPolicy as RetryPolicy
 from chatkit.retries.backoff import delay as delay
 from chatkit.retries.log import AttemptRecord as AttemptRecord
 from chatkit.retries.notice import RetryNotice as RetryNotice
-from chatkit.retrying import retry as retry
+from chatkit.retrying.blocks import retry_context as retry_context
+from chatkit.retrying.calls import retry as retry
 
 __version__: str

@@ -17,7 +17,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -277,7 +277,7 @@ class Awaiter:
 
         try:
             work.begin(end)
-            async with heartbeat():
+            with heartbeat():
                 await ended.wait()
         except BaseException as error:
             if interrupt is not ignore_interrupt and not work.done():
@@ -348,8 +348,8 @@ async def _outcome(post: Callable[[Callable[[], None]], object], function: Calla
     return await outcome
 
 
-@contextlib.asynccontextmanager
-async def heartbeat() -> AsyncIterator[None]:
+@contextlib.contextmanager
+def heartbeat() -> Iterator[None]:
     """Wake the running loop regularly: an idle loop notices the kernel's interrupt only at its next event."""
 
     async def beat() -> None:

@@ -22,7 +22,9 @@ The leaves differ in what the caller can do next; the facts are attributes.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -248,6 +250,21 @@ def provider_error(classification: Classification) -> ProviderError:
     AuthError('openai refused the key')
     """
     return _LEAVES.get(classification.kind, TransientError)(classification)
+
+
+_OURS = os.path.dirname(__file__) + os.sep
+
+
+class OwnFrames:
+    """A block whose errors show the frames of the caller's own code alone: those of chatkit, down to the function that it calls, go."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+            trace = trace.tb_next
+        if error is not None:
+            error.__traceback__ = trace
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

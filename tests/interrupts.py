@@ -92,6 +92,14 @@ def _leaves(chat: ck.Chat) -> None:
         next(iter(stream))
 
 
+def _tries_again() -> int:
+    function = _fails_once()
+    for attempt in ck.retry_context(clock=_Hasty(), show=False):
+        with attempt:
+            return function()
+    raise AssertionError
+
+
 CALLS: dict[str, Callable[[ck.Chat], object]] = {
     "ask": lambda chat: chat.ask("Hello", show=False),
     "ask and show": lambda chat: chat.ask("Hello", show=True),
@@ -102,6 +110,7 @@ CALLS: dict[str, Callable[[ck.Chat], object]] = {
     "undo": lambda chat: chat.undo(),
     "title": lambda chat: setattr(chat, "title", "New"),
     "retry": lambda chat: ck.retry(_fails_once(), clock=_Hasty(), show=False),
+    "retry_context": lambda chat: _tries_again(),
     "retry and show": lambda chat: ck.retry(_fails_once(), clock=_Hasty(), show=True),
 }
 """What is interrupted."""

@@ -179,7 +179,7 @@ def test_a_blocking_call_from_the_loops_own_thread_is_refused() -> None:
 def test_a_heartbeat_lets_an_idle_loop_notice_what_does_not_wake_it() -> None:
     async def main() -> int:
         loop, noticed = asyncio.get_running_loop(), 0
-        async with bridge.heartbeat():
+        with bridge.heartbeat():
             for _ in range(10):  # ten times, for the loop may happen to be awake once
                 done = asyncio.Event()
                 thread = threading.Thread(target=lambda done=done: loop.call_soon(done.set))  # the kernel's interrupt comes like this

@@ -114,17 +114,28 @@ def test_an_interrupt_during_a_stream_cancels_the_request_and_keeps_what_was_sai
     assert "word0 word1 word2" in cell.outputs[-1]["text/plain"]
 
 
-@pytest.mark.parametrize("call", ["ck.retry(fails)", "await ck.retry(fails_async)"], ids=["plain", "awaited"])
-def test_an_interrupt_ends_a_retry_of_any_function(kernel: Kernel, call: str) -> None:
+RETRIES = {
+    "plain": "ck.retry(fails, **given)",
+    "awaited": "await ck.retry(fails_async, **given)",
+    "decorated": "ck.retry(**given)(fails)()",
+    "block": "for attempt in ck.retry_context(**given):\n  with attempt: fails()",
+    "awaited block": "async for attempt in ck.retry_context(**given):\n  async with attempt: await fails_async()",
+}
+
+
+@pytest.mark.parametrize("call", RETRIES.values(), ids=RETRIES)
+def test_an_interrupt_ends_a_retry_of_any_code_and_shows_the_persons_own_frames(kernel: Kernel, call: str) -> None:
     kernel.run(
         "def fails(): raise ConnectionResetError\n"
         "async def fails_async(): raise ConnectionResetError\n"
-        "policy = ck.RetryPolicy(max_elapsed=None)"
+        "given = dict(max_elapsed=None, on_retry=lambda n: n.attempt == 1 and print('began', flush=True))"
     )
-    waiting = call.replace(")", ', policy=policy, on_retry=lambda n: n.attempt == 1 and print("began", flush=True))')
-    cell = kernel.interrupt_when(waiting, started)
+    cell = kernel.interrupt_when(call, started)
     assert cell.status == "error"
     assert cell.reply["ename"] in ("KeyboardInterrupt", "CancelledError")
+    shown = "".join(cell.reply["traceback"])
+    assert "chatkit" not in shown
+    assert "given" in shown
     assert kernel.run("print('alive')").text.strip() == "alive"
 
 

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import json
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import chatkit
 from chatkit import RetryNotice, RetryPolicy, UnknownOption, UsageError
 from chatkit.chattest import FakeClock
 from chatkit.retries.loop import RetriedCall
-from chatkit.retrying import RetryRun
+from chatkit.retrying.run import RetryRun
+from chatkit.retrying.settings import Keywords
 
 
 class Flaky:
@@ -202,6 +204,54 @@ def test_without_a_function_it_is_a_decorator(fake_clock: FakeClock) -> None:
     assert fake_clock.pauses == [1, 2]
 
 
+def test_arguments_are_passed_on(fake_clock: FakeClock) -> None:
+    flaky = Flaky(2)
+
+    def fn(*args: int) -> str:
+        return f"{args} {flaky()}"
+
+    async def fn_async(number: int) -> str:
+        return fn(number)
+
+    async def main() -> str:
+        return await chatkit.retry(fn_async, 3, clock=fake_clock)
+
+    assert chatkit.retry(fn, 1, 2, clock=fake_clock) == "(1, 2) done"
+    flaky.left = 1
+    assert asyncio.run(main()) == "(3,) done"
+    assert fake_clock.pauses == [1, 2, 1]
+
+
+def test_a_function_that_lacks_its_arguments_is_told_of_both_forms() -> None:
+    def ask(question: str) -> str:
+        return question
+
+    given: list[tuple[Any, ...]] = [(), ("a", "b")]
+    for wrong in given:
+        with pytest.raises(UsageError, match=r"ask\(question.*retry\(ask, x\).*@retry\(\), with parentheses"):
+            chatkit.retry(ask, *wrong)
+    with pytest.raises(UnknownOption) as caught:
+        chatkit.retry(ask, question="q")  # type: ignore[call-overload]
+    assert "retry(lambda: fn(x, keyword=value))" in caught.value.__notes__[0]
+
+
+def test_a_decorated_method_knows_its_object(fake_clock: FakeClock) -> None:
+    class Client:
+        flaky = Flaky(2)
+
+        @chatkit.retry(max_attempts=5, on=(ConnectionError,), clock=fake_clock)
+        def ask(self, question: str) -> str:
+            return question + self.flaky()
+
+        @staticmethod
+        @chatkit.retry(clock=fake_clock)
+        def told(question: str) -> str:
+            return question
+
+    assert Client().ask("well ") == "well done"
+    assert Client.told("well") == "well"
+
+
 def test_a_decorated_asynchronous_function_stays_one(fake_clock: FakeClock) -> None:
     flaky = Flaky(2)
 
@@ -255,7 +305,7 @@ def test_cancelling_the_awaitable_is_not_taken_for_a_stop(fake_clock: FakeClock)
 
 @pytest.mark.parametrize("wrong", [3, None, "f"])
 def test_what_cannot_be_called_is_a_clear_error(wrong: Any) -> None:
-    with pytest.raises(UsageError, match="needs a function without arguments"):
+    with pytest.raises(UsageError, match="needs a function, not a"):
         chatkit.retry(wrong)
 
 
@@ -271,13 +321,13 @@ def test_an_unknown_keyword_is_a_clear_error() -> None:
         chatkit.retry(Flaky(0), max_attempt=3)
 
 
-def test_an_editor_knows_every_keyword() -> None:
-    def keywords(function: Any) -> dict[str, str]:
-        return {p.name: p.annotation for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
-
-    overloads = typing.get_overloads(chatkit.retry)
-    assert len(overloads) == 3
-    assert all(keywords(overload) == keywords(chatkit.retry) for overload in overloads)
+@pytest.mark.parametrize("function", [chatkit.retry, chatkit.retry_context])
+def test_an_editor_knows_every_keyword(function: Callable[..., Any]) -> None:
+    keywords = {p.name: p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    assert list(keywords) == list(Keywords.__annotations__)
+    assert (keywords["name"].annotation, keywords["name"].default) == ("str | None", None)
+    assert keywords["max_elapsed"].default == "auto"
+    assert len(typing.get_overloads(chatkit.retry)) == 3
 
 
 def test_a_stop_that_comes_too_late_hits_nothing_that_follows(fake_clock: FakeClock) -> None:
@@ -288,7 +338,7 @@ def test_a_stop_that_comes_too_late_hits_nothing_that_follows(fake_clock: FakeCl
         return 1  # although it was stopped
 
     async def main() -> tuple[int, int]:
-        value = await run.run_async()
+        value = await run.run_async(done)
         run.stop()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -296,7 +346,7 @@ def test_a_stop_that_comes_too_late_hits_nothing_that_follows(fake_clock: FakeCl
         assert task is not None
         return value, task.cancelling()
 
-    run = RetryRun(done, RetriedCall(operation="retry"), policy=RetryPolicy(max_elapsed=None), clock=fake_clock)
+    run = RetryRun(RetriedCall(operation="retry"), policy=RetryPolicy(max_elapsed=None), clock=fake_clock)
     assert asyncio.run(main()) == (1, 0)
 
 

@@ -119,7 +119,10 @@ class RetryLoop:
         self._end("abandoned")
 
     def failed(self, error: BaseException) -> RetryNotice:
-        """The attempt raised an error: return the notice of the wait that follows, or raise the error with a note."""
+        """The attempt raised an error: return the notice of the next wait, or raise the error, with a note unless it interrupts."""
+        if not isinstance(error, Exception | asyncio.CancelledError) or (isinstance(error, asyncio.CancelledError) and _cancelled()):
+            self.abandoned()
+            raise error
         if isinstance(error, asyncio.CancelledError):  # nobody cancelled this call, so the other side did: a broken connection
             broken = provider_error(classified("network", self.call.provider, detail="the other side cancelled the call"))
             broken.__cause__, error = error, broken
@@ -149,14 +152,28 @@ class RetryLoop:
             self._end("failed", failure)
             raise
 
-    def observe(self, notice: RetryNotice) -> object:
-        """Call the observer."""
+    def wait(self, notice: RetryNotice, wake: Wake) -> None:
+        """Tell the observer, then wait on this thread for the next attempt."""
+        with self._waiting(wake):
+            self._observed(notice)
+            wake.pause(self.clock, notice.delay)
+
+    async def wait_async(self, notice: RetryNotice, wake: Wake) -> None:
+        """The same on the running event loop."""
+        with self._waiting(wake):
+            observed = self._observed(notice)
+            if inspect.isawaitable(observed):
+                with _logged():
+                    await observed
+            await wake.pause_async(self.clock, notice.delay)
+
+    def _observed(self, notice: RetryNotice) -> object:
         with _logged():
             return self._observe(notice) if self._observe else None
         return None
 
     @contextlib.contextmanager
-    def waiting(self, wake: Wake) -> Iterator[None]:
+    def _waiting(self, wake: Wake) -> Iterator[None]:
         """The block is a wait, which `wake` can end."""
         wake.arm()
         self._wait_began = self.clock.monotonic()
@@ -202,6 +219,15 @@ def _logged() -> Iterator[None]:
         _logger.exception("on_retry raised; the retry goes on")
 
 
+def _cancelled() -> bool:
+    """Whether the caller cancelled the current task."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs here
+        return False
+    return task is not None and task.cancelling() > 0
+
+
 def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
     """Call a function until it returns a value or the loop gives up; this blocks, and an interrupt passes through at once.
 
@@ -211,18 +237,13 @@ def drive(loop: RetryLoop, attempt: Callable[[], T], wake: Wake) -> T:
         loop.begin()
         try:
             value = attempt()
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             notice = loop.failed(error)
-        except BaseException:
-            loop.abandoned()
-            raise
         else:
             if not inspect.isawaitable(value):
                 loop.succeeded()
             return value
-        with loop.waiting(wake):
-            loop.observe(notice)
-            wake.pause(loop.clock, notice.delay)
+        loop.wait(notice, wake)
 
 
 async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake: Wake, *, begun: Awaitable[T] | None = None) -> T:
@@ -233,22 +254,10 @@ async def drive_async(loop: RetryLoop, attempt: Callable[[], Awaitable[T]], wake
         try:
             given: Any = begun if begun is not None else attempt()
             value: T = await given if inspect.isawaitable(given) else given  # a plain function may return its value this time
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                loop.abandoned()
-                raise
+        except BaseException as error:
             notice = loop.failed(error)
-        except BaseException:
-            loop.abandoned()
-            raise
         else:
             loop.succeeded()
             return value
         begun = None
-        with loop.waiting(wake):
-            observed = loop.observe(notice)
-            if inspect.isawaitable(observed):
-                with _logged():
-                    await observed
-            await wake.pause_async(loop.clock, notice.delay)
+        await loop.wait_async(notice, wake)
