@@ -18,9 +18,9 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    from chatkit.lazy import load_public
+    from chatkit.lazy import public_names
 
-    return sorted({*globals(), *load_public(__name__, "__all__"), "analysis", "chattest"})
+    return public_names(__name__)
 
 
 def _warn_of_namesake() -> None:

@@ -26,6 +26,11 @@ def load_public(package: str, name: str) -> Any:
     return value
 
 
+def public_names(package: str) -> list[str]:
+    """What `dir` and the Tab key list: the public names of a package, and not the modules that were loaded for them."""
+    return sorted({*_homes(package), *(name for name in vars(sys.modules[package]) if name.startswith("__"))})
+
+
 @cache
 def _homes(package: str) -> dict[str, str]:
     """The module of each name that the stub imports."""

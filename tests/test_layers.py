@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from IPython.core.completer import IPCompleter, provisionalcompleter
 
 import chatkit
 import chatkit.analysis
@@ -98,6 +99,17 @@ def test_every_public_name_is_there_and_listed(package: ModuleType) -> None:
     for name in package.__all__:
         assert getattr(package, name) is not None
     assert set(package.__all__) <= set(dir(package))
+
+
+@pytest.mark.parametrize("jedi", [False, True])
+@pytest.mark.parametrize("package", [chatkit, chatkit.analysis, chatkit.chattest], ids=lambda package: package.__name__)
+def test_the_tab_key_lists_only_the_public_names(package: ModuleType, jedi: bool) -> None:
+    for name in package.__all__:
+        getattr(package, name)  # which loads modules, and these become attributes of their packages
+    completer = IPCompleter(namespace={"it": package}, use_jedi=jedi)
+    with provisionalcompleter():
+        offered = {completion.text.removeprefix(".") for completion in completer.completions("it.", 3)}
+    assert offered - {"analysis", "chattest"} == set(package.__all__)
 
 
 def test_a_star_import_gives_the_public_names() -> None:

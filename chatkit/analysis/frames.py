@@ -58,7 +58,7 @@ _FIELDS = {column: f"{column}_ms" if dtype.startswith("timedelta") else column f
 
 
 class HasAttempts(Protocol):
-    """Anything with a record of its attempts, such as a `chatkit.Chat` or a `chatkit.Reply`."""
+    """Anything with a record of its attempts, such as a `chatkit.Chat`."""
 
     @property
     def attempts(self) -> Iterable[AttemptRecord]: ...
@@ -70,7 +70,7 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
     Parameters
     ----------
     source : iterable of AttemptRecord, or an object with `attempts`
-        The records, or an object such as a chat or a reply that holds them.
+        The records, or an object such as a chat that holds them.
 
     Returns
     -------
@@ -109,8 +109,8 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
        attempt outcome           delay
     0        1   retry 0 days 00:00:01
     """
-    holder: Any = source
-    records = list(holder.attempts if hasattr(source, "attempts") else holder)
+    given: Any = getattr(source, "attempts", source)
+    records = list(given) if isinstance(given, Iterable) else [given]  # a `Reply` has the number of its attempts
     for record in records:
         if not isinstance(record, AttemptRecord):
             raise UsageError(f"attempts_frame(): give AttemptRecord values, or anything with attempts; found a {type(record).__name__}")

@@ -25,6 +25,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    from chatkit.lazy import load_public
+    from chatkit.lazy import public_names
 
-    return sorted({*globals(), *load_public(__name__, "__all__")})
+    return public_names(__name__)

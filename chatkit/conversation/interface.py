@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, Work, call_soon
 from chatkit.clock import Clock, SystemClock
@@ -273,6 +273,12 @@ class Chat:
         """Stop the running turn, and take no more prompts. The messages can still be read."""
         self._worker.close()
         self._viewer.end()
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "a Chat can't be pickled or copied, since it holds a key and a connection: open one in each process, and pickle what was said "
+            "(chat.messages, a Reply) or chat.retries"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -27,8 +27,12 @@ class Answer(msgspec.Struct, frozen=True):
     duration: float
 
 
-class Reply:
-    """What the model answered.
+class Reply(str):
+    """What the model answered: its visible text, and more about it.
+
+    A reply can be used wherever a text can: ``"yes" in reply``, ``reply[:100]``, ``json.dumps(reply)``, as the next prompt. It is equal
+    to its text, and empty where the model gave none, but only tool calls for instance. What takes no more than the characters, such as a
+    pandas column of strings, keeps only these.
 
     Attributes
     ----------
@@ -51,6 +55,9 @@ class Reply:
     waited, duration : float
         Seconds between attempts, and in all.
     """
+
+    def __new__(cls, answer: Answer, records: tuple[AttemptRecord, ...] = (), *, shown_in: object = None) -> Self:
+        return super().__new__(cls, answer.transcript.messages[-1].text)
 
     def __init__(self, answer: Answer, records: tuple[AttemptRecord, ...] = (), *, shown_in: object = None) -> None:
         message = answer.transcript.messages[-1]
@@ -86,6 +93,9 @@ class Reply:
     def sources(self) -> tuple[Source, ...]:
         """The sources that the reply cites."""
         return tuple(p for p in self.parts if isinstance(p, Source))
+
+    def __getnewargs__(self) -> tuple[Answer]:  # type: ignore[override]  # for pickle and copy; `str` gives the text here
+        return (Answer(self._transcript, self.duration),)
 
     def __str__(self) -> str:
         return self.text

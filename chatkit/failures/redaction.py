@@ -62,7 +62,8 @@ def whole_characters(value: Any) -> Any:
     {'a': ['😀', 'half �', 1]}
     """
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(value) else value
+        text = str(value)  # msgspec encodes neither a `Reply` nor a text of numpy
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
     if isinstance(value, list | tuple):
         return [whole_characters(v) for v in value]
     if isinstance(value, dict):

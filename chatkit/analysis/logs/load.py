@@ -58,7 +58,7 @@ def load_retry_log(
           only where its own path is given; in a folder it is left out with a warning.
         - a file that gzip or zstd compressed, whatever its name; of an archive that breaks off, the part that is there.
         - a file object, text or binary; it is read from its current position, and stays open.
-        - a list of `chatkit.AttemptRecord`, stream events, what ``on_retry`` receives, or dicts of them; a chat, a reply.
+        - a list of `chatkit.AttemptRecord`, stream events, what ``on_retry`` receives, or dicts of them; a chat.
         - None: chatkit's own log on this machine, of all months and processes, or the file that ``CHATKIT_RETRY_LOG`` names. There is
           one file per month, with about 330 bytes per attempt.
     format : str
