@@ -196,8 +196,10 @@ class Ack(_Shape, frozen=True, kw_only=True):
     refused: str = ""
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
-    """What a person asks of the kernel."""
+class _Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do"):
+    """What a person asks of the kernel. It may come more than once, with the same `n`, and is carried out once."""
+
+    n: str = ""
 
 
 class Stop(_Command, frozen=True, kw_only=True, tag="stop"):

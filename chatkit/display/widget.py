@@ -113,6 +113,7 @@ class View(anywidget.AnyWidget):
         self._command = command
         self._sent_units = 0
         self._open = self.reloaded = False
+        self._heard: dict[str, object] = {}
         self._sending = threading.RLock()  # messages leave in the order of their numbers
         super().__init__()
         self._open = True
@@ -164,6 +165,9 @@ class View(anywidget.AnyWidget):
             with self._sending:
                 self._send_snapshot()
             return
+        token = object()
+        if command.n and self._heard.setdefault(command.n, token) is not token:
+            return  # a repetition: the first is carried out, perhaps on another thread, and confirmed
         name, refused = content["do"], ""
         try:
             self._command(command)

@@ -159,6 +159,15 @@ def test_buttons_call_the_controls_and_are_answered(wires: list[Wire], outputs: 
     display.close()
 
 
+def test_a_click_that_comes_again_is_carried_out_and_answered_once(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    display, pressed = live()
+    for number in ("a", "a", "b", "a"):
+        view_of(wires).click("retry", n=number)
+    assert pressed.log == ["retry", "retry"]
+    assert view_of(wires).answers == [{"ack": "retry"}, {"ack": "retry"}]
+    display.close()
+
+
 def test_a_click_is_handled_where_the_front_end_sent_it(
     monkeypatch: pytest.MonkeyPatch, wires: list[Wire], outputs: list[dict[str, Any]]
 ) -> None:

@@ -101,45 +101,53 @@ export interface Ack {
 /** End the turn. */
 export interface Stop {
   do: "stop";
+  n?: string;
 }
 
 /** End the wait. */
 export interface RetryNow {
   do: "retry";
+  n?: string;
 }
 
 /** Ask once more what got no answer. */
 export interface TryAgain {
   do: "again";
+  n?: string;
 }
 
 /** Ask this. */
 export interface Send {
   do: "send";
+  n?: string;
   text: string;
 }
 
 /** Ask this in place of the last prompt. */
 export interface Replace {
   do: "replace";
+  n?: string;
   text: string;
 }
 
 /** Let this queued message go first, and interrupt the turn for it. */
 export interface Promote {
   do: "promote";
+  n?: string;
   id: number;
 }
 
 /** Remove this message from the queue. */
 export interface Delete {
   do: "delete";
+  n?: string;
   id: number;
 }
 
 /** Change the text of this queued message. */
 export interface Edit {
   do: "edit";
+  n?: string;
   id: number;
   text: string;
 }
@@ -147,11 +155,13 @@ export interface Edit {
 /** A message was missed: send the whole state. */
 export interface Resync {
   do: "resync";
+  n?: string;
 }
 
 /** This front end hides a view's fallback output while the view is there. */
 export interface Hides {
   do: "hides";
+  n?: string;
 }
 
 export type Command = Stop | RetryNow | TryAgain | Send | Replace | Promote | Delete | Edit | Resync | Hides;

@@ -66,7 +66,7 @@ test("an error says what to do, and Try again is there when it is offered", () =
   assert.equal(find(".ck-failure details").open, false);
   button("Try again").focus();
   button("Try again").click();
-  assert.deepEqual(model.sent, [{ do: "again" }]);
+  assert.deepEqual(model.told, [{ do: "again" }]);
   model.hear({ ack: "again", refused: "not now" });
   assert.equal(find(".ck-hint").textContent, "not now");
   model.hear({ r: 1, set: { commands: ["send"] } });
@@ -107,7 +107,7 @@ test("a message that waits goes first or goes away, once", () => {
   press(2, ".ck-promote");
   press(2, ".ck-promote");
   press(0, ".ck-delete");
-  assert.deepEqual(model.sent, [
+  assert.deepEqual(model.told, [
     { do: "promote", id: 9 },
     { do: "delete", id: 7 },
   ]);
@@ -135,7 +135,7 @@ test("when the kernel is gone the view says so once, and nothing in it acts", ()
   assert.equal(el.textContent.split(GONE).length - 1, 2); // to be seen, and to be heard
   assert.deepEqual([find("textarea").readOnly, find("textarea").value, find(".ck-status").textContent], [true, "draft", ""]);
   for (const b of all("button").filter(shown)) b.click();
-  assert.deepEqual(model.sent, []);
+  assert.deepEqual(model.told, []);
   model.kernel = true;
   model.hear({ r: 1, set: { status: "ready" } });
   assert.equal(find("textarea").readOnly, false);

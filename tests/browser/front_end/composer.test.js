@@ -15,7 +15,7 @@ test("Enter sends, and the draft stays until it has arrived", () => {
   write(box(view), "Hello");
   assert.equal(press(box(view), "Enter").defaultPrevented, true);
   press(box(view), "Enter");
-  assert.deepEqual([view.model.sent, box(view).value], [[{ do: "send", text: "Hello" }], "Hello"]);
+  assert.deepEqual([view.model.told, box(view).value], [[{ do: "send", text: "Hello" }], "Hello"]);
   view.model.hear({ ack: "send" });
   assert.deepEqual([box(view).value, timers()], ["", 0]);
 });
@@ -26,7 +26,7 @@ test("Shift+Enter breaks the line, and Enter doesn't send what is still being co
   for (const more of [{ shiftKey: true }, { isComposing: true }, { keyCode: 229 }]) {
     assert.equal(press(box(view), "Enter", more).defaultPrevented, false);
   }
-  assert.deepEqual(view.model.sent, []);
+  assert.deepEqual(view.model.told, []);
 });
 
 test("the button sends too, and nothing is sent where nothing is written", () => {
@@ -36,10 +36,10 @@ test("the button sends too, and nothing is sent where nothing is written", () =>
     view.button("Send").click();
     press(box(view), "Enter");
   }
-  assert.deepEqual([view.model.sent, view.button("Send").ariaDisabled], [[], "true"]);
+  assert.deepEqual([view.model.told, view.button("Send").ariaDisabled], [[], "true"]);
   write(box(view), "Hi");
   view.button("Send").click();
-  assert.deepEqual(view.model.sent, [{ do: "send", text: "Hi" }]);
+  assert.deepEqual(view.model.told, [{ do: "send", text: "Hi" }]);
 });
 
 test("a refusal is shown, and the draft kept", () => {
@@ -52,7 +52,7 @@ test("a refusal is shown, and the draft kept", () => {
     ["Hello", "20 messages wait already", "20 messages wait already"],
   );
   press(box(view), "Enter");
-  assert.equal(view.model.sent.length, 2);
+  assert.equal(view.model.told.length, 2);
 });
 
 test("what was written after the sending stays", () => {
@@ -82,21 +82,21 @@ test("where nothing can be sent the reason is said, and typing stays possible", 
   write(box(view), "Hello");
   press(box(view), "Enter");
   assert.deepEqual(
-    [view.model.sent, note(view), view.button("Send").ariaDisabled, box(view).readOnly],
+    [view.model.told, note(view), view.button("Send").ariaDisabled, box(view).readOnly],
     [[], "The answer is still coming.", "true", false],
   );
   assert.equal(box(view).getAttribute("aria-describedby"), view.find(".ck-note").id);
   view.model.hear({ r: 1, set: { blocked: "", over: true } });
   assert.deepEqual([note(view), box(view).value], ["", "Hello"]);
   press(box(view), "Enter");
-  assert.deepEqual(view.model.sent, [{ do: "send", text: "Hello" }]);
+  assert.deepEqual(view.model.told, [{ do: "send", text: "Hello" }]);
 });
 
 test("where messages can wait they are sent while an answer comes", () => {
   const view = start(chat, { commands: OFFERS, blocked: "The answer is still coming." });
   write(box(view), "Next");
   view.button("Queue").click();
-  assert.deepEqual([view.model.sent, note(view)], [[{ do: "send", text: "Next" }], ""]);
+  assert.deepEqual([view.model.told, note(view)], [[{ do: "send", text: "Next" }], ""]);
 });
 
 test("where nothing can ever be sent there is no composer", () => {
@@ -108,11 +108,11 @@ test("Escape stops a turn, once, and does nothing where none runs", () => {
   const view = start(chat, { commands: OFFERS });
   press(box(view), "Escape");
   press(box(view), "Escape");
-  assert.deepEqual(view.model.sent, [{ do: "stop" }]);
+  assert.deepEqual(view.model.told, [{ do: "stop" }]);
   assert.equal(view.find(".ck-doing").textContent, "stopping…");
   const idle = start(chat, IDLE);
   press(box(idle), "Escape");
-  assert.deepEqual(idle.model.sent, []);
+  assert.deepEqual(idle.model.told, []);
 });
 
 test("Up in an empty composer edits the last message, Escape gives up, Enter replaces it", () => {
@@ -124,7 +124,7 @@ test("Up in an empty composer edits the last message, Escape gives up, Enter rep
   press(box(view), "ArrowUp");
   write(box(view), "What I meant");
   view.button("Save").click();
-  assert.deepEqual([view.model.sent, box(view).value], [[{ do: "replace", text: "What I meant" }], "What I meant"]);
+  assert.deepEqual([view.model.told, box(view).value], [[{ do: "replace", text: "What I meant" }], "What I meant"]);
   view.model.hear({ ack: "replace" });
   assert.deepEqual([box(view).value, note(view), view.button("Save")], ["", "", undefined]);
 });
@@ -135,7 +135,7 @@ test("Up recalls the text alone where it can't be replaced, and is an arrow wher
   assert.deepEqual([box(view).value, note(view)], ["What I asked", ""]);
   assert.equal(press(box(view), "ArrowUp").defaultPrevented, false);
   press(box(view), "Enter");
-  assert.deepEqual(view.model.sent, [{ do: "send", text: "What I asked" }]);
+  assert.deepEqual(view.model.told, [{ do: "send", text: "What I asked" }]);
 });
 
 test("a message that waits is changed in the composer, and the draft that was there comes back", () => {
@@ -152,12 +152,12 @@ test("a message that waits is changed in the composer, and the draft that was th
   view.all(".ck-change")[1].click();
   write(box(view), "second, changed");
   press(box(view), "Enter");
-  assert.deepEqual(view.model.sent, [{ do: "edit", id: 8, text: "second, changed" }]);
+  assert.deepEqual(view.model.told, [{ do: "edit", id: 8, text: "second, changed" }]);
   view.model.hear({ ack: "edit" });
   assert.deepEqual([box(view).value, note(view)], ["my draft", ""]);
   view.all(".ck-change")[0].click();
   view.button("Cancel").click();
-  assert.deepEqual([box(view).value, note(view), view.model.sent.length], ["my draft", "", 1]);
+  assert.deepEqual([box(view).value, note(view), view.model.told.length], ["my draft", "", 1]);
 });
 
 test("a message that waits no more can't be changed: what was written stays as a draft", () => {

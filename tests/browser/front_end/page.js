@@ -45,6 +45,11 @@ export class Model {
     if (!this.kernel) throw new Error("Cannot send");
     this.sent.push(message);
   }
+  /** What was sent, each command once and without its number: it is sent again until the kernel confirms it. */
+  get told() {
+    const seen = new Set();
+    return this.sent.filter(({ n }) => !n || !(seen.has(n) || !seen.add(n))).map(({ n, ...command }) => command);
+  }
   tell(name, ...about) {
     for (const act of [...(this.acts[name] ?? [])]) act(...about);
   }

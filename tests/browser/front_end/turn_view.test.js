@@ -56,13 +56,35 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     button("Retry now").click();
     model.hear({ ack: "retry" });
     pass(5000);
-    assert.deepEqual(model.sent, [{ do: "retry" }]);
+    assert.deepEqual(model.told, [{ do: "retry" }]);
     assert.deepEqual([shown(find(".ck-hint")), find(".ck-when").textContent], [false, "now"]);
     model.hear({ r: 2, set: { retry: { left: 8000, why: "(attempt 4 failed: x)" } } });
     assert.deepEqual([find(".ck-when").textContent, find(".ck-retry").ariaDisabled], ["in 8s", "false"]);
   });
 
-  test(`${name}: a click that is not answered within a second says how to stop, and is sent once`, () => {
+  test(`${name}: a click is sent again, as the same one, until the kernel confirms it`, () => {
+    const { model, button } = start(view, { retry: RETRY });
+    button("Retry now").click();
+    for (let i = 0; i < 8; i++) pass(250);
+    const sent = model.sent.map(({ do: what, n }) => [what, n]);
+    assert.deepEqual(sent, Array(4).fill(["retry", sent[0][1]])); // at once, then after 250, 750 and 1750 ms
+    model.hear({ ack: "retry" });
+    for (let i = 0; i < 40; i++) pass(250);
+    assert.equal(model.sent.length, 4);
+    assert.equal(button("Stop").click(), undefined);
+    assert.notEqual(model.sent[4].n, sent[0][1]);
+  });
+
+  test(`${name}: a click that finds the kernel gone when it is sent again says so`, () => {
+    const { model, find, button } = start(view);
+    button("Stop").click();
+    model.kernel = false;
+    pass(250);
+    assert.equal(find(".ck-doing").textContent, GONE);
+    assert.equal(timers(), 0);
+  });
+
+  test(`${name}: a click that is not answered within a second says how to stop, and a second one is none`, () => {
     const { model, find, button } = start(view, { commands: ["stop"] });
     button("Stop").click();
     assert.equal(find(".ck-doing").textContent, "stopping…");
@@ -71,7 +93,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     pass(1);
     assert.deepEqual([find(".ck-hint").textContent, find(".ck-news").textContent], [BUSY, BUSY]);
     button("Stop").click();
-    assert.deepEqual(model.sent, [{ do: "stop" }]);
+    assert.deepEqual(model.told, [{ do: "stop" }]);
     model.hear({ ack: "stop" });
     assert.equal(shown(find(".ck-hint")), false);
     assert.equal(find(".ck-doing").textContent, "stopping…");
@@ -138,7 +160,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     model.hear({ r: 1, set: { doing: "writing on…" } });
     assert.equal(find(".ck-doing").textContent, "writing on…");
     button("Stop").click();
-    assert.deepEqual(model.sent, [{ do: "stop" }]);
+    assert.deepEqual(model.told, [{ do: "stop" }]);
   });
 
   test(`${name}: JupyterLab is told, once, that what stands beside the view is hidden`, () => {
@@ -146,12 +168,12 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     const model = modelOf(view);
     mount(view, model);
     layOut();
-    assert.deepEqual(model.sent, []);
+    assert.deepEqual(model.told, []);
     area.className = "jp-OutputArea";
     mount(view, model, area);
     layOut();
     layOut();
-    assert.deepEqual(model.sent, [{ do: "hides" }]);
+    assert.deepEqual(model.told, [{ do: "hides" }]);
   });
 }
 
@@ -279,13 +301,13 @@ test("Try again is sent, a refusal is said, and it can be pressed again", () => 
   const { model, find, button } = start(turn, AGAIN);
   button("Try again").click();
   button("Try again").click();
-  assert.deepEqual(model.sent, [{ do: "again" }]);
+  assert.deepEqual(model.told, [{ do: "again" }]);
   model.hear({ ack: "again", refused: "the chat is answering" });
   assert.deepEqual([find(".ck-news").role, find(".ck-news").textContent], ["status", "the chat is answering"]);
   assert.equal(find(".ck-hint").textContent, "the chat is answering");
   assert.equal(shown(find(".ck-bar")), false);
   button("Try again").click();
-  assert.deepEqual([model.sent.length, find(".ck-hint").textContent], [2, ""]);
+  assert.deepEqual([model.told.length, find(".ck-hint").textContent], [2, ""]);
   model.hear({ ack: "again" });
   assert.equal(timers(), 0);
 });
