@@ -145,8 +145,10 @@ def render_tokens(tokens: Sequence[Token], *, growing: bool = False) -> str:
     return str(md.renderer.render(tokens, md.options, {"growing": growing}))
 
 
-def parse(clean: str, *, references: bool = True) -> list[Token] | None:
+def parse(clean: str, *, references: bool = True, growing: bool = False) -> list[Token] | None:
     """Safe tokens for text that `shown` has cleaned; None for text that has to be shown unformatted.
+
+    What a `growing` text ends with is taken for what it probably will be.
 
     Without `references`, a line ``[name]: address`` defines no link. A text that is parsed in pieces has none, since what a
     piece shows mustn't depend on where the text was cut.
@@ -154,7 +156,7 @@ def parse(clean: str, *, references: bool = True) -> list[Token] | None:
     if len(clean) > _MAX_PARSED or max(map(clean.count, "[|*_~$\\")) > _MAX_OF_A_MARK:
         return None
     try:
-        tokens = _markdown(references).parse(clean, {"steps": _MAX_STEPS + len(clean)})
+        tokens = _markdown(references, growing).parse(clean, {"steps": _MAX_STEPS + len(clean)})
     except _TooMuchWork:
         return None
     nested = (t.level for token in tokens for t in (token, *(token.children or ())))
@@ -162,8 +164,10 @@ def parse(clean: str, *, references: bool = True) -> list[Token] | None:
 
 
 @cache
-def _markdown(references: bool = True) -> MarkdownIt:
+def _markdown(references: bool = True, growing: bool = False) -> MarkdownIt:
     from markdown_it import MarkdownIt
+
+    from chatkit.display.markdown.growing import let_grow
 
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_DEPTH}).enable(["table", "strikethrough"])
     md.inline.ruler.before("escape", "math_inline", _math_inline)
@@ -173,6 +177,8 @@ def _markdown(references: bool = True) -> MarkdownIt:
     md.core.ruler.before("text_join", "make_safe", _make_safe)
     for name, html in _HTML.items():
         md.add_render_rule(name, lambda _, tokens, index, __, env, html=html: html(tokens[index], env))
+    if growing:
+        let_grow(md)
     return md if references else md.disable("reference")
 
 
@@ -264,7 +270,9 @@ def _without_unsafe_links(tokens: Sequence[Token]) -> Iterator[Token]:
                     yield token
             case "image":
                 url = str(token.attrGet("src"))
-                label = "".join(c.content for c in token.children or () if c.type in ("text", "code_inline", "text_special")).strip()
+                label = "".join(
+                    c.content for c in token.children or () if c.type in ("text", "code_inline", "text_special", "image")
+                ).strip()
                 if is_safe_url(url) and not any(kept):
                     yield from _link(url, label or "image", token.level)
                 else:

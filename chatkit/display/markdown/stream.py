@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatkit.display.markdown.growing import as_if_closed
+from chatkit.display.markdown.growing import without_marker
 from chatkit.display.markdown.highlight import MAX_HIGHLIGHTED, MAX_PIECE, code_html, code_piece, in_pieces, long_code_html
 from chatkit.display.markdown.parse import MAX_SHOWN, in_proportion, left_out, parse, preformatted, render_tokens
 from chatkit.display.plain_text import ShownInPieces
@@ -251,13 +251,13 @@ class MarkdownStream:
             return ""
         if self._in_line:
             return f"<p>{escape(self._tail)}</p>\n"
-        tokens = self._parsed(self._carry + as_if_closed(self._tail))
+        tokens = self._parsed(self._carry + without_marker(self._tail), growing=True)
         return preformatted(self._tail) if tokens is None else self._bounded(render_tokens(tokens, growing=True), self._tail)
 
-    def _parsed(self, source: str) -> list[Token] | None:
+    def _parsed(self, source: str, *, growing: bool = False) -> list[Token] | None:
         if any(source.count(character) > most for character, most in _MAX_COUNTS.items()):
             return None
-        tokens = parse(source, references=False)
+        tokens = parse(source, growing=growing, references=False)
         self.work += sum(1 + len(token.children or ()) for token in tokens or ())
         return tokens
 
