@@ -21,8 +21,9 @@ def display_mode() -> Mode:
     """How to show things here: ``CHATKIT_DISPLAY`` where it is set, else what fits the place.
 
     A cell that a person runs (``allow_stdin`` is true) gets a live widget; a cell that a program runs (papermill, nbclient,
-    nbval) gets the finished output alone; a terminal at stderr gets a line; anything else gets nothing. ``live`` and
-    ``static`` need a kernel and are ignored without one. Raises `UsageError` where the variable holds another word.
+    nbval) gets the finished output alone; Voila runs cells like a program, for a page that a person then sees, and gets a
+    live widget; a terminal at stderr gets a line; anything else gets nothing. ``live`` and ``static`` need a kernel and are
+    ignored without one. Raises `UsageError` where the variable holds another word.
     """
     word = os.environ.get(VARIABLE, "").strip().lower()
     if word and word not in get_args(Mode):
@@ -30,12 +31,17 @@ def display_mode() -> Mode:
     if word == "off" or word == "terminal" or (word in ("live", "static") and in_notebook()):
         return word  # type: ignore[return-value] # one of Mode
     if in_notebook():
-        return "live" if _cell_allows_stdin() else "static"
+        return "live" if in_voila() or _cell_allows_stdin() else "static"
     return "terminal" if _stderr_is_terminal() else "off"
 
 
 def attended() -> bool:
-    """Whether a person can watch and stop: a notebook's cell that may ask for input, or a terminal at stderr."""
+    """Whether a person can watch and stop: a notebook's cell that may ask for input, or a terminal at stderr.
+
+    Voila's page is there when all cells have ended: from then on, a person can press its buttons.
+    """
+    if in_voila():
+        return _header().get("msg_type") == "comm_msg"
     return _cell_allows_stdin() if in_notebook() else _stderr_is_terminal()
 
 
@@ -49,10 +55,14 @@ def in_notebook() -> bool:
     return _kernel() is not None
 
 
+def in_voila() -> bool:
+    """Whether Voila started this kernel: for a request that has come, or one that it expects."""
+    return in_notebook() and (os.environ.get("SERVER_SOFTWARE", "").startswith("voila/") or "VOILA_PREHEAT" in os.environ)
+
+
 def current_cell() -> object | None:
     """A token of the cell that runs, equal for all calls from the same execution; None outside a kernel."""
-    header = _request().get("header")
-    return header.get("msg_id") if isinstance(header, dict) else None
+    return _header().get("msg_id")
 
 
 def _shell() -> Any:
@@ -76,6 +86,11 @@ def _request() -> dict[str, Any]:
     except LookupError:  # on a thread of one's own, before the first cell
         return {}
     return parent if isinstance(parent, dict) else {}
+
+
+def _header() -> dict[str, Any]:
+    header = _request().get("header")
+    return header if isinstance(header, dict) else {}
 
 
 def _cell_allows_stdin() -> bool:

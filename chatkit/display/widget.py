@@ -19,6 +19,7 @@ import anywidget
 import msgspec
 import traitlets
 
+from chatkit.display.environment import in_voila
 from chatkit.display.labels import LABELS
 from chatkit.display.messages import Ack, Block, Command, Facts, Resync
 from chatkit.display.view_state import ViewState
@@ -101,7 +102,7 @@ class View(anywidget.AnyWidget):
     ----------
     reloaded : bool
         A browser asked for the state after the view was opened: its page was loaded again, and an output that replaces
-        this one would not find its way there.
+        this one would not find its way there. The same holds for Voila's page, which is loaded when all cells have run.
     """
 
     # sent as the state is at that moment; the browser cannot change it
@@ -112,7 +113,8 @@ class View(anywidget.AnyWidget):
         self.state.advance(blocks)
         self._command = command
         self._sent_units = 0
-        self._open = self.reloaded = False
+        self._open = False
+        self.reloaded = in_voila()
         self._heard: dict[str, object] = {}
         self._sending = threading.RLock()  # messages leave in the order of their numbers
         super().__init__()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import urlopen
@@ -20,7 +20,7 @@ import psutil
 
 from tests.browser import page_scripts as js
 
-__all__ = ["Lab", "Notebook", "chromium", "jupyterlab"]
+__all__ = ["Lab", "Notebook", "chromium", "free_port", "jupyterlab", "served"]
 
 FLAGS = [
     "--no-sandbox",
@@ -207,7 +207,7 @@ class Lab:
     def write(self, name: str, *cells: str) -> Path:
         """A notebook with these code cells; its name begins so, and is nobody else's."""
         path = self.root / f"{name}-{len(list(self.root.iterdir()))}.ipynb"
-        path.write_text(json.dumps(_document(cells)), "utf-8")
+        path.write_text(json.dumps(document(*cells)), "utf-8")
         return path
 
     @contextlib.contextmanager
@@ -267,23 +267,31 @@ def jupyterlab(home: Path, root: Path, env: Mapping[str, str]) -> Iterator[Lab]:
     settings.parent.mkdir()
     settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
     options += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.expose_app_in_browser=True"]
     url = f"http://127.0.0.1:{port}"
-    with (home / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env={**env, **dict.fromkeys(names, str(home))},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    own = {**env, **dict.fromkeys(names, str(home))}
+    with served([sys.executable, "-m", "jupyterlab", *options], f"{url}/api/status", own, home / "log.txt"):
+        yield Lab(url, root)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(command: Sequence[str], url: str, env: Mapping[str, str], log: Path) -> Iterator[None]:
+    """A server, started here and ended here, once it answers at `url`; what it writes goes into `log`."""
+    with log.open("w") as written:
+        server = subprocess.Popen(command, env=env, stdout=written, stderr=subprocess.STDOUT)
         try:
-            _wait_until(lambda: _answers(f"{url}/api/status"), 60)
-            yield Lab(url, root)
+            _wait_until(lambda: _answers(url), 30)
+            yield
         finally:
-            server.terminate()  # the kernels end with it
+            server.terminate()  # its kernels end with it
             try:
                 server.wait(15)
             except subprocess.TimeoutExpired:
@@ -313,7 +321,8 @@ def own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("CHATKIT_")}
 
 
-def _document(cells: tuple[str, ...]) -> dict[str, Any]:
+def document(*cells: str) -> dict[str, Any]:
+    """A notebook with these code cells."""
     made: list[dict[str, Any]] = [
         {"cell_type": "code", "id": f"cell-{i}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
         for i, source in enumerate(cells)

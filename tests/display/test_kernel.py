@@ -47,7 +47,7 @@ def text_heard(cell: Cell) -> str:
     return re.sub(r"<[^>]*>", "", "".join(b["t"] for b in front.state["blocks"])) if front else ""
 
 
-FIND_OUT = "from chatkit.display.environment import *; print(attended(), shows_by_default(), display_mode(), current_cell() is not None)"
+FIND_OUT = "from chatkit.display.environment import attended, shows_by_default, display_mode, current_cell; print(attended(), shows_by_default(), display_mode(), current_cell() is not None)"
 
 
 @pytest.mark.parametrize(("attended", "found"), [(True, "True True live True"), (False, "False True static True")])
@@ -61,7 +61,6 @@ FIND_OUT = "from chatkit.display.environment import *; print(attended(), shows_b
     ids=["plain", "awaited", "thread"],
 )
 def test_a_cell_knows_whether_a_person_ran_it(kernel: Kernel, attended: bool, found: str, code: str) -> None:
-    code = code.replace("import *", "import attended, shows_by_default, display_mode, current_cell")
     assert kernel.run(code, attended=attended).text.strip() == found
 
 
@@ -137,3 +136,17 @@ def test_the_variable_decides_in_a_kernel_too(kernel: Kernel) -> None:
     assert environment_of(kernel, "off").outputs == []
     assert environment_of(kernel, "terminal").errors == "Retrying in 1s… (attempt 1 failed: anthropic is overloaded)\n"
     assert environment_of(kernel, "widget").reply["ename"] == "UsageError"
+
+
+@pytest.mark.parametrize("variable", [{"SERVER_SOFTWARE": "voila/0.5.13"}, {"VOILA_PREHEAT": "True"}], ids=["asked", "ahead"])
+def test_voila_gets_a_widget_that_waits_for_its_page(variable: dict[str, str]) -> None:
+    with running_kernel(**variable) as kernel:
+        assert kernel.run(FIND_OUT, attended=False).text == "False True live True\n"
+        kernel.run("import chatkit as ck; chat = ck.Chat('demo:steady'); chat.submit('Why?').result()", attended=False)
+        cell = kernel.run("from ipywidgets.widgets import widget; print(len(widget._instances))", attended=False)
+        assert int(cell.text) > 0  # still there, with the whole reply
+
+
+def test_another_server_that_names_itself_is_no_voila() -> None:
+    with running_kernel(SERVER_SOFTWARE="gunicorn/23") as kernel:
+        assert "False True static True" in kernel.run(FIND_OUT, attended=False).text
