@@ -18,7 +18,7 @@ StatusWord = Literal["waiting", "pending", "running", "interrupting", "error"]
 
 
 class MessagePart(Tagged, frozen=True, kw_only=True, tag="message_part", gc=False):
-    """A delta of a part that still grows; the `Message` that commits the step replaces it.
+    """A delta of a part that still grows; the `chatkit.Message` that commits the step replaces it.
 
     `step` and `attempt` count from 1. `index` is the position of the part in the message, from 0. `seq` increases within the turn;
     a delta that was merged from several has the last one.
