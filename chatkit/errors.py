@@ -273,17 +273,28 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("shwo", ["show", "options"]), did_you_mean("x", ["show"])
     ("did you mean 'show'?", '')
     """
-    near = difflib.get_close_matches(word, list(known), 1)
+    near = difflib.get_close_matches(word, list(known), 1, 0.7)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
-def unknown_option(where: str, given: Iterable[str], known: Iterable[str]) -> UnknownOption:
+def unknown_option(where: str, given: Iterable[str], known: Iterable[str], otherwise: str = "") -> UnknownOption:
     """The error for keywords that the function `where` doesn't take; it lists those that it takes, and names the most similar one.
+
+    Where none is similar, `otherwise` says what to do.
 
     >>> print(unknown_option("ask()", ["shwo"], ["show", "options"]))
     ask() takes no 'shwo': did you mean 'show'? It takes options, show.
     """
     names, wanted = sorted(known), list(given)
-    near = did_you_mean(wanted[0], names)
+    near = did_you_mean(wanted[0], names) or (f"{otherwise}." if otherwise else "")
     hint = f": {near} It" if near else ". It"
     return UnknownOption(f"{where} takes no {', '.join(map(repr, wanted))}{hint} takes {', '.join(names)}.")
+
+
+class Suggesting(msgspec.StructMeta):
+    """The type of structs that answer an unknown keyword as the functions of chatkit do."""
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        if unknown := [name for name in given if name not in cls.__struct_fields__]:
+            raise unknown_option(f"{cls.__name__}()", unknown, cls.__struct_fields__)
+        return super().__call__(*args, **given)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from chatkit.errors import Suggesting
+
 Role = Literal["system", "user", "assistant", "tool"]
 Visibility = Literal["both", "user", "model"]
 StopReason = Literal["end", "tool_calls", "length", "content_filter", "refusal", "pause"]
@@ -58,7 +60,7 @@ class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
     provider_executed: bool = False
 
 
-class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result"):
+class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result", metaclass=Suggesting):
     """The result of a call."""
 
     tool_call_id: str
@@ -76,7 +78,7 @@ class Source(_Value, frozen=True, kw_only=True, tag="source"):
     title: str = ""
 
 
-class File(_Value, frozen=True, kw_only=True, tag="file"):
+class File(_Value, frozen=True, kw_only=True, tag="file", metaclass=Suggesting):
     """An image or document: `data` (base64 in JSON) or a `url`."""
 
     media_type: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, Work, call_soon
 from chatkit.clock import Clock, SystemClock
+from chatkit.conversation.arguments import check_names, merged_options, require
 from chatkit.conversation.hub import Hub, Subscriber, Subscription
 from chatkit.conversation.prompt import Prompt, as_parts, instruction_files, read_instructions
 from chatkit.conversation.replies import Reply, Run, Stream
@@ -17,10 +18,11 @@ from chatkit.conversation.turn import Settings, Turn
 from chatkit.conversation.view import ChatCommands, Show, Viewer, display_opener
 from chatkit.conversation.worker import Worker
 from chatkit.display.environment import attended
-from chatkit.errors import UsageError, unknown_option
+from chatkit.errors import UsageError
 from chatkit.events import StatusWord
 from chatkit.parts import Message
 from chatkit.providers.endpoint import concealed
+from chatkit.providers.parameters import Parameters
 from chatkit.providers.registry import connect
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.log import AttemptRecord
@@ -56,8 +58,19 @@ class Chat:
         Whether a key may go over ``http://`` to another machine, where everybody on the way can read it.
     instructions : bool
         Whether ``AGENTS.md`` follows the system prompt: that of your configuration directory, then of the working one.
+    temperature : float, optional
+        How much chance there is in the reply; 0 for as little as possible.
+    max_tokens : int, optional
+        The limit on the tokens of a reply, its reasoning included.
+    stop : str or list of str, optional
+        Texts at which the reply ends; the Responses API has none.
+    seed : int, optional
+        For replies that can be repeated, as far as the provider promises it; the Messages and the Responses API have none.
+    reasoning : str or int, optional
+        How hard the model thinks: an effort, such as ``"low"`` or ``"high"`` (which ones there are depends on the model), or a number of
+        tokens (Anthropic and OpenRouter; Claude models before Opus 4.5 take nothing else).
     options : dict, optional
-        Passed through to the provider with every request, such as ``{"temperature": 0}``.
+        The provider's own parameters, passed through with every request, such as ``{"top_p": 0.9}``.
     policy : RetryPolicy, optional
         How often and how long to retry.
     context_limit : int, optional
@@ -98,6 +111,11 @@ class Chat:
         headers: Mapping[str, str] | None = None,
         insecure: bool = False,
         instructions: bool = True,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        reasoning: str | int | None = None,
         options: Mapping[str, Any] | None = None,
         policy: RetryPolicy | None = None,
         context_limit: int | None = None,
@@ -109,21 +127,22 @@ class Chat:
     ) -> None:
         # a traceback may show these variables
         api_key, base_url, headers, unknown = concealed(api_key), concealed(base_url), concealed(headers), dict.fromkeys(unknown)
-        _check("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
-        _require(isinstance(system, str), "give a text", system=system)
-        _require(title is None or isinstance(title, str), "give a text, or None for no title", title=title)
+        check_names("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
+        require(isinstance(system, str), "give a text", system=system)
+        require(title is None or isinstance(title, str), "give a text, or None for no title", title=title)
         in_seconds = isinstance(silence_timeout, int | float) and silence_timeout >= 0
-        _require(in_seconds, "give seconds, or 0 for no limit", silence_timeout=silence_timeout)
-        _require(policy is None or isinstance(policy, RetryPolicy), "give a chatkit.RetryPolicy(...)", policy=policy)
-        _require(clock is None or hasattr(clock, "monotonic"), "give a clock, such as chatkit.chattest.FakeClock()", clock=clock)
+        require(in_seconds, "give seconds, or 0 for no limit", silence_timeout=silence_timeout)
+        require(policy is None or isinstance(policy, RetryPolicy), "give a chatkit.RetryPolicy(...)", policy=policy)
+        require(clock is None or hasattr(clock, "monotonic"), "give a clock, such as chatkit.chattest.FakeClock()", clock=clock)
         in_tokens = context_limit is None or (isinstance(context_limit, int) and context_limit > 0)
-        _require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
+        require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
         check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
         self.instructions = instructions
-        self.options = _options(options)
+        named = Parameters(temperature=temperature, max_tokens=max_tokens, stop=stop, seed=seed, reasoning=reasoning)
+        self.options = merged_options(options, named, self._provider.wire)
         self.policy = policy or RetryPolicy()
         self.context_limit = context_limit or self._provider.context_limit
         self.silence_timeout = float(silence_timeout)
@@ -152,7 +171,7 @@ class Chat:
 
     @title.setter
     def title(self, title: str) -> None:
-        _require(isinstance(title, str), "give a text", title=title)
+        require(isinstance(title, str), "give a text", title=title)
         self._title.text = title
         call_soon(self._title.announce)
 
@@ -173,7 +192,9 @@ class Chat:
 
         return attempts_frame(self.attempts)
 
-    def ask(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+    def ask(
+        self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]
+    ) -> Reply:
         """Send a prompt and wait for the reply, which streams into the cell meanwhile.
 
         Parameters
@@ -183,7 +204,9 @@ class Chat:
         show : bool, optional
             Whether this turn is shown.
         options : dict, optional
-            Passed through to the provider, over the chat's own.
+            The provider's own parameters, over those of the chat.
+        **parameters
+            `temperature`, `max_tokens`, `stop`, `seed` and `reasoning`, as `Chat` takes them, for this turn.
 
         Returns
         -------
@@ -202,19 +225,23 @@ class Chat:
         KeyboardInterrupt
             The kernel was interrupted; the partial reply is in `messages`.
         """
-        _check("ask()", unknown)
+        given = self._options("ask()", options, parameters)
         waiter = Waiter()
-        turn = self._turn(prompt, waiter, waiter, show=show, options=options)
+        turn = self._turn(prompt, waiter, waiter, show=show, options=given)
         return waiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
-    async def send(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Reply:
+    async def send(
+        self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]
+    ) -> Reply:
         """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
-        _check("send()", unknown)
+        given = self._options("send()", options, parameters)
         awaiter = Awaiter()
-        turn = self._turn(prompt, awaiter, awaiter, show=show, options=options)
+        turn = self._turn(prompt, awaiter, awaiter, show=show, options=given)
         return await awaiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
-    def submit(self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **unknown: object) -> Run:
+    def submit(
+        self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]
+    ) -> Run:
         """Send a prompt and return at once: the cell ends, while the view goes on and its buttons always work.
 
         Returns
@@ -222,10 +249,10 @@ class Chat:
         Run
             ``run.result()`` waits for the `Reply`.
         """
-        _check("submit()", unknown)
-        return Run(*self._start(prompt, show=show, options=options))
+        given = self._options("submit()", options, parameters)
+        return Run(*self._start(prompt, show=show, options=given))
 
-    def stream(self, prompt: Prompt, *, options: Mapping[str, Any] | None = None, **unknown: object) -> Stream:
+    def stream(self, prompt: Prompt, *, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]) -> Stream:
         """Send a prompt and get every event as it arrives, in a plain or an asynchronous loop. Nothing is shown.
 
         Returns
@@ -233,9 +260,9 @@ class Chat:
         Stream
             Use it in a ``with`` block: leaving the block interrupts the turn.
         """
-        _check("stream()", unknown, ("options",))
+        given = self._options("stream()", options, parameters)
         events = Subscription()
-        return Stream(*self._start(prompt, events.push, show=False, options=options), events)
+        return Stream(*self._start(prompt, events.push, show=False, options=given), events)
 
     def view(self) -> ChatView:
         """The whole chat as a live widget: the messages as they stream, a field for the next one, Stop, Retry now and Try again.
@@ -299,6 +326,12 @@ class Chat:
         name = f" {self.title!r}" if self.title else ""
         return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
 
+    def _options(self, where: str, options: Mapping[str, Any] | None, parameters: Parameters) -> dict[str, Any]:
+        """The options of one turn, over those of the chat."""
+        shows = () if where == "stream()" else ("show",)
+        check_names(where, dict.fromkeys(parameters.keys() - Parameters.__annotations__), (*Parameters.__annotations__, "options", *shows))
+        return merged_options(options, parameters, self._provider.wire)
+
     def _turn(
         self,
         prompt: Prompt,
@@ -315,7 +348,7 @@ class Chat:
         settings = Settings(
             provider=self._provider,
             system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),
-            options={**self.options, **_options(options)},
+            options={**self.options, **(options or {})},
             policy=self.policy,
             elapsed_limit=self.policy.elapsed_limit(attended()),
             silence_timeout=self.silence_timeout,
@@ -340,21 +373,3 @@ class Chat:
         if not turn.begun:
             work.outcome()  # it was refused
         return turn, work
-
-
-def _check(where: str, unknown: Mapping[str, object], known: tuple[str, ...] = ("options", "show")) -> None:
-    if unknown:
-        raise unknown_option(where, unknown, known)
-
-
-def _require(holds: bool, advice: str, **given: object) -> None:
-    """Refuse the value that is given under its name, unless it is of the right type."""
-    if not holds:
-        name, value = given.popitem()
-        raise UsageError(f"{name}={value!r}: {advice}")
-
-
-def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    right = options is None or isinstance(options, Mapping)
-    _require(right, "give a dictionary of the provider's parameters, such as {'temperature': 0}", options=options)
-    return dict(options or {})

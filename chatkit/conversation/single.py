@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chatkit.clock import Clock
@@ -25,6 +25,11 @@ def chat(
     headers: Mapping[str, str] | None = None,
     insecure: bool = False,
     instructions: bool = True,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    reasoning: str | int | None = None,
     options: Mapping[str, Any] | None = None,
     policy: RetryPolicy | None = None,
     context_limit: int | None = None,
@@ -42,9 +47,9 @@ def chat(
         What to ask.
     model : str, optional
         ``"provider:model"``, as `Chat` takes it.
-    system, title, api_key, base_url, headers, insecure, instructions, options, policy, context_limit, silence_timeout
+    system, title, api_key, base_url, headers, insecure, instructions, temperature, max_tokens, stop, seed, reasoning, options
         As `Chat` takes them.
-    on_retry, show, clock
+    policy, context_limit, silence_timeout, on_retry, show, clock
         As `Chat` takes them.
 
     Returns
@@ -72,6 +77,11 @@ def chat(
         headers=headers,
         insecure=insecure,
         instructions=instructions,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=stop,
+        seed=seed,
+        reasoning=reasoning,
         options=options,
         policy=policy,
         context_limit=context_limit,

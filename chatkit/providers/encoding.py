@@ -20,14 +20,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What one step asks of a model.
 
     `model` is the model's name without the provider's. `options` are the provider's own parameters, merged over the body.
-    Without `max_output_tokens`, no limit is sent, except where the provider demands one.
     """
 
     model: str
     messages: tuple[Message, ...]
     system: str = ""
     options: dict[str, Any] = {}
-    max_output_tokens: int | None = None
 
 
 class RoleGroup(NamedTuple):

@@ -12,7 +12,7 @@ import re
 import weakref
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -28,6 +28,7 @@ from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in
 from chatkit.providers.encoding import Request
 from chatkit.providers.endpoint import Secret, blotted, is_this_machine
 from chatkit.providers.silence import SilenceGuard, duration
+from chatkit.providers.wire import WireFormat
 from chatkit.sse import EventTooLong, SseDecoder
 
 CONNECT_TIMEOUT = 30.0
@@ -87,22 +88,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
-class WireFormat(Protocol):
-    """One provider's language: requests are encoded, replies are decoded. `path` follows the base URL."""
-
-    @property
-    def path(self) -> str: ...
-
-    def headers(self, api_key: str | None) -> dict[str, str]:
-        """Return the headers that carry the key, and others that the format needs."""
-
-    def encode(self, request: Request) -> bytes:
-        """Return the body, or raise a `UsageError` if the options or a file can't be sent in this format."""
-
-    def decoder(self, provider: str) -> Decoder:
-        """Return a decoder for one reply of this provider."""
-
-
 class Provider:
     """A model of a provider, ready for requests.
 
@@ -130,7 +115,7 @@ class Provider:
         self._read_key = read_key
         self._own_headers = headers or {}
         self.direct = is_this_machine(urlsplit(address).hostname or "")
-        self._wire = wire
+        self.wire = wire
 
     def __repr__(self) -> str:
         return f"<Provider {self.label} at {urlsplit(self.address).netloc.rpartition('@')[2].lower()}>"
@@ -138,7 +123,7 @@ class Provider:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a request that is made now; those that hold the key are secrets."""
-        plain, signed = self._wire.headers(None), self._wire.headers(self._read_key())
+        plain, signed = self.wire.headers(None), self.wire.headers(self._read_key())
         signed = {name: value if plain.get(name) == value else Secret(value) for name, value in signed.items()}
         return {"content-type": "application/json", **signed, **self._own_headers}
 
@@ -157,12 +142,12 @@ class Provider:
         name for the request, if there is one, when the headers have arrived. After `silence_timeout` seconds without a
         piece the attempt has failed; 0 means never.
         """
-        body = self._wire.encode(request)
+        body = self.wire.encode(request)
         headers = self.headers
         task = asyncio.current_task()
         assert task is not None
         guard = SilenceGuard(clock, silence_timeout, task.cancel)
-        decoder = self._wire.decoder(self.name)
+        decoder = self.wire.decoder(self.name)
         decoder.may_be_empty = bool(request.messages) and request.messages[-1].role == "tool"
         attempt = _HttpAttempt(self.name, headers, decoder, sink, clock, opened, guard)
         try:
@@ -186,7 +171,7 @@ class Provider:
             message = f"{self.name} has nothing at {path}"
             if path.endswith("/responses"):
                 advice.append(f"a server without this operation is openai-compat:{self.model}")
-        if path == self._wire.path and not path.startswith("/v1"):
+        if path == self.wire.path and not path.startswith("/v1"):
             advice.append("base_url usually ends in /v1 here")
         return f"{message} ({'; '.join(advice)})" if advice else message
 

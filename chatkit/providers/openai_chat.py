@@ -12,23 +12,34 @@ from chatkit.failures.redaction import whole_json
 from chatkit.parts import File, Part, Reasoning, Text, ToolCall, ToolResult
 from chatkit.providers.encoding import Request, RoleGroup, base64_of, cannot_carry, data_url, encoded, own_data, result_text, role_groups
 from chatkit.providers.openai_chat_stream import FAMILY, ChatDecoder
+from chatkit.providers.parameters import Names, effort_alone
+
+# https://platform.openai.com/docs/api-reference/chat/create
+NAMES = Names(
+    "Chat Completions",
+    {
+        "temperature": "temperature",
+        "max_tokens": "max_tokens",
+        "stop": "stop",
+        "seed": "seed",
+        "reasoning": lambda value: {"reasoning_effort": effort_alone(value)},
+    },
+)
 
 
 class ChatCompletions:
     """The wire format of ``/chat/completions``.
 
     `origin` is the server's host: what came from it with a part (signatures, reasoning) is sent back to it only, since
-    others reject keys that they don't know. `limit_key` is its name for the limit on output tokens, `key_header` the header that
-    holds the API key, and without `streams_usage` it isn't asked for usage.
+    others reject keys that they don't know. `key_header` is the header that holds the API key, and without `streams_usage` it
+    isn't asked for usage.
     """
 
     path = "/chat/completions"
 
-    def __init__(
-        self, origin: str = "", limit_key: str = "max_tokens", key_header: str = "authorization", streams_usage: bool = True
-    ) -> None:
+    def __init__(self, origin: str = "", names: Names = NAMES, key_header: str = "authorization", streams_usage: bool = True) -> None:
         self.origin = origin
-        self.limit_key = limit_key
+        self.names = names
         self.key_header = key_header
         self.streams_usage = streams_usage
 
@@ -51,7 +62,6 @@ class ChatCompletions:
             "messages": messages,
             "stream": True,
             "stream_options": {"include_usage": True} if self.streams_usage else None,
-            self.limit_key: request.max_output_tokens,
         }
         return encoded(body, request.options)
 

@@ -14,15 +14,28 @@ from chatkit.parts import File, Reasoning, Text, ToolCall, ToolResult
 from chatkit.providers.decoding import word
 from chatkit.providers.encoding import Request, RoleGroup, cannot_carry, data_url, encoded, own_data, result_text, role_groups
 from chatkit.providers.openai_responses_stream import FAMILY, ResponsesDecoder
+from chatkit.providers.parameters import Names, effort_alone
 
 _PLAIN_MODEL = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt|gpt-5[\d.]*-chat)")
 """Models that don't reason, and reject a request for encrypted reasoning."""
+
+
+# https://platform.openai.com/docs/api-reference/responses/create: neither stop nor seed is there
+NAMES = Names(
+    "Responses",
+    {
+        "temperature": "temperature",
+        "max_tokens": "max_output_tokens",
+        "reasoning": lambda value: {"reasoning": {"effort": effort_alone(value)}},
+    },
+)
 
 
 class OpenAIResponses:
     """The wire format of ``/responses``."""
 
     path = "/responses"
+    names = NAMES
 
     def headers(self, api_key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -50,7 +63,6 @@ class OpenAIResponses:
             "stream": True,
             "store": False,
             "include": ["reasoning.encrypted_content"] if encrypted else None,
-            "max_output_tokens": request.max_output_tokens,
         }
         return encoded(body, request.options)
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from chatkit.errors import MissingKey, UsageError
 from chatkit.providers.decoding import failure
 from chatkit.providers.endpoint import OWN_KEY_HEADERS, Endpoint, checked_headers, checked_key, concealed
-from chatkit.providers.http import Provider, WireFormat
-from chatkit.providers.servers import ANY_HOST, SERVERS, Server
+from chatkit.providers.http import Provider
+from chatkit.providers.servers import ANY_HOST, OPENAI_LIMIT, SERVERS, Server
+from chatkit.providers.wire import WireFormat
 
 MODEL_FORMS = {
     **{name: f"{name}:NAME" + ("" if server.fixed else " with base_url=") for name, server in SERVERS.items()},
@@ -87,12 +88,12 @@ def _spoken(server: Server, where: Endpoint) -> tuple[Endpoint, WireFormat]:
 
             return where.without("/responses"), OpenAIResponses()
         case "chat":
-            from chatkit.providers.openai_chat import ChatCompletions
+            from chatkit.providers.openai_chat import NAMES, ChatCompletions
 
-            # https://platform.openai.com/docs/api-reference/chat/create: its reasoning models refuse max_tokens, also at Azure
-            openai = where.host == "api.openai.com" or server is SERVERS["azure"]
-            limit = "max_completion_tokens" if openai else "max_tokens"
-            return where.without("/chat/completions"), ChatCompletions(where.origin, limit, server.key_header, server.streams_usage)
+            own = OPENAI_LIMIT if where.host == "api.openai.com" else server.names
+            return where.without("/chat/completions"), ChatCompletions(
+                where.origin, NAMES.but(own), server.key_header, server.streams_usage
+            )
 
 
 def _named(model: str | None) -> tuple[str, str]:

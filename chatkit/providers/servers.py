@@ -5,10 +5,12 @@ Each row comes from a document of the vendor, its `source`.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from chatkit.providers.endpoint import is_this_machine
+from chatkit.providers.parameters import Written
 
 Format = Literal["messages", "responses", "chat"]
 """Anthropic Messages, OpenAI Responses, OpenAI Chat Completions."""
@@ -30,6 +32,8 @@ class Server(NamedTuple):
     key_header: str = "authorization"
     streams_usage: bool = True
     """Whether it takes ``stream_options``."""
+    names: Mapping[str, Written] = {}
+    """The parameters that it writes in another way than its wire format."""
 
     @property
     def local(self) -> bool:
@@ -50,6 +54,15 @@ class Server(NamedTuple):
 
 ANY_HOST = ("*",)
 """Of a server whose key is set together with its address."""
+OPENAI_LIMIT = {"max_tokens": "max_completion_tokens"}
+"""OpenAI's reasoning models refuse max_tokens: https://platform.openai.com/docs/api-reference/chat/create, and so at Azure."""
+
+
+def _unified(value: str | int) -> dict[str, Any]:
+    """Reasoning at OpenRouter: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
+    return {"reasoning": {"effort": value} if isinstance(value, str) else {"max_tokens": value}}
+
+
 SERVERS: dict[str, Server] = {
     "anthropic": Server("https://api.anthropic.com", "ANTHROPIC_API_KEY", "https://platform.claude.com/docs/en/api/overview", "messages"),
     "openai": Server("https://api.openai.com/v1", "OPENAI_API_KEY", "https://platform.openai.com/docs/api-reference", "responses"),
@@ -60,6 +73,7 @@ SERVERS: dict[str, Server] = {
         fixed=False,
         hosts=("openai.azure.com", "services.ai.azure.com"),
         key_header="api-key",
+        names=OPENAI_LIMIT,
     ),
     "deepseek": Server("https://api.deepseek.com", "DEEPSEEK_API_KEY", "https://api-docs.deepseek.com/"),
     "fireworks": Server(
@@ -70,9 +84,15 @@ SERVERS: dict[str, Server] = {
     ),
     "groq": Server("https://api.groq.com/openai/v1", "GROQ_API_KEY", "https://console.groq.com/docs/openai"),
     "mistral": Server(  # its API reference has no stream_options, and it refuses what it doesn't know; usage comes unasked
-        "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "https://docs.mistral.ai/api/#tag/chat", streams_usage=False
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        "https://docs.mistral.ai/api/#tag/chat",
+        streams_usage=False,
+        names={"seed": "random_seed"},
     ),
-    "openrouter": Server("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "https://openrouter.ai/docs/quickstart"),
+    "openrouter": Server(
+        "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "https://openrouter.ai/docs/quickstart", names={"reasoning": _unified}
+    ),
     "together": Server(
         "https://api.together.ai/v1",
         "TOGETHER_API_KEY",

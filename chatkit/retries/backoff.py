@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from chatkit.errors import RETRYABLE_KINDS, Classification, UsageError
+from chatkit.errors import RETRYABLE_KINDS, Classification, Suggesting, UsageError
 from chatkit.failures.body import without_addresses
 from chatkit.failures.patterns import text_kind
 
@@ -47,7 +47,7 @@ def delay(n: int) -> float:
     return min(FIRST_DELAY * 2.0 ** min(n, 16), MAX_DELAY)
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, metaclass=Suggesting):
     """The numbers of a retry loop.
 
     Attributes

@@ -14,9 +14,9 @@ from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Source, Text, ToolCall
 from chatkit.providers.anthropic import AnthropicMessages
 from chatkit.providers.decoding import Finish, Piece
-from chatkit.providers.http import WireFormat
 from chatkit.providers.openai_chat import ChatCompletions
 from chatkit.providers.openai_responses import OpenAIResponses
+from chatkit.providers.wire import WireFormat
 from chatkit.sse import SseDecoder, encode_sse
 
 ORIGIN = "models.example"

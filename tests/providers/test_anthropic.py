@@ -8,9 +8,8 @@ import pytest
 
 from chatkit.parts import File, Reasoning, Source, Text, ToolCall, ToolResult, Usage
 from chatkit.providers.anthropic import AnthropicMessages
-from chatkit.providers.openai_chat import ChatCompletions
 from tests.providers.requests import LINK, MARK, PDF, PNG, message, sent, unmarked
-from tests.providers.streams import ORIGIN, Folded, data, named, read, read_whole
+from tests.providers.streams import ORIGIN, WIRES, Folded, data, named, read, read_whole
 
 # ── requests ──
 
@@ -70,11 +69,9 @@ def test_anthropic_gets_a_limit_and_nobody_else_does(model: str, limit: int) -> 
 
 def test_a_limit_that_the_person_set_is_sent_under_each_format_s_name() -> None:
     question = message("user", "Hi")
-    assert sent("anthropic", question, max_output_tokens=9)["max_tokens"] == 9
     assert sent("anthropic", question, options={"max_tokens": 7})["max_tokens"] == 7
-    assert sent("chat", question, max_output_tokens=9)["max_tokens"] == 9
-    assert sent(ChatCompletions("api.openai.com", "max_completion_tokens"), question, max_output_tokens=9)["max_completion_tokens"] == 9
-    assert sent("responses", question, max_output_tokens=9)["max_output_tokens"] == 9
+    for wire, key in (("anthropic", "max_tokens"), ("chat", "max_tokens"), ("responses", "max_output_tokens")):
+        assert sent(wire, question, options=WIRES[wire].names.body({"max_tokens": 9}))[key] == 9
 
 
 def test_anthropic_gets_calls_results_thinking_and_citations_back_as_they_were() -> None:

@@ -158,7 +158,7 @@ def test_the_readme_lists_every_server() -> None:
 
 def test_mistral_is_not_asked_for_what_its_api_refuses() -> None:
     for name, asked in (("mistral", False), ("groq", True)):
-        body = connect(f"{name}:m", api_key="k")._wire.encode(Request(model="m", messages=()))
+        body = connect(f"{name}:m", api_key="k").wire.encode(Request(model="m", messages=()))
         assert (b"stream_options" in body) is asked
 
 
