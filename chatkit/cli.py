@@ -63,8 +63,8 @@ def notebooks() -> Path:
     raise ChatkitError("the notebooks are missing from this installation: reinstall chatkit-notebook")
 
 
-def lab(folder: str, *, launch: bool = True) -> int:
-    """Copy the notebooks and their data into a folder, without overwriting any file, and open them in JupyterLab."""
+def lab(folder: str, options: Sequence[str] = (), *, launch: bool = True) -> int:
+    """Copy the notebooks and their data into a folder, without overwriting any file, and become JupyterLab, with these options."""
     target = Path(folder).expanduser()
     try:
         home = notebooks()
@@ -82,8 +82,12 @@ def lab(folder: str, *, launch: bool = True) -> int:
         return 0
     if importlib.util.find_spec("jupyterlab") is None:
         raise ChatkitError("JupyterLab isn't installed here: pip install 'chatkit-notebook[lab]'")
-    try:
-        return subprocess.call([sys.executable, "-m", "jupyterlab", os.fspath(target)])
+    command = [sys.executable, "-m", "jupyterlab", os.fspath(target), *options]
+    sys.stdout.flush()
+    if os.name != "nt":
+        os.execv(sys.executable, command)
+    try:  # on Windows, a process that replaces itself leaves its console at once
+        return subprocess.call(command)
     except KeyboardInterrupt:
         return 0
 
@@ -94,12 +98,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("demo", help="watch a reply stream through a failing provider (no key, no network)")
-    opened = commands.add_parser("lab", help="copy the notebooks into a folder and open them in JupyterLab")
+    opened = commands.add_parser(
+        "lab",
+        help="copy the notebooks into a folder and open them in JupyterLab",
+        usage="chatkit lab [-h] [--no-launch] [--allow-root] [folder] [-- OPTION ...]",
+        epilog="What follows -- is passed on to JupyterLab: chatkit lab -- --port 9999",
+    )
     opened.add_argument("folder", nargs="?", default="chatkit-notebooks", help="where to put them (default: %(default)s)")
     opened.add_argument("--no-launch", action="store_true", help="copy them, and do not open JupyterLab")
-    given = parser.parse_args(arguments)
+    opened.add_argument("--allow-root", action="store_true", help="let JupyterLab run as root, as in a container")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if words[:1] == ["lab"] and "--" in words else len(words)  # what follows is for JupyterLab
+    given = parser.parse_args(words[:end])
     try:
-        return demo() if given.command == "demo" else lab(given.folder, launch=not given.no_launch)
+        if given.command == "demo":
+            return demo()
+        allow = ["--allow-root"] if given.allow_root else []
+        return lab(given.folder, [*allow, *words[end + 1 :]], launch=not given.no_launch)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

@@ -1,4 +1,4 @@
-"""``%load_ext chatkit``: ``%%chat`` sends its cell to a model, ``%chat_retries`` is the table of the attempts."""
+"""``%load_ext chatkit``: ``%%chat`` sends its cell to a model, ``%chat`` its line; ``%chat_retries`` is the table of the attempts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core import magic_arguments
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from chatkit.conversation.interface import Chat
 from chatkit.conversation.replies import Reply
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 CHAT, REPLY = "chat", "reply"  # the variables that hold the conversation and its last reply
 OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}
 MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in MODEL_FORMS if name != "demo")]
-LINE = re.compile(r"(?:^|=)\s*(%%chat|%?chat_retries)\s+(.*)$")
+LINE = re.compile(r"(?:^|=)\s*(%%?chat|%?chat_retries)\s+(.*)$")
+LEADING = re.compile(
+    rf"""\s*(?:(?:
+        --new | --(?:system|base-url|name)(?:=|\s+)(?:"[^"]*"|'[^']*'|\S+)
+        | demo | (?:{"|".join(MODEL_FORMS)}):\S+
+    )(?:\s+|$))*""",
+    re.VERBOSE,
+)
+"""The options and the model at the beginning of ``%chat``; the message is the rest, as it is written."""
 F = TypeVar("F", bound=Callable[..., Any])
 ipython: Any = magic_arguments
 
@@ -56,17 +64,17 @@ class ChatMagics(Magics):
         ipython.argument("--system", metavar="TEXT", help="the system prompt, in quotes"),
         ipython.argument("--base-url", metavar="URL", help="the address of the model's server, unless it is the vendor's own"),
         ipython.argument("--name", metavar="NAME", help="the conversation's variable: a Chat of yours, or a name for a new one"),
-        cell_magic,
+        line_cell_magic,
     )
-    def chat(self, line: str, cell: str) -> Reply:
-        """Send the cell to a model. The reply streams below it, and every retry is shown.
+    def chat(self, line: str, cell: str | None = None) -> Reply:
+        """Send the cell to a model, or with %chat the rest of the line. The reply streams below, and every retry is shown.
 
         One conversation goes on from cell to cell, until --new, another model, another system prompt or another address
         begins a new one. Afterwards the variable `chat` holds the conversation and `reply` the last reply, which is also in
         `_`. Variables of yours with these names are left unchanged.
 
         In the line, IPython replaces $name and {expression} by their values. The cell is sent as it is written, because code
-        and formulas are full of both; to put values into a message, use chat.ask(f"...").
+        and formulas are full of both; to put values into a message, use %chat, or chat.ask(f"...").
 
         Examples::
 
@@ -79,12 +87,25 @@ class ChatMagics(Magics):
             %%chat openai-compat:llama3 --base-url http://127.0.0.1:11434/v1
             To a server of my own.
 
+            %chat --new What is {value}?
+
             %%chat --name mine
             To a chat that I made: mine = chatkit.Chat("demo", options={"temperature": 0})
         """
+        if cell is None:
+            begins = LEADING.match(line).end()  # type: ignore[union-attr] # it may be empty
+            line, message = line[:begins], line[begins:].strip()
+            if message.startswith("--"):
+                line, message = f"{line} {message.split()[0]}", ""  # no option of this magic
+            nothing = "%chat has nothing to send: write the message behind it. %chat? shows examples."
+        else:
+            message, nothing = (
+                cell.strip(),
+                "%%chat has nothing to send: write the message below it, in the same cell. %%chat? shows examples.",
+            )
         given = _parsed("%%chat", self.chat, line)
-        if not (message := cell.strip()):
-            raise UsageError("%%chat has nothing to send: write the message below it, in the same cell. %%chat? shows examples.")
+        if not message:
+            raise UsageError(nothing)
         chat = self._conversation(given)
         self._sent_to = [other for other in self._sent_to if other is not chat] + [chat]
         try:
@@ -184,9 +205,12 @@ class ChatMagics(Magics):
         if not (line := LINE.search(context.text_until_cursor)):
             return {"completions": []}
         before, word = ["", *str(line[2]).split(" ")][-2:]
-        if before == "--name" or (line[1] != "%%chat" and not word.startswith("-")):
+        sends = line[1] in ("%%chat", "%chat")
+        if line[1] == "%chat" and not LEADING.fullmatch(str(line[2]).removesuffix(word)) and before != "--name":
+            choices = []  # in the message
+        elif before == "--name" or (not sends and not word.startswith("-")):
             choices = self._names_of_chats()
-        elif line[1] == "%%chat":
+        elif sends:
             choices = [] if before in ("--system", "--base-url") else [*MODELS, *OPTIONS["%%chat"]]
         else:
             choices = [*OPTIONS["%chat_retries"]]
@@ -216,7 +240,7 @@ _with_a_body.has_side_effects = True  # type: ignore[attr-defined] # so IPython 
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """``%load_ext chatkit``: add ``%%chat`` and ``%chat_retries`` to a shell.
+    """``%load_ext chatkit``: add ``%%chat``, ``%chat`` and ``%chat_retries`` to a shell.
 
     Parameters
     ----------
@@ -242,6 +266,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     if (magics := manager.registry.pop(ChatMagics.__name__, None)) is None:
         return
     manager.magics["cell"].pop("chat", None)
-    manager.magics["line"].pop("chat_retries", None)
+    for name in ("chat", "chat_retries"):
+        manager.magics["line"].pop(name, None)
     shell.input_transformers_cleanup.remove(_with_a_body)
     shell.Completer.custom_matchers.remove(magics.complete)

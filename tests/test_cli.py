@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,28 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path, capsys: p
     assert "can't be copied into" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["dmeo"], ["lab", "a", "b"]])
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (["mine"], []),
+        (["mine", "--allow-root"], ["--allow-root"]),
+        (["mine", "--", "--port", "9999", "--no-browser"], ["--port", "9999", "--no-browser"]),
+        (["--allow-root", "mine", "--", "--ServerApp.ip=0.0.0.0", "--"], ["--allow-root", "--ServerApp.ip=0.0.0.0", "--"]),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is a child of this process")
+def test_lab_becomes_jupyterlab_and_passes_options_on(tmp_path: Path, given: list[str], passed: list[str]) -> None:
+    (tmp_path / "jupyterlab.py").write_text("import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))")
+    code = "import sys; from chatkit.cli import main; sys.exit(main())"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with subprocess.Popen([sys.executable, "-c", code, "lab", *given], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+        *copied, last = process.communicate(timeout=60)[0].splitlines()
+    assert json.loads(last) == [process.pid, ["mine", *passed]]
+    assert process.returncode == 0
+    assert copied
+
+
+@pytest.mark.parametrize("arguments", [[], ["dmeo"], ["lab", "a", "b"], ["lab", "--port", "9999"]])
 def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -69,6 +69,28 @@ def test_one_conversation_goes_on_from_cell_to_cell(shell: InteractiveShell) -> 
     assert shell.user_ns["_"] is second
 
 
+def test_a_line_goes_on_with_the_same_conversation_and_is_sent_as_it_is_written(shell: InteractiveShell) -> None:
+    first = run(shell, '%chat demo:steady Don\'t --new clients "back off"?')
+    run(shell, "%%chat\nAnd without jitter?")
+    run(shell, "n = 3")
+    run(shell, "r = %chat  Why {n} of them? ")
+    chat = shell.user_ns["chat"]
+    assert isinstance(first, ck.Reply)
+    assert chat.model == "demo:steady"
+    assert asked(chat) == ['Don\'t --new clients "back off"?', "And without jitter?", "Why 3 of them?"]
+    assert shell.user_ns["r"] is shell.user_ns["reply"]
+    run(shell, '%chat --name=mine demo:steady --system "Be brief." One')
+    run(shell, "%chat --name mine --new Two")
+    assert (shell.user_ns["mine"].system, asked(shell.user_ns["mine"])) == ("Be brief.", ["Two"])
+
+
+def test_a_line_without_a_message_or_with_an_unknown_option_is_refused(shell: InteractiveShell) -> None:
+    for line in ("%chat", "%chat --new", "%chat demo:steady --system 'Be brief.'"):
+        assert refusal(shell, line) == "%chat has nothing to send: write the message behind it. %chat? shows examples."
+    assert "did you mean '--new'?" in refusal(shell, "%chat --nwe Hello")
+    assert "chat" not in shell.user_ns
+
+
 def test_the_model_is_that_of_the_environment_unless_given(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATKIT_MODEL", "demo:steady")
     run(shell, "%%chat\nHello")
@@ -289,6 +311,9 @@ def test_the_help_shows_the_options_and_examples(shell: InteractiveShell) -> Non
         ("%%chat openai", ["%%chat openai:", "%%chat openai-compat:"]),
         ("%%chat o", ["%%chat openai:", "%%chat openrouter:", "%%chat ollama:", "%%chat openai-compat:"]),
         ("%%chat --new --name m", ["%%chat --new --name mine"]),
+        ("%chat demo:st", ["%chat demo:steady"]),
+        ("t = %chat --name m", ["t = %chat --name mine"]),
+        ("%chat demo --n", ["%chat demo --name", "%chat demo --new"]),
         ("%chat_retries m", ["%chat_retries mine"]),
         ("t = %chat_retries ", ["t = %chat_retries mine"]),
         ("%chat_retries --", ["%chat_retries --all"]),
@@ -300,7 +325,7 @@ def test_tab_completes_models_options_and_chats(shell: InteractiveShell, line: s
     assert completed(shell, line) == found
 
 
-@pytest.mark.parametrize("line", ["%%chat --system dem", "x = dem", "%%chatter dem", "%%chat"])
+@pytest.mark.parametrize("line", ["%%chat --system dem", "x = dem", "%%chatter dem", "%%chat", "%chat Give me a dem"])
 def test_tab_leaves_other_words_to_ipython(shell: InteractiveShell, line: str) -> None:
     assert not [found for found in completed(shell, line) if found.endswith(tuple(MODELS))]
 
@@ -311,6 +336,7 @@ def test_the_extension_can_be_loaded_again_and_taken_away(shell: InteractiveShel
     assert completed(shell, "%%chat demo:st") == ["%%chat demo:steady"]
     run(shell, "%unload_ext chatkit")
     assert "not found" in refusal(shell, "%%chat\nHello")
+    assert "not found" in refusal(shell, "%chat Hello")
     assert "not found" in refusal(shell, "%chat_retries")
     assert "%%chat demo:steady" not in completed(shell, "%%chat demo:st")
     assert isinstance(shell.user_ns["chat"], ck.Chat)
