@@ -34,6 +34,8 @@ _MAX_DEPTH = 60
 _MAX_STEPS = 2_000
 """Lines that the parser may look at, beside one for each character."""
 _MAX_FORMULA_LINES = 200
+_MAX_FORMULA = 5_000
+"""Characters of a formula: typesetting a longer one would keep the page busy."""
 _MAX_GROWTH = 20
 """Characters of HTML or of Markdown for one of the text."""
 _MAX_SLACK = 50_000
@@ -52,6 +54,7 @@ _STYLES = {
 }
 _UNFORMATTED = "white-space:pre-wrap;overflow-wrap:break-word"
 _CODE_SPAN = f"background-color:{_FILL};padding:1px 4px;border-radius:3px"
+_WIDE = "overflow-x:auto;overflow-y:hidden"
 _SCROLLING = "overflow-x:auto;margin:0 0 1em 0"
 _TABLE = "border-collapse:collapse;margin:0"
 
@@ -75,6 +78,8 @@ _NOT_IN_FORMULAS = re.compile(
         input | include | includegraphics | InputIfFileExists | IfFileExists | (?:verbatim|lst)input\w* | filecontents
         | openin | openout | closeout | read | readline | write | immediate | special | directlua | scantokens
         | csname | UseName | catcode | usepackage | RequirePackage
+        | def | [egx]def | let | futurelet | (?:re)?new(?:command|environment|tagform|columntype|theorem) | providecommand
+        | Declare\w+ | definecolor | mathtoolsset | usetagform   # they would hold for all other formulas of the page
         | href | url | class | cssId | style | unicode | require | html\w+   # what MathJax and KaTeX make links and attributes of
     ) (?![A-Za-z])
     """,
@@ -224,7 +229,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         if opening in lines[-1].removesuffix(closing):
             return False
     content = "\n".join(lines)
-    if _NOT_IN_FORMULAS.search(content):
+    if len(content) > _MAX_FORMULA or _NOT_IN_FORMULAS.search(content):
         return False
     if not silent:
         token = state.push("math_block", "", 0)
@@ -316,8 +321,8 @@ def _code(token: Token, env: dict[str, Any]) -> str:
 
 _HTML: dict[str, Callable[[Token, dict[str, Any]], str]] = {
     "text": lambda token, _: text_html(token.content),
-    "math_inline": lambda token, _: escape(token.content),
-    "math_block": lambda token, _: f"<p>{escape(token.content)}</p>\n",
+    "math_inline": lambda token, _: f'<span class="chatkit-math">{escape(token.content)}</span>',
+    "math_block": lambda token, _: f'<p class="chatkit-math" style="{_WIDE}">{escape(token.content)}</p>\n',
     "code_inline": lambda token, _: f'<code style="{_CODE_SPAN}">{escape(token.content)}</code>',
     "code_block": _code,
     "fence": _code,

@@ -1,4 +1,5 @@
 // HTML of chatkit's own renderer, which enters the page here and nowhere else.
+import { isGiven, isTypeset } from "./formulas.js";
 
 /**
  * Have `el` show this HTML. Nodes that stay the same stay in place, with the selection in them; whether a reader opened
@@ -30,7 +31,11 @@ function patch(to, from) {
       continue;
     }
     const following = old.nextSibling;
-    if (old.nodeName !== next.nodeName) to.replaceChild(next, old);
+    if (isTypeset(old, next)) {
+      old = following;
+      continue;
+    }
+    if (old.nodeName !== next.nodeName || isGiven(old)) to.replaceChild(next, old);
     else if (old instanceof CharacterData && next instanceof CharacterData) setText(old, next.data);
     else if (old instanceof Element && next instanceof Element) {
       setAttributes(old, next);

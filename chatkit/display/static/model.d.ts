@@ -38,8 +38,20 @@ export interface Ui {
   scroll?: number;
 }
 
+/** What typesets formulas in JupyterLab and Notebook. */
+export interface RenderMime {
+  latexTypesetter?: { typeset(el: Element): unknown } | null;
+}
+
+/** What a page with MathJax has. */
+export interface Page {
+  MathJax?: { typesetPromise?: (els: Element[]) => Promise<void> };
+}
+
 /** What anywidget hands to a view. */
 export interface Model {
+  /** The front end's own, which isn't the same everywhere. */
+  widget_manager?: { rendermime?: RenderMime; _rendermime?: RenderMime };
   get(name: "snap"): State;
   get(name: "ui"): Ui;
   set(name: "snap", value: State): void;

@@ -1,9 +1,11 @@
 // The timeline: an element for every block, in pages that the browser needn't lay out while they are out of sight.
 import { make } from "./dom.js";
 import { mountCopying } from "./copying.js";
+import { mountFormulas } from "./formulas.js";
 import { setHtml } from "./html.js";
 
 /** @import { Block } from "./messages.js" */
+/** @import { Model } from "./model.js" */
 
 /** Blocks on a page: what comes into sight at once is laid out at once. */
 const PAGE = 5;
@@ -14,11 +16,13 @@ const SLICE = 16;
 const MOST = 40000;
 
 /**
+ * @param {Model} model
  * @param {HTMLElement} host
  * @param {(text: string) => void} say
  */
-export function mountTimeline(host, say) {
+export function mountTimeline(model, host, say) {
   const copying = mountCopying(host, say);
+  const formulas = mountFormulas(model);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let later;
   /** @type {Block[]} */
@@ -87,6 +91,7 @@ export function mountTimeline(host, say) {
       const { body, el } = views[i] ?? place(block);
       if (was?.t !== block.t) {
         setHtml(body, block.t);
+        formulas.add(body);
         room -= block.t.length;
       }
       if (!block.o) copying.add(el);
@@ -103,6 +108,7 @@ export function mountTimeline(host, say) {
     remove() {
       clearTimeout(later);
       copying.remove();
+      formulas.remove();
     },
   };
 }

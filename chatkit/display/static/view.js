@@ -35,7 +35,7 @@ export function chatView(style, parts) {
     const dots = content.appendChild(make("div", "ck-dots"));
     const failure = mountFailure(model, content, commands);
     const bar = above ?? mountBar(model, content.appendChild(make("div", "ck-foot")), commands);
-    const timeline = mountTimeline(body, bar.say);
+    const timeline = mountTimeline(model, body, bar.say);
     const scroll = parts?.mountScroll(model, scroller, content, timeline.whole);
     const queue = parts?.mountQueue(model, root, commands, (message) => composer?.edit(message));
     const composer = parts?.mountComposer(model, root, commands);

@@ -6,11 +6,13 @@ import { freshPage, html, pass, timers } from "./page.js";
 let host;
 let said;
 let timeline;
+let model;
 beforeEach(() => {
   const document = freshPage();
   host = document.body.appendChild(document.createElement("div"));
   said = [];
-  timeline = mountTimeline(host, (text) => said.push(text));
+  model = {};
+  timeline = mountTimeline(model, host, (text) => said.push(text));
 });
 
 const texts = () => [...host.querySelectorAll(".ck-block")].map((b) => b.textContent);
@@ -166,4 +168,73 @@ test("the copy button follows its code when a block changes", () => {
     [...host.querySelector(".ck-block").children].map((e) => e.tagName),
     ["P", "DIV", "PRE", "DIV", "PRE"],
   );
+});
+
+const formula = (source) => `<span class="chatkit-math">${source}</span>`;
+
+/** A page's typesetter: it notes what it is given, and fills in something else. */
+const page = (given = []) => ({
+  given,
+  typeset: async (el) => {
+    given.push(el.textContent);
+    el.innerHTML = "<mjx-container>f</mjx-container>";
+  },
+});
+
+for (const [where, of] of [
+  ["JupyterLab", (latexTypesetter) => ({ widget_manager: { rendermime: { latexTypesetter } } })],
+  ["an older JupyterLab", (latexTypesetter) => ({ widget_manager: { _rendermime: { latexTypesetter } } })],
+  ["a page with MathJax", ({ typeset }) => ((globalThis.MathJax = { typesetPromise: ([el]) => typeset(el) }), {})],
+]) {
+  test(`${where} typesets a formula once, and what grows around it leaves it in place`, async () => {
+    const { given, ...latex } = page();
+    Object.assign(model, of(latex));
+    timeline.draw([html(`<p>so ${formula("$x$")}</p>`, { o: true })]);
+    await settled();
+    const [el] = host.querySelectorAll(".chatkit-math");
+    timeline.draw([html(`<p>so ${formula("$x$")} and ${formula("$y$")} is</p>`, { o: true })]);
+    await settled();
+    timeline.draw([html(`<p>so ${formula("$x$")} and ${formula("$y$")} is more</p>`)]);
+    await settled();
+    assert.deepEqual(given, ["$x$", "$y$"]);
+    assert.equal(host.querySelector(".chatkit-math"), el);
+    assert.equal(host.textContent, "so f and f is more");
+    timeline.draw([html(`<p>so ${formula("$z$")}</p>`)]);
+    await settled();
+    assert.deepEqual([given.at(-1), host.textContent], ["$z$", "so f"]);
+    timeline.draw([html("<p>so what</p>")]);
+    assert.equal(host.textContent, "so what");
+    delete globalThis.MathJax;
+  });
+}
+
+test("a formula is its source where the page typesets none, or fails", async () => {
+  const grows = async (...texts) => {
+    for (const text of texts) timeline.draw([html(`<p>${formula("$x$")}${text}</p>`, { o: true })]);
+    await settled();
+  };
+  await grows(" is", " is so");
+  assert.equal(host.textContent, "$x$ is so");
+  model.widget_manager = { rendermime: { latexTypesetter: { typeset: () => Promise.reject(new Error("no")) } } };
+  await grows(" is", " is so");
+  assert.equal(host.textContent, "$x$ is so");
+});
+
+test("many formulas are typeset a few at a time, and none when the view is gone", async () => {
+  const { given, ...latex } = page();
+  model.widget_manager = { rendermime: { latexTypesetter: latex } };
+  let at = 0;
+  performance.now = () => (at += 1); // every look at the clock takes a millisecond
+  timeline.draw([html(Array.from({ length: 90 }, (_, i) => formula(`$${i}$`)).join(""))]);
+  await settled();
+  assert.ok(given.length > 5 && given.length < 30, String(given.length));
+  pass(16);
+  await settled();
+  const some = given.length;
+  assert.ok(some > 20, String(some));
+  timeline.remove();
+  assert.equal(timers(), 0);
+  pass(1000);
+  await settled();
+  assert.equal(given.length, some);
 });

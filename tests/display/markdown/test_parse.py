@@ -193,6 +193,20 @@ def test_a_formula_that_would_be_a_link_or_an_attribute_is_text() -> None:
         assert not re.search(r"\\[(\[]|[^>]\$", render_html(text).replace("<p>", "x"))
 
 
+@pytest.mark.parametrize(
+    "start", ["\\def\\x{", "\\gdef \\x{", "\\let\\sum", "\\renewcommand{\\frac}", "\\DeclareMathOperator{\\x}{", "\\newenvironment{a}{"]
+)
+def test_a_formula_that_would_define_something_for_the_whole_page_is_text(start: str) -> None:
+    for text in (f"${start}x}}$", f"$$\n{start}x}}\n$$"):
+        assert "chatkit-math" not in render_html(text)
+    assert "chatkit-math" in render_html(r"$\Delta\newline\defeq\left(\text{let}\right)$")
+
+
+def test_a_formula_that_would_keep_the_page_busy_is_text() -> None:
+    assert "chatkit-math" in render_html("$$\n" + ("x + " * 24 + "\n") * 40 + "$$")
+    assert "chatkit-math" not in render_html("$$\n" + ("x + " * 240 + "\n") * 40 + "$$")
+
+
 def test_entities_bring_back_nothing_invisible() -> None:
     assert render_html("pay&#8203;pal &#x202e;gpj.exe") == "<p>paypal gpj.exe</p>\n"
     assert render_markdown("pay&#8203;pal &#x202e;gpj.exe") == "paypal gpj.exe"
