@@ -75,7 +75,8 @@ class QueueUpdate(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="q
 class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
     """Attempt `attempt` failed: its parts are withdrawn, and a wait of `delay_ms` follows.
 
-    `retrying_at` is in UTC. A display counts down from `delay_ms`, since its clock and that of the kernel may differ.
+    `retrying_at` is in UTC. A display counts down from `delay_ms`, since its clock and that of the kernel may differ. A wait
+    that ended otherwise than announced (somebody pressed Retry now) is told once more, at its end, with how long it was.
     """
 
     chat_id: str | None = None
@@ -87,6 +88,12 @@ class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
     kind: Kind = "unknown"
     provider: str | None = None
     status_code: int | None = None
+    waited_ms: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the wait was; as announced, unless it is known to have ended otherwise."""
+        return (self.delay_ms if self.waited_ms is None else self.waited_ms) / 1000
 
 
 class Reset(Tagged, frozen=True, kw_only=True, omit_defaults=False, tag="reset"):

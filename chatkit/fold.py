@@ -133,8 +133,6 @@ class Transcript:
         The messages that wait.
     retry : Retry or None
         The wait that is under way.
-    waits : list of Retry
-        The waits of the last turn that another attempt followed.
     last_wait : Retry or None
         The last turn's wait that no attempt has followed; it stays where the turn was stopped during it.
     error : ErrorEvent or None
@@ -149,11 +147,11 @@ class Transcript:
         self.title: TitleEvent | None = None
         self.queue: QueueUpdate | None = None
         self.retry: Retry | None = None
-        self.waits: list[Retry] = []
         self.last_wait: Retry | None = None
         self.error: ErrorEvent | None = None
         self.approvals: dict[str, Approval] = {}
         self._flight = _Flight()
+        self._waits: dict[int, tuple[Retry, ...]] = {}  # by the message that was the last one then
         for event in events:
             self.apply(event)
 
@@ -180,6 +178,16 @@ class Transcript:
         """All parts in flight, joined, in their order, each with its role."""
         return tuple((event.role, part) for event, part in self._flight.parts())
 
+    @property
+    def waits(self) -> list[Retry]:
+        """The waits of the last turn that another attempt followed."""
+        prompt = self.prompt()
+        return [wait for id, waits in self._waits.items() if prompt is None or id >= prompt.id for wait in waits]
+
+    def waits_after(self, messages: Iterable[Message]) -> list[Retry]:
+        """The waits that another attempt followed, after each of these messages and before the next one."""
+        return [wait for message in messages for wait in self._waits.get(message.id, ())]
+
     def prompt(self) -> Message | None:
         """The last message that a person sent."""
         return next((m for m in reversed(self.messages) if m.is_question), None)
@@ -197,16 +205,21 @@ class Transcript:
     def copy(self) -> Transcript:
         """The same state, which later events don't reach."""
         copied = copy.copy(self)
-        copied.messages, copied.waits, copied.approvals = list(self.messages), list(self.waits), dict(self.approvals)
+        copied.messages, copied._waits, copied.approvals = list(self.messages), dict(self._waits), dict(self.approvals)
         copied._flight = self._flight.copy()
         return copied
 
     def last_turn(self) -> Transcript:
         """The state of the last turn alone, from its prompt on; later events don't reach it."""
-        turn = self.copy()
-        if (prompt := turn.prompt()) is not None:
-            turn.messages = turn.messages[bisect_left(turn.messages, prompt.id, key=lambda m: m.id) :]
-        return turn
+        prompt = self.prompt()
+        return self.copy() if prompt is None else self.since(prompt.id)
+
+    def since(self, first: int) -> Transcript:
+        """The state from the message with this id on; later events don't reach it."""
+        part = self.copy()
+        part.messages = part.messages[bisect_left(part.messages, first, key=lambda m: m.id) :]
+        part._waits = {id: waits for id, waits in part._waits.items() if id >= first}
+        return part
 
     def apply(self, event: Event) -> None:
         """Fold one event into the state, in the order of the stream."""
@@ -219,15 +232,14 @@ class Transcript:
             case MessagePart():
                 raise ChatkitError("an event of a class derived from MessagePart")
             case Message():
-                if event.is_question:
-                    self.waits, self.last_wait = [], None
-                elif event.role == "assistant":
+                if event.is_question or event.role == "assistant":
                     self._end_wait()
                 self._flight.supersede(event)
                 self._store(event)
             case Retry():
-                self._end_wait()
-                self._flight.clear()
+                if event.waited_ms is None or self.last_wait is None or self.last_wait.attempt != event.attempt:
+                    self._end_wait()
+                    self._flight.clear()
                 self.retry = self.last_wait = event
             case Status():
                 self.status = event
@@ -245,7 +257,7 @@ class Transcript:
             case Reset():
                 self._flight.clear()
                 self.retry = self.error = self.last_wait = None
-                self.waits = []
+                self._waits = {id: waits for id, waits in self._waits.items() if id <= event.after_id}
                 self.messages = [m for m in self.messages if m.id <= event.after_id]
             case TitleEvent():
                 self.title = event
@@ -257,7 +269,8 @@ class Transcript:
     def _end_wait(self) -> None:
         """Another attempt, or the end of the turn, followed the last wait."""
         if self.last_wait is not None:
-            self.waits.append(self.last_wait)
+            after = self.messages[-1].id if self.messages else 0
+            self._waits[after] = (*self._waits.get(after, ()), self.last_wait)
         self.retry = self.last_wait = None
 
     def _store(self, message: Message) -> None:
@@ -279,12 +292,17 @@ class Transcript:
         Returns
         -------
         list of Event
-            The status, the messages by id, the queue, the title, the error, the wait that is under way, the approvals that
-            are asked for, and the parts in flight.
+            The status, the messages by id and the waits between them, the queue, the title, the wait that is under way, the
+            error, the approvals that are asked for, and the parts in flight.
         """
-        lasting = (self.queue, self.title, self.error, self.retry, *self.approvals.values(), *self._flight.events())
         head: list[Event] = [self.status] if self.status else []
-        return head + [m for m in self.messages if m.id > after_id] + [e for e in lasting if e is not None]
+        head += self._waits.get(after_id, ())
+        for message in self.messages:
+            if message.id > after_id:
+                head += [message, *self._waits.get(message.id, ())]
+        stopped = self.status if self.last_wait is not self.retry else None
+        lasting = (self.queue, self.title, self.last_wait, stopped, self.error, *self.approvals.values(), *self._flight.events())
+        return head + [e for e in lasting if e is not None]
 
 
 def merge(events: Iterable[Event]) -> list[Event]:

@@ -74,5 +74,5 @@ def test_the_demo_plays_the_main_job_from_start_to_end(capsys: pytest.CaptureFix
     assert "3 attempts, 3 s of waiting" in out
     assert "Title: " in out
     assert "overloaded" in out
-    assert "Retrying in 1s… (attempt 1 failed: demo is overloaded)" in err
-    assert "Retrying in 2s… (attempt 2 failed: " in err
+    assert "Retrying in 1 s… (attempt 1 failed: demo is overloaded)" in err
+    assert "Retrying in 2 s… (attempt 2 failed: " in err

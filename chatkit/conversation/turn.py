@@ -179,6 +179,7 @@ class Turn:
             limit=s.elapsed_limit,
             clock=s.clock,
             observe=observe,
+            ended=lambda notice, waited_ms: sink.publish(replace(notice.event(chat_id), waited_ms=waited_ms)),
             record=self._records.append,
         )
         messages = repair(visible_to_model(sink.transcript.messages))

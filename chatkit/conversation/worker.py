@@ -112,9 +112,7 @@ class Worker:
 
     def _reply(self, turn: Turn) -> Reply:
         """The reply of a turn: what followed its prompt, without the question before results of tools."""
-        transcript = self.hub.transcript.last_turn()
-        transcript.messages = list(self._from_last_prompt())
-        return turn.reply(transcript)
+        return turn.reply(self.hub.transcript.since(self._from_last_prompt()[0].id))
 
     def _end(self, turn: Turn, word: StatusWord) -> None:
         turn.end()  # first: a subscriber that learns that the chat is waiting may ask at once. With a queue, its head follows here

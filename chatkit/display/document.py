@@ -204,7 +204,7 @@ def chat_document(chat: Transcript, *, model: str, note: str = "") -> list[Piece
         if prompt is not None:
             pieces.append(prompt_piece(prompt))
         pieces += answer([*(p for m in messages for p in m.parts), *grows])
-        pieces += map(Note, [] if grows else ending(messages))
+        pieces += map(Note, [] if grows else answer_notes(chat, prompt, messages))
     if not found:
         pieces.append(Note(words.NO_MESSAGES))
     if chat.error is not None:
@@ -222,14 +222,20 @@ def _newest(messages: Sequence[Message]) -> Sequence[Message]:
     return messages
 
 
-def ending(messages: Sequence[Message]) -> list[str]:
-    """How an answer of these committed messages ended, where the reader should know: at most one line."""
+def answer_notes(chat: Transcript, prompt: Message | None, messages: Sequence[Message]) -> list[str]:
+    """The lines below one answer of a chat: how it ended, where the reader should know, and what its retries were."""
+    asked = [*([prompt] if prompt is not None else []), *messages]
+    waits = chat.waits_after(asked)
+    if chat.last_wait is not None and not chat.running and asked[-1] is chat.messages[-1]:
+        return list(filter(None, [words.stopped_line(chat.last_wait, answered=False), words.retries_line(waits)]))
     last = next((m for m in reversed(messages) if m.role == "assistant" and not _is_compaction(m)), None)
     if last is None:
-        return []
-    if last.stop_reason is None and last.provider_stop_reason is None:
-        return [words.stopped_line(None, answered=any(isinstance(p, Text) and p.text for m in messages for p in m.parts))]
-    return list(filter(None, [words.stop_line(last.stop_reason)]))
+        ending = ""
+    elif last.stop_reason is None and last.provider_stop_reason is None:
+        ending = words.stopped_line(None, answered=any(isinstance(p, Text) and p.text for m in messages for p in m.parts))
+    else:
+        ending = words.stop_line(last.stop_reason)
+    return list(filter(None, [ending, words.retries_line(waits)]))
 
 
 def _is_compaction(message: Message) -> bool:

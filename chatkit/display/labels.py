@@ -8,9 +8,12 @@ import msgspec
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
     """The texts that the browser shows by itself: it gets them with the view. Braces stand for what it fills in."""
 
-    # the wait before another attempt: "Retrying in 4s… (attempt 3 failed: …)"
+    # the wait before another attempt: "Retrying in 4 s… (attempt 3 failed: …)"
     retrying: str = "Retrying {when}…"
-    in_seconds: str = "in {seconds}s"
+    in_time: str = "in {time}"
+    hours: str = "h"
+    minutes: str = "min"
+    seconds: str = "s"
     now: str = "now"
     slow: str = "slower than usual"
     retry_now: str = "Retry now"

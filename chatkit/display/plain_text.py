@@ -93,7 +93,7 @@ def width(text: str) -> int:
 def cut_to_width(text: str, columns: int) -> str:
     """`text`, cut with an ellipsis where it is wider than `columns`.
 
-    >>> cut_to_width("Retrying in 4s…", 10), cut_to_width("ok", 10), cut_to_width("日本語", 4)
+    >>> cut_to_width("Retrying in 4 s…", 10), cut_to_width("ok", 10), cut_to_width("日本語", 4)
     ('Retrying …', 'ok', '日…')
     """
     if width(text) <= columns:

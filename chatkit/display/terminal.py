@@ -48,12 +48,12 @@ class TerminalLine:
         if type(event) is MessagePart and self._retry is None:
             return
         match event:
-            case Retry():
+            case Retry(waited_ms=None):
                 with self._lock:
                     self._retry = event
                     self._until = self._now() + event.delay_ms / 1000
                     self.draw()
-            case MessagePart() | ErrorEvent() | Status() | Message():
+            case MessagePart() | ErrorEvent() | Status() | Message() | Retry():  # a wait that ended early
                 self._end_wait()
             case _:
                 pass

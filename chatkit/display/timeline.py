@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from chatkit.display.document import Prompt, Said, answer, ending, prompt_piece, turn_notes, turns
+from chatkit.display.document import Prompt, Said, answer, answer_notes, prompt_piece, turn_notes, turns
 from chatkit.display.markdown.stream import MarkdownStream
 from chatkit.display.messages import Block
 from chatkit.display.plain_text import shown
@@ -52,7 +52,7 @@ class Timeline:
             answer = self._answer(n)
             blocks += answer.blocks([p for m in messages for p in m.parts] + (flight if last else []), last and running)
             left -= MAX_AT_ONCE if answer.behind else answer.fresh
-            blocks += map(_note, [] if last and running else ending(messages))
+            blocks += map(_note, [] if last and running else answer_notes(chat, prompt, messages))
         return blocks
 
     def _answer(self, n: int) -> _Answer:

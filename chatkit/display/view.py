@@ -49,7 +49,7 @@ class Live:
             self._batcher.changed(len(part.text) if type(part) is Text or type(part) is Reasoning else 0)
             return
         if isinstance(event, Retry):
-            self._until = kernel_ms() + event.delay_ms
+            self._until = kernel_ms() + (event.delay_ms if event.waited_ms is None else 0)
         elif isinstance(event, Status | Message):
             self._since = kernel_ms()
         self._batcher.changed()

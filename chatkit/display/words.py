@@ -80,9 +80,9 @@ def countdown(retry: Retry, seconds: int) -> str:
     >>> from datetime import UTC, datetime
     >>> wait = Retry(attempt=3, delay_ms=4000, retrying_at=datetime.now(UTC), error="anthropic is overloaded")
     >>> countdown(wait, 4)
-    'Retrying in 4s… (attempt 3 failed: anthropic is overloaded)'
+    'Retrying in 4 s… (attempt 3 failed: anthropic is overloaded)'
     """
-    when = LABELS.in_seconds.format(seconds=seconds) if seconds > 0 else LABELS.now
+    when = LABELS.in_time.format(time=duration(seconds)) if seconds > 0 else LABELS.now
     return f"{LABELS.retrying.format(when=when)} {failed_attempt(retry)}"
 
 
@@ -98,8 +98,7 @@ def announce_wait(retry: Retry) -> str:
     >>> announce_wait(Retry(attempt=1, delay_ms=1000, retrying_at=datetime.now(UTC), error="demo is overloaded"))
     'Retrying in 1 second (attempt 1 failed: demo is overloaded)'
     """
-    seconds = -(-retry.delay_ms // 1000)
-    return f"Retrying in {seconds} second{'s' * (seconds != 1)} {failed_attempt(retry)}"
+    return f"Retrying in {duration(-(-retry.delay_ms // 1000), spelled=True)} {failed_attempt(retry)}"
 
 
 def answering(label: str) -> str:
@@ -134,7 +133,7 @@ def stop_line(reason: StopReason | None) -> str:
 def stopped_line(wait: Retry | None, *, answered: bool) -> str:
     """One line about a turn that a person ended: during a wait, or after or before the reply began."""
     if wait is not None:
-        return f"Stopped while waiting {_seconds(wait.delay_ms / 1000)} for the next attempt: {one_sentence(wait.error)}"
+        return f"Stopped while waiting for the next attempt: {one_sentence(wait.error)}"
     return "Stopped: the reply is incomplete." if answered else "Stopped before the reply began."
 
 
@@ -206,7 +205,7 @@ def status_words(word: StatusWord) -> str:
 
 
 def retries_line(waits: Sequence[Retry]) -> str:
-    """One line about the waits of a turn: how many, how long as scheduled, and why.
+    """One line about the waits of a turn: how many, how long, and why.
 
     >>> from datetime import UTC, datetime
     >>> def wait(seconds, error):
@@ -214,33 +213,39 @@ def retries_line(waits: Sequence[Retry]) -> str:
     >>> retries_line([wait(1, "demo is overloaded"), wait(2, "the stream was cut off")])
     'Retried twice, after 1 s and 2 s: demo is overloaded; the stream was cut off'
     >>> retries_line([wait(min(2.0**n, 60), "anthropic is overloaded") for n in range(25)])
-    'Retried 25 times, after 1 s … 60 s (20 min in all): anthropic is overloaded'
+    'Retried 25 times, after 1 s … 60 s (20 min 3 s in all): anthropic is overloaded'
     """
     if not waits:
         return ""
-    seconds = [wait.delay_ms / 1000 for wait in waits]
+    seconds = [wait.seconds for wait in waits]
     count = {1: "once", 2: "twice"}.get(len(seconds), f"{len(seconds)} times")
-    each = [_seconds(s) for s in seconds]
+    each = [duration(s) for s in seconds]
     if len(each) == 1:
         scheduled = each[0]
     elif len(each) <= 6:
         scheduled = f"{', '.join(each[:-1])} and {each[-1]}"
     else:
-        low, high = _seconds(min(seconds)), _seconds(max(seconds))
-        scheduled = (f"{low} each" if low == high else f"{low} … {high}") + f" ({_long_time(sum(seconds))} in all)"
+        low, high = duration(min(seconds)), duration(max(seconds))
+        scheduled = (f"{low} each" if low == high else f"{low} … {high}") + f" ({duration(sum(seconds))} in all)"
     causes = list(dict.fromkeys(one_sentence(wait.error) for wait in waits))
     more = f"; and {len(causes) - 3} more" if len(causes) > 3 else ""
     return f"Retried {count}, after {scheduled}: {'; '.join(causes[:3])}{more}"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f}".removesuffix(".0") + " s"
+def duration(seconds: float, *, spelled: bool = False) -> str:
+    """A time as a person reads it, or, with its units `spelled`, hears it. The browser puts the countdown's together by itself.
 
-
-def _long_time(seconds: float) -> str:
+    >>> duration(0.3), duration(60), duration(3581), duration(5400)
+    ('0.3 s', '60 s', '59 min 41 s', '1 h 30 min')
+    >>> duration(1, spelled=True), duration(121, spelled=True)
+    ('1 second', '2 minutes 1 second')
+    """
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    parts = [(hours, LABELS.hours, "hour"), (minutes, LABELS.minutes, "minute"), (0 if hours else whole % 60, LABELS.seconds, "second")]
     if seconds < 90:
-        return _seconds(seconds)
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
+        return f"{seconds:.1f}".removesuffix(".0") + (f" second{'s' * (seconds != 1)}" if spelled else f" {LABELS.seconds}")
+    return " ".join(f"{n} {name}{'s' * (n > 1)}" if spelled else f"{n} {unit}" for n, unit, name in parts if n)
 
 
 def left_out_line(count: int) -> str:

@@ -26,6 +26,8 @@ from chatkit.retries.notice import RetryNotice
 from chatkit.retries.wake import Wake
 
 T = TypeVar("T")
+EARLY, LATE = 0.05, 1.0
+"""Seconds by which a wait may differ from what was announced: timers are not exact, and a busy machine is late."""
 _logger = logging.getLogger("chatkit")
 _draws = random.SystemRandom()
 """Not the module's own numbers, which the caller may have seeded."""
@@ -45,7 +47,8 @@ class RetryLoop:
     """The attempts of one call, one after another: it begins, ends and records each, and decides what follows.
 
     `limit` is in seconds (`RetryPolicy.elapsed_limit`). `observe` is called before every wait; what it raises is logged, and it may
-    return an awaitable where the loop is asynchronous. `record` gets every `AttemptRecord`, also if the log is off. `on` takes an error
+    return an awaitable where the loop is asynchronous. `ended` is called after a wait that was not as long as announced, with its
+    notice and its milliseconds. `record` gets every `AttemptRecord`, also if the log is off. `on` takes an error
     and says whether to try again, instead of the classification; a cancellation is never tried again.
 
     The attempt sets `paid` as soon as it costs something, and `request_id`. `failure` is the failure that ended the loop, of kind
@@ -60,6 +63,7 @@ class RetryLoop:
         limit: float | None,
         clock: Clock,
         observe: Callable[[RetryNotice], object] | None = None,
+        ended: Callable[[RetryNotice, int], object] | None = None,
         record: Callable[[AttemptRecord], object] | None = None,
         on: Callable[[BaseException], object] | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class RetryLoop:
         self.failure: Classification | None = None
         self._decision = Decision(policy, limit)
         self._observe = observe
+        self._ended = ended
         self._record = record
         self._on = on
         self._call_id = new_call_id()
@@ -154,13 +159,13 @@ class RetryLoop:
 
     def wait(self, notice: RetryNotice, wake: Wake) -> None:
         """Tell the observer, then wait on this thread for the next attempt."""
-        with self._waiting(wake):
+        with self._waiting(notice, wake):
             self._observed(notice)
             wake.pause(self.clock, notice.delay)
 
     async def wait_async(self, notice: RetryNotice, wake: Wake) -> None:
         """The same on the running event loop."""
-        with self._waiting(wake):
+        with self._waiting(notice, wake):
             observed = self._observed(notice)
             if inspect.isawaitable(observed):
                 with _logged():
@@ -173,7 +178,7 @@ class RetryLoop:
         return None
 
     @contextlib.contextmanager
-    def _waiting(self, wake: Wake) -> Iterator[None]:
+    def _waiting(self, notice: RetryNotice, wake: Wake) -> Iterator[None]:
         """The block is a wait, which `wake` can end."""
         wake.arm()
         self._wait_began = self.clock.monotonic()
@@ -182,6 +187,9 @@ class RetryLoop:
         except BaseException:
             self.abandoned()
             raise
+        waited = self.clock.monotonic() - self._wait_began
+        if self._ended and not -EARLY <= waited - notice.delay <= LATE:
+            self._ended(notice, milliseconds(waited))
 
     def _elapsed(self) -> float:
         return self.clock.monotonic() - (self._began or 0.0)

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from chatkit.bridge import heartbeat
 from chatkit.clock import Clock
 from chatkit.display.environment import attended
@@ -39,7 +41,7 @@ class RetryRun:
         open_display: Callable[[RetryRun], Display] | None = None,
     ) -> None:
         limit = policy.elapsed_limit(attended())
-        self.loop = RetryLoop(call, policy=policy, limit=limit, clock=clock, observe=self._observe, on=on)
+        self.loop = RetryLoop(call, policy=policy, limit=limit, clock=clock, observe=self._observe, ended=self._show, on=on)
         self.wake = Wake()
         self._on_retry = on_retry
         self._open_display = open_display
@@ -70,15 +72,19 @@ class RetryRun:
             self._cancelled = True
             self._task.cancel()
 
-    def _observe(self, notice: RetryNotice) -> object:
+    def _show(self, notice: RetryNotice, waited_ms: int | None = None) -> None:
+        """Show a wait, or how long it was."""
         try:
             if self._display is None and self._open_display is not None:
                 self._display = self._open_display(self)
             if self._display is not None:
-                self._display.apply(notice.event())
+                self._display.apply(replace(notice.event(), waited_ms=waited_ms))
         except Exception:
             self._open_display = self._display = None
             _logger.exception("the display failed; the retry goes on without it")
+
+    def _observe(self, notice: RetryNotice) -> object:
+        self._show(notice)
         return self._on_retry(notice) if self._on_retry else None
 
     def close(self) -> None:

@@ -466,6 +466,11 @@ def test_a_retry_event_is_a_failed_attempt(event: Any) -> None:
     assert pd.isna(row["duration"])
 
 
+def test_a_wait_that_is_told_again_at_its_end_is_no_second_attempt() -> None:
+    told_again = msgspec.structs.replace(RETRY, waited_ms=300)
+    assert len(load_retry_log([RETRY, told_again])) == len(load_retry_log([RETRY])) == 1
+
+
 def test_other_events_of_a_stream_are_counted() -> None:
     part = MessagePart(chat_id="c", role="assistant", part=Text(text="retry"), step=1, attempt=1, index=0, seq=1)
     frame = load_retry_log([Status(chat_id="c", status="running"), part, RETRY, RECORDS[0], msgspec.to_builtins(part)])

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 IMPORT = "import time\nimport chatkit as ck\nchat = ck.Chat('demo', title=None)"
 QUESTION = "Why do clients back off?"
 FIRST_WORDS = "Because a server in trouble needs less work"
-WAIT = re.compile(r"Retrying (?:in (\d+)s|now)… \(attempt (\d+) failed: (.*)\)")
+WAIT = re.compile(r"Retrying (?:in (\d+) s|now)… \(attempt (\d+) failed: (.*)\)")
 
 
 def is_static(bundle: dict[str, str]) -> bool:
@@ -28,9 +28,9 @@ def test_ask_streams_counts_down_and_leaves_the_reply_with_one_line_about_the_re
     seen = [frame["text"] for frame in nb.seen()]
     waits = list(dict.fromkeys(match[0] for text in seen if (match := WAIT.search(text)) and match[1]))
     assert waits == [
-        "Retrying in 1s… (attempt 1 failed: demo is overloaded)",
-        "Retrying in 2s… (attempt 2 failed: the connection to demo broke)",
-        "Retrying in 1s… (attempt 2 failed: the connection to demo broke)",
+        "Retrying in 1 s… (attempt 1 failed: demo is overloaded)",
+        "Retrying in 2 s… (attempt 2 failed: the connection to demo broke)",
+        "Retrying in 1 s… (attempt 2 failed: the connection to demo broke)",
     ]
     lengths = [len(text) for text in seen if FIRST_WORDS in text]
     assert len(set(lengths)) > 10  # it streamed

@@ -13,7 +13,7 @@ from tests.browser.scripted import SCRIPT
 
 pytestmark = pytest.mark.browser
 
-WAIT = re.compile(r"Retrying (?:in (\d+)s|now)… \((.*)\)")
+WAIT = re.compile(r"Retrying (?:in (\d+) s|now)… \((.*)\)")
 HOSTILE = "\n\n".join(
     [
         "<script>alert('script')</script><img src=x onerror=alert('image')>",

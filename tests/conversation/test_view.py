@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from chatkit import Chat, bridge
-from chatkit.chattest import FakeProvider, openai_error_response, reply
+from chatkit.chattest import FakeClock, FakeProvider, anthropic_overloaded_response, openai_error_response, reply
+from chatkit.display.document import turn_document
+from chatkit.display.outputs import StaticDisplay
 from chatkit.errors import AuthError, UsageError
 from chatkit.parts import Message
 from tests.comms import Wire, view_of
@@ -87,3 +89,23 @@ def test_a_key_that_was_corrected_counts_when_try_again_is_pressed(
             view_of(wires).click("again")
             watch.wait_for(lambda events: any(isinstance(e, Message) and e.text == "Now." for e in events))
     assert [m.text for m in chat.messages] == ["Hi?", "Now."]
+
+
+def test_a_wait_that_retry_now_ended_is_told_as_it_was_in_the_cell_the_view_and_the_transcript(
+    wires: list[Wire], outputs: list[dict[str, Any]]
+) -> None:
+    clock = FakeClock(hold=True)
+    with FakeProvider([anthropic_overloaded_response(), anthropic_overloaded_response(), reply("Now.")]) as provider:
+        chat = Chat("anthropic:test", base_url=provider.anthropic_url, api_key="k", title=None, clock=clock)
+        chat.view()
+        run = chat.submit("Hi?", show=lambda commands: StaticDisplay(turn_document))
+        clock.wait_for_pause(1)
+        clock.release()
+        clock.wait_for_pause(2)
+        run.retry_now()
+        run.result(10)
+    line = "Retried twice, after 1 s and 0 s: anthropic is overloaded"
+    assert line in outputs[-1]["data"]["text/plain"]
+    assert line in chat._repr_mimebundle_()["text/html"]
+    while line not in "".join(block["t"] for block in view_of(wires).front_end.state["blocks"]):
+        bridge.call_soon(lambda: None).result(5)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from chatkit.display.document import chat_document, retry_document, turn_document
+from chatkit.display.timeline import Timeline
 from chatkit.display.words import about, advice, cause, may_pass, retries_line, status_words
 from chatkit.display.writers import bundle
 from chatkit.errors import KINDS
@@ -87,7 +89,7 @@ def test_only_inline_styles_are_used() -> None:
             [(float(n), f"cause {n}") for n in range(1, 8)],
             "Retried 7 times, after 1 s … 7 s (28 s in all): cause 1; cause 2; cause 3; and 4 more",
         ),
-        ([(3600.0, "a")] * 7, "Retried 7 times, after 3600 s each (7 h in all): a"),
+        ([(3600.0, "a")] * 7, "Retried 7 times, after 1 h each (7 h in all): a"),
         ([], ""),
     ],
 )
@@ -116,9 +118,48 @@ def test_a_stop_by_the_person_is_said_and_keeps_the_text() -> None:
     assert "Stopped before the reply began." in turn_bundle()["text/plain"]
 
 
+def test_a_wait_that_ended_otherwise_than_announced_is_told_as_it_was() -> None:
+    assert retries_line([retry(1, 1), replace(retry(2, 2), waited_ms=300), replace(retry(3, 4), waited_ms=9000)]) == (
+        "Retried 3 times, after 1 s, 0.3 s and 9 s: demo is overloaded"
+    )
+
+
+def test_every_answer_of_a_chat_has_a_line_about_its_own_retries() -> None:
+    first, second = retry(1, 1, "demo is overloaded"), retry(1, 2, "the stream was cut off")
+    asked = [said("user", Text(text=f"Question {n}?"), id=n) for n in (1, 3, 5)]
+    answers = [said("assistant", Text(text=f"Answer {n}."), id=n) for n in (2, 4)]
+    failed = ErrorEvent(chat_id="c", message="demo refused the key", kind="auth")
+    events = [asked[0], first, answers[0], asked[1], second, replace(second, waited_ms=300), answers[1], asked[2], first, failed]
+    chat = Transcript(events)
+    late = Transcript(chat.replay())
+    for plain in map(chat_bundle_of, (chat, late)):
+        assert re.findall("Question .|Answer .|Retried.*", plain) == [
+            "Question 1",
+            "Answer 2",
+            "Retried once, after 1 s: demo is overloaded",
+            "Question 3",
+            "Answer 4",
+            "Retried once, after 0.3 s: the stream was cut off",
+            "Question 5",
+            "Retried once, after 1 s: demo is overloaded",
+        ]
+    shown = [block.t for block in Timeline(whole=True).blocks(late, running=False) if "Retried" in block.t]
+    assert [re.sub("<[^>]*>", "", html) for html in shown] == re.findall("Retried.*", plain)
+
+
+def test_a_chat_that_was_stopped_in_a_wait_says_so() -> None:
+    stopped = Transcript([said("user", Text(text="Why?")), retry(1, 1), Status(chat_id="c", status="waiting")])
+    for chat in (stopped, Transcript(stopped.replay())):
+        assert "Why?\n\nStopped while waiting for the next attempt: demo is overloaded" in chat_bundle_of(chat)
+
+
+def chat_bundle_of(chat: Transcript) -> str:
+    return bundle(chat_document(chat, model="demo"))["text/plain"]
+
+
 def test_a_stop_in_a_wait_says_in_which() -> None:
     plain = turn_bundle(retry(1, 1), part("x"), retry(2, 4, "anthropic is overloaded"), Status(chat_id="c", status="waiting"))["text/plain"]
-    assert "Stopped while waiting 4 s for the next attempt: anthropic is overloaded" in plain
+    assert "Stopped while waiting for the next attempt: anthropic is overloaded" in plain
     assert "Retried once, after 1 s: demo is overloaded" in plain
     assert "You asked: Why?" in plain
 
@@ -311,7 +352,7 @@ def test_a_retry_that_waited_leaves_one_line_and_says_how_it_ended() -> None:
     refused = retry_bundle("load", *waits, ErrorEvent(message="demo refused the key", kind="auth"))
     assert refused["text/plain"].endswith("demo is overloaded. Gave up: demo refused the key")
     stopped = retry_bundle("load", retry(1, 1), ErrorEvent(message="stopped", kind="canceled"))
-    assert stopped["text/plain"] == "load: Stopped while waiting 1 s for the next attempt: demo is overloaded"
+    assert stopped["text/plain"] == "load: Stopped while waiting for the next attempt: demo is overloaded"
     assert retry_document(Transcript(), "load") == []
 
 

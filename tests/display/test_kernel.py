@@ -134,7 +134,7 @@ def test_the_variable_decides_in_a_kernel_too(kernel: Kernel) -> None:
     assert "comm_open" in {m["msg_type"] for m in environment_of(kernel, "live", attended=False).messages}
     assert {m["msg_type"] for m in environment_of(kernel, "static").messages} == {"status", "execute_input", "display_data"}
     assert environment_of(kernel, "off").outputs == []
-    assert environment_of(kernel, "terminal").errors == "Retrying in 1s… (attempt 1 failed: anthropic is overloaded)\n"
+    assert environment_of(kernel, "terminal").errors == "Retrying in 1 s… (attempt 1 failed: anthropic is overloaded)\n"
     assert environment_of(kernel, "widget").reply["ename"] == "UsageError"
 
 

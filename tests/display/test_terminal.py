@@ -58,10 +58,10 @@ def test_a_wait_is_one_line_that_is_rewritten_and_gone_when_the_wait_is_over() -
     screen, now = Screen(), 100.0
     line = TerminalLine(screen, now=lambda: now)
     line.apply(retry(10))
-    assert screen.rows == ["Retrying in 10s… (attempt 3 failed: anthropic is overloaded)"]
+    assert screen.rows == ["Retrying in 10 s… (attempt 3 failed: anthropic is overloaded)"]
     now = 101.5
     line.draw()
-    assert screen.rows == ["Retrying in 9s… (attempt 3 failed: anthropic is overloaded)"]
+    assert screen.rows == ["Retrying in 9 s… (attempt 3 failed: anthropic is overloaded)"]
     now = 111
     line.draw()
     assert screen.rows == ["Retrying now… (attempt 3 failed: anthropic is overloaded)"]
@@ -72,10 +72,10 @@ def test_a_wait_is_one_line_that_is_rewritten_and_gone_when_the_wait_is_over() -
 
 
 def test_it_ticks_by_itself_on_the_bridges_loop() -> None:
-    screen = Screen(wanted="Retrying in 1s…")
+    screen = Screen(wanted="Retrying in 1 s…")
     line = TerminalLine(screen)
     line.apply(retry(1.15))
-    assert screen.rows == ["Retrying in 2s… (attempt 3 failed: anthropic is overloaded)"]
+    assert screen.rows == ["Retrying in 2 s… (attempt 3 failed: anthropic is overloaded)"]
     assert screen.drawn.wait(5)
     line.close()
     assert screen.rows == [""]
@@ -128,8 +128,8 @@ def test_where_the_stream_is_no_terminal_each_wait_is_a_line_of_its_own() -> Non
     line.apply(retry(2, attempt=2))
     line.close()
     assert screen.getvalue().splitlines() == [
-        "Retrying in 1s… (attempt 1 failed: anthropic is overloaded)",
-        "Retrying in 2s… (attempt 2 failed: anthropic is overloaded)",
+        "Retrying in 1 s… (attempt 1 failed: anthropic is overloaded)",
+        "Retrying in 2 s… (attempt 2 failed: anthropic is overloaded)",
     ]
 
 
@@ -143,7 +143,7 @@ def test_a_reply_streams_and_what_is_withdrawn_is_said() -> None:
     assert screen.rows == [
         "Hello wo",
         "— withdrawn: the stream was cut off —",
-        "Retrying in 1s… (attempt 1 failed: the stream was cut off)",
+        "Retrying in 1 s… (attempt 1 failed: the stream was cut off)",
     ]
     display.apply(retry(2, attempt=2))
     display.apply(part("Hello world"))
@@ -171,4 +171,4 @@ def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> No
     ascii_only = io.TextIOWrapper(bytes_, encoding="ascii")
     line = TerminalLine(ascii_only)
     line.apply(retry())
-    assert bytes_.getvalue() == b"Retrying in 4s? (attempt 3 failed: anthropic is overloaded)\n"
+    assert bytes_.getvalue() == b"Retrying in 4 s? (attempt 3 failed: anthropic is overloaded)\n"

@@ -30,6 +30,7 @@ class Bench:
         self.clock = clock or FakeClock()
         self.records: list[AttemptRecord] = []
         self.notices: list[RetryNotice] = []
+        self.ended: list[tuple[int, int]] = []
         self.wake = Wake()
         self.script: Iterator[Any] = iter(script)
         self.observe: Callable[[RetryNotice], object] = self.notices.append
@@ -39,6 +40,7 @@ class Bench:
             limit=limit,
             clock=self.clock,
             observe=lambda notice: self.observe(notice),
+            ended=lambda notice, waited_ms: self.ended.append((notice.attempt, waited_ms)),
             record=self.records.append,
         )
 
@@ -200,14 +202,17 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 @both
 def test_retry_now_ends_a_wait_at_once(how: str) -> None:
-    bench = Bench(TimeoutError(), TimeoutError(), "done", clock=FakeClock(hold=True))
+    bench = Bench(TimeoutError(), TimeoutError(), TimeoutError(), "done", clock=FakeClock(hold=True))
     thread, outcome = in_thread(lambda: bench.run(how))
     for count in (1, 2):
         bench.clock.wait_for_pause(count)
         bench.wake.set()
+    bench.clock.wait_for_pause(3)
+    bench.clock.release()
     thread.join(5)
     assert outcome == ["done"]
-    assert [r.waited_ms for r in bench.records] == [0, 0, 0]
+    assert [r.waited_ms for r in bench.records] == [0, 0, 0, 4000]
+    assert bench.ended == [(1, 0), (2, 0)]  # the third was as long as it was announced
 
 
 @both

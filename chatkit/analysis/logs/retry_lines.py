@@ -236,8 +236,8 @@ def event_line(line: str) -> dict[str, Any] | None:
     inner = event.get("retry")
     given = {**event, **inner} if isinstance(inner, dict) else event
     kind = event.get("type", "retry" if given.keys() & {"retrying_at", "retryingAt"} else None)  # the line before may be ``event: retry``
-    if kind != "retry":
-        return None  # another event, which quotes one
+    if kind != "retry" or given.get("waited_ms") is not None:
+        return None  # another event, which quotes one; or the end of a wait that was told before
     delay = given.get("delay_ms", given.get("delayMs"))
     if delay is None or given.get("attempt") is None:
         raise ValueError("a retry event without attempt or delay")

@@ -8,6 +8,21 @@ import { LABELS } from "./labels.js";
 const SLOW = 15000;
 
 /**
+ * A time as a person reads it: "59 min 41 s".
+ * @param {number} seconds
+ */
+function duration(seconds) {
+  if (seconds < 90) return `${seconds} ${LABELS.seconds}`;
+  const hours = Math.floor(seconds / 3600);
+  const parts = [
+    `${hours} ${LABELS.hours}`,
+    `${Math.floor(seconds / 60) % 60} ${LABELS.minutes}`,
+    `${hours ? 0 : seconds % 60} ${LABELS.seconds}`,
+  ];
+  return parts.filter((part) => !part.startsWith("0 ")).join(" ");
+}
+
+/**
  * The bar in `host`; gives what draws a state, and what takes the bar down.
  * @param {Model} model
  * @param {HTMLElement} host
@@ -69,7 +84,7 @@ export function mountBar(model, host, commands) {
     if (again) {
       const left = ui.hurried === again.until ? 0 : again.until - now;
       const seconds = Math.max(0, Math.ceil(left / 1000));
-      when.textContent = seconds ? fill(LABELS.in_seconds, { seconds }) : LABELS.now;
+      when.textContent = seconds ? fill(LABELS.in_time, { time: duration(seconds) }) : LABELS.now;
       retry.ariaDisabled = String(!seconds);
       if (seconds) next = left - (seconds - 1) * 1000;
     }

@@ -24,7 +24,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     }
     assert.deepEqual(
       seen,
-      ["in 4s", "in 3s", "in 2s", "in 2s", "in 1s", "now"].map((when) => `Retrying ${when}… ${WHY}`),
+      ["in 4 s", "in 3 s", "in 2 s", "in 2 s", "in 1 s", "now"].map((when) => `Retrying ${when}… ${WHY}`),
     );
     assert.equal(find(".ck-retry").ariaDisabled, "true");
     assert.equal(find(".ck-wait").ariaHidden, "true");
@@ -34,7 +34,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     const model = modelOf(view);
     model.hear({ r: 1, set: { retry: RETRY } });
     pass(2000);
-    assert.equal(mount(view, model).find(".ck-when").textContent, "in 2s");
+    assert.equal(mount(view, model).find(".ck-when").textContent, "in 2 s");
   });
 
   test(`${name}: the callout says the cause, and the provider's own words when they are asked for`, () => {
@@ -59,7 +59,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
     assert.deepEqual(model.told, [{ do: "retry" }]);
     assert.deepEqual([shown(find(".ck-hint")), find(".ck-when").textContent], [false, "now"]);
     model.hear({ r: 2, set: { retry: { left: 8000, why: "(attempt 4 failed: x)" } } });
-    assert.deepEqual([find(".ck-when").textContent, find(".ck-retry").ariaDisabled], ["in 8s", "false"]);
+    assert.deepEqual([find(".ck-when").textContent, find(".ck-retry").ariaDisabled], ["in 8 s", "false"]);
   });
 
   test(`${name}: a click is sent again, as the same one, until the kernel confirms it`, () => {
@@ -111,7 +111,7 @@ for (const [name, view] of Object.entries({ turn, retrying })) {
       model.hear({ ack: what, refused: "not now" });
       assert.deepEqual([find(".ck-hint").textContent, button(label).ariaDisabled], ["not now", "false"]);
     }
-    assert.equal(find(".ck-when").textContent, "in 4s");
+    assert.equal(find(".ck-when").textContent, "in 4 s");
   });
 
   test(`${name}: nothing is offered that the kernel doesn't offer`, () => {
