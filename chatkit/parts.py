@@ -34,23 +34,46 @@ class _Value(Tagged, frozen=True, kw_only=True):
 
 
 class Text(_Value, frozen=True, kw_only=True, tag="text", gc=False):
-    """Visible text. `refusal` is true for the words with which the model declines to answer."""
+    """Visible text.
+
+    Attributes
+    ----------
+    text : str
+        The text, as Markdown where a model wrote it.
+    refusal : bool
+        Whether these are the words with which the model declines to answer.
+    """
 
     text: str = ""
     refusal: bool = False
 
 
 class Reasoning(_Value, frozen=True, kw_only=True, tag="reasoning", gc=False):
-    """The model's thinking, or a summary of it."""
+    """The model's thinking, or a summary of it.
+
+    Attributes
+    ----------
+    text, title : str
+        The thinking, and a title where the provider gives one.
+    """
 
     text: str = ""
     title: str = ""
 
 
 class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
-    """A call of a tool that the model asks for. `args_delta` holds a piece of the arguments; a full `args` replaces all pieces.
+    """A call of a tool that the model asks for.
 
-    `provider_executed` is true for a tool that the provider ran itself: it is shown, and never run here.
+    Attributes
+    ----------
+    tool_call_id, tool_name : str
+        The id, which the result repeats, and the tool.
+    args : dict or None
+        The arguments; None while they are still being streamed.
+    args_delta : str
+        A piece of the arguments as JSON; a full `args` replaces all pieces.
+    provider_executed : bool
+        Whether the provider ran the tool itself: it is shown, and never run here.
     """
 
     tool_call_id: str
@@ -61,7 +84,19 @@ class ToolCall(_Value, frozen=True, kw_only=True, tag="tool-call"):
 
 
 class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result", metaclass=Suggesting):
-    """The result of a call."""
+    """The result of a call.
+
+    Attributes
+    ----------
+    tool_call_id, tool_name : str
+        Those of the `ToolCall`.
+    result : object
+        The result: text, or anything that can be written as JSON.
+    is_error : bool
+        Whether the tool failed, and `result` says why.
+    provider_executed : bool
+        Whether the provider ran the tool itself.
+    """
 
     tool_call_id: str
     tool_name: str = ""
@@ -71,7 +106,13 @@ class ToolResult(_Value, frozen=True, kw_only=True, tag="tool-result", metaclass
 
 
 class Source(_Value, frozen=True, kw_only=True, tag="source"):
-    """Something that the reply cites."""
+    """Something that the reply cites.
+
+    Attributes
+    ----------
+    source_id, url, title : str
+        The provider's id of it, its address, and its title; empty where unknown.
+    """
 
     source_id: str = ""
     url: str = ""
@@ -79,7 +120,19 @@ class Source(_Value, frozen=True, kw_only=True, tag="source"):
 
 
 class File(_Value, frozen=True, kw_only=True, tag="file", metaclass=Suggesting):
-    """An image or document: `data` (base64 in JSON) or a `url`."""
+    """An image or document.
+
+    Attributes
+    ----------
+    media_type : str
+        Such as ``image/png`` or ``application/pdf``.
+    data : bytes
+        The content (base64 in JSON); empty where there is a `url`.
+    url : str
+        Where the provider finds it.
+    title : str
+        The name of the file.
+    """
 
     media_type: str
     data: bytes = b""
@@ -95,7 +148,19 @@ Part = Text | Reasoning | ToolCall | ToolResult | Source | File
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True):
-    """The tokens of one step. None means unknown, which is not zero. `input_tokens` never includes cached tokens."""
+    """The tokens of one step. None means unknown, which is not zero.
+
+    Attributes
+    ----------
+    input_tokens, output_tokens, total_tokens : int or None
+        What was sent, without cached tokens; what the model wrote; the provider's own sum.
+    reasoning_tokens : int or None
+        The part of the output that was thinking.
+    cache_creation_tokens, cache_read_tokens : int or None
+        What was sent and written into the provider's cache, and what was read from it.
+    context_limit : int or None
+        The model's context window.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -109,8 +174,30 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=
 class Message(Tagged, frozen=True, kw_only=True, tag="message"):
     """One stored message of a chat, which is also the event that commits it.
 
-    `id` increases within the store. An assistant's message without a `stop_reason` was interrupted;
-    `provider_stop_reason` is the provider's own word.
+    Attributes
+    ----------
+    id : int
+        Increases within the store.
+    chat_id : str
+        The id of the chat.
+    role : {"system", "user", "assistant", "tool"}
+        Who speaks.
+    parts : tuple of Text, Reasoning, ToolCall, ToolResult, Source and File
+        The content.
+    created_at : datetime
+        When it was committed, UTC.
+    model : str or None
+        The model that answered.
+    usage : Usage or None
+        The tokens of the step.
+    stop_reason : {"end", "tool_calls", "length", "content_filter", "refusal", "pause"} or None
+        Why the model stopped; None for an assistant's message that was interrupted.
+    provider_stop_reason : str or None
+        The provider's own word for it.
+    visibility : {"both", "user", "model"}
+        ``user``: shown, not sent to the model; ``model``: sent, not shown.
+    compressed : bool
+        Whether a summary stands in its place in what is sent.
     """
 
     id: int

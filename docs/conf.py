@@ -23,6 +23,7 @@ release = version = chatkit.__version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_nb"]
 templates_path = ["_templates"]
 exclude_patterns = ["build"]
+smartquotes = False  # "end" in a docstring is code
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", r"(matplotlib|pandas|numpy|msgspec|tenacity|stamina)\..*")]  # no site of another project is asked
 default_role = "autolink"  # `Chat` in a docstring links to its page, and `system` is a parameter
@@ -32,6 +33,7 @@ python_maximum_signature_line_length = 90
 autodoc_member_order = "bysource"
 autosummary_generate = True
 autosummary_filename_map = {"chatkit.chat": "chatkit.chat_function"}  # beside chatkit.Chat, also where a file system ignores the case
+numpydoc_validation_checks = {"GL07", "GL08", "PR02", "PR03", "PR06", "PR10", "SS06"}  # what has a docstring says what is there
 numpydoc_show_class_members = False  # the template lists them
 numpydoc_class_members_toctree = False
 

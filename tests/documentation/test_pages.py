@@ -36,7 +36,7 @@ def rows(page: Path, heading: str) -> list[list[str]]:
 def test_the_reference_holds_every_public_name_and_no_other(module: ModuleType) -> None:
     name = module.__name__.rpartition(".")[2]
     own = (DOCS / "reference" / f"{name}.rst").read_text("utf-8").partition(".. currentmodule:: chatkit.clock")[0]
-    listed = re.findall(r"^   (\w+)$", own, re.MULTILINE)
+    listed = re.findall(r"^(?:   |\.\. py:data:: )(\w+)$", own, re.MULTILINE)
     public = set(module.__all__) - {"analysis", "chattest", "__version__"}
     assert sorted(listed) == sorted(public), f"docs/reference/{name}.rst lists what it isn't, or lacks {public - set(listed)}"
 
