@@ -193,7 +193,13 @@ class Chat:
         return attempts_frame(self.attempts)
 
     def ask(
-        self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]
+        self,
+        prompt: Prompt,
+        *,
+        show: bool | None = None,
+        wait: bool = False,
+        options: Mapping[str, Any] | None = None,
+        **parameters: Unpack[Parameters],
     ) -> Reply:
         """Send a prompt and wait for the reply, which streams into the cell meanwhile.
 
@@ -203,6 +209,8 @@ class Chat:
             What to ask. For the `tool_calls` of the last reply, a `ToolResult` each; a text beside them follows them.
         show : bool, optional
             Whether this turn is shown.
+        wait : bool
+            Whether to wait while another turn of this chat is running, such as one of `submit`.
         options : dict, optional
             The provider's own parameters, over those of the chat.
         **parameters
@@ -217,7 +225,7 @@ class Chat:
         UsageError
             The prompt is empty or of another type, the chat is closed, or an option is unknown.
         Busy
-            A turn is running in this chat.
+            A turn is running in this chat, and `wait` isn't set.
         ProviderError
             The last attempt failed. The prompt stays visible until the next one replaces it.
         Stopped
@@ -227,16 +235,22 @@ class Chat:
         """
         given = self._options("ask()", options, parameters)
         waiter = Waiter()
-        turn = self._turn(prompt, waiter, waiter, show=show, options=given)
+        turn = self._turn(prompt, waiter, waiter, show=show, options=given, waits=wait)
         return waiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     async def send(
-        self, prompt: Prompt, *, show: bool | None = None, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]
+        self,
+        prompt: Prompt,
+        *,
+        show: bool | None = None,
+        wait: bool = False,
+        options: Mapping[str, Any] | None = None,
+        **parameters: Unpack[Parameters],
     ) -> Reply:
         """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
         given = self._options("send()", options, parameters)
         awaiter = Awaiter()
-        turn = self._turn(prompt, awaiter, awaiter, show=show, options=given)
+        turn = self._turn(prompt, awaiter, awaiter, show=show, options=given, waits=wait)
         return await awaiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     def submit(
@@ -328,8 +342,8 @@ class Chat:
 
     def _options(self, where: str, options: Mapping[str, Any] | None, parameters: Parameters) -> dict[str, Any]:
         """The options of one turn, over those of the chat."""
-        shows = () if where == "stream()" else ("show",)
-        check_names(where, dict.fromkeys(parameters.keys() - Parameters.__annotations__), (*Parameters.__annotations__, "options", *shows))
+        known = (*Parameters.__annotations__, "options", *{"stream()": (), "submit()": ("show",)}.get(where, ("show", "wait")))
+        check_names(where, dict.fromkeys(parameters.keys() - Parameters.__annotations__), known)
         return merged_options(options, parameters, self._provider.wire)
 
     def _turn(
@@ -341,8 +355,10 @@ class Chat:
         show: Show,
         options: Mapping[str, Any] | None = None,
         replaces: bool = False,
+        waits: bool = False,
     ) -> Turn:
         """A turn for the worker to do: `caller` opens its display, and `notified` runs `on_retry`."""
+        require(isinstance(waits, bool), "give True or False", wait=waits)
         parts = as_parts(prompt)
         opener = display_opener(self.show if show is None else show, self.model, parts)
         settings = Settings(
@@ -356,7 +372,7 @@ class Chat:
             clock=self._clock,
             notify=partial(notified.call, self.on_retry) if self.on_retry else None,
         )
-        turn = Turn(parts, settings, caller, replaces=replaces)
+        turn = Turn(parts, settings, caller, replaces=replaces, waits=waits)
         if opener:
             turn.opener = partial(opener, ChatCommands(self, turn, options))
         return turn

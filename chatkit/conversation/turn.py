@@ -18,7 +18,7 @@ from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.conversation.replies import Answer, Reply
 from chatkit.display.environment import current_cell
 from chatkit.errors import Stopped
-from chatkit.events import ErrorEvent, Event, MessagePart
+from chatkit.events import ErrorEvent, Event, MessagePart, Status
 from chatkit.fold import Transcript
 from chatkit.parts import Part, Role
 from chatkit.providers.decoding import Finish, Piece
@@ -68,7 +68,7 @@ class Turn:
     """The handle of one turn, which the chat's worker does on the bridge's loop.
 
     `opener` is called by `caller`, in whose cell the display is then; `begun` is true when that is done. With `replaces`, the
-    prompt takes the place of the last one, whose answer is removed.
+    prompt takes the place of the last one, whose answer is removed. With `waits`, it begins when the running turn is over.
     """
 
     def __init__(
@@ -78,10 +78,13 @@ class Turn:
         caller: bridge.Caller,
         *,
         replaces: bool = False,
+        waits: bool = False,
     ) -> None:
         self.prompt = prompt
         self.settings = settings
         self.replaces = replaces
+        self.waits = waits
+        self._ended = asyncio.Event()
         self.subscribers: list[Subscriber] = []
         self.opener: Callable[[], Display | None] | None = None
         self.begun = self.stopping = self.over = False
@@ -96,10 +99,9 @@ class Turn:
         self._began = settings.clock.monotonic()
         self._pid = os.getpid()
 
-    async def open(self, records: list[AttemptRecord]) -> None:
-        """The current task does the turn, which adds its attempts to these records. Have the display opened."""
+    async def open(self) -> None:
+        """The current task does the turn. Have the display opened."""
         self._task = asyncio.current_task()
-        self._records, self._first = records, len(records)
         if self.stopping:
             raise Stopped("stopped before it began")
         if self.opener:
@@ -110,6 +112,22 @@ class Turn:
                     raise
         if self._display:
             self.subscribers.append(self._display.apply)
+
+    async def wait_for(self, other: Turn, chat_id: str) -> None:
+        """Wait until another turn is over, and show that."""
+        if self._display:
+            self._display.apply(Status(chat_id=chat_id, status="pending"))
+        try:
+            await other._ended.wait()
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
+            raise Stopped("stopped before it began") from None
+
+    def begin(self, records: list[AttemptRecord]) -> None:
+        """The chat is this turn's: it adds its attempts to these records."""
+        self._records, self._first = records, len(records)
+        self._began = self.settings.clock.monotonic()
 
     def _open(self, opener: Callable[[], Display | None]) -> None:
         self._display = opener()
@@ -156,6 +174,7 @@ class Turn:
     def end(self) -> None:
         """The turn is over; stopping it does nothing from now on."""
         self.over = True
+        self._ended.set()
 
     def reply(self, transcript: Transcript) -> Reply:
         """The reply at the end of the turn, of which this is the transcript."""

@@ -39,12 +39,20 @@ class Worker:
         if self.closed:
             raise ChatClosed("this chat is closed: open a new one with chatkit.Chat(...)")
         if self.turn is not None:  # with a queue, the prompt of a `submit` is left there instead
-            raise Busy("a turn is running in this chat: wait for it, stop it (chat.stop()), or ask in another chat")
+            raise Busy(
+                "a turn is running in this chat: wait for it (run.result() of what submit returned, or chat.ask(..., wait=True)), "
+                "stop it (chat.stop()), or ask in another chat"
+            )
         if self._turn is not None and not self._turn.over:  # it stayed in the process from which this one was forked
             self._turn.end()
             messages = self.hub.transcript.messages
             self._unanswered = bool(messages) and messages[-1].role != "assistant"
             self.hub.forget_subscribers()
+
+    def _take(self, turn: Turn) -> None:
+        self._check_free()
+        self._turn = turn
+        turn.begin(self.records)
 
     def stop(self) -> bool:
         """Stop the running turn; False where there is none."""
@@ -58,15 +66,20 @@ class Worker:
         self.stop()
 
     async def run(self, turn: Turn) -> Reply:
-        """Do a turn; `Busy` while another one is running.
+        """Do a turn; while another one is running, wait for that, or raise `Busy`.
 
         The chat is taken and released here, on the bridge's loop, where no interrupt strikes. The turn is over when its display
         shows all of it.
         """
-        self._check_free()
-        self._turn = turn
+        waits = turn.waits and not self.closed and self.turn is not None
+        if not waits:
+            self._take(turn)
         try:
-            await turn.open(self.records)
+            await turn.open()
+            if waits:
+                while other := self.turn:
+                    await turn.wait_for(other, self.hub.chat_id)
+                self._take(turn)
             return await self._run(turn)
         finally:
             turn.end()

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from chatkit import bridge
 from chatkit.display.plain_text import cut_to_width, shown, width
-from chatkit.display.words import countdown, headline, withdrawn_line
+from chatkit.display.words import PENDING, countdown, headline, withdrawn_line
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Text
 
@@ -53,6 +53,8 @@ class TerminalLine:
                     self._retry = event
                     self._until = self._now() + event.delay_ms / 1000
                     self.draw()
+            case Status(status="pending"):
+                self._write(f"{PENDING.capitalize()}\n")
             case MessagePart() | ErrorEvent() | Status() | Message() | Retry():  # a wait that ended early
                 self._end_wait()
             case _:

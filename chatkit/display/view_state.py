@@ -154,6 +154,8 @@ def facts_of(
         news = words.announce_wait(retry)
     elif running and chat.status_word == "interrupting":
         doing = news = words.STOPPING
+    elif running and chat.status_word == "pending":
+        doing = news = words.PENDING
     elif running:
         doing = words.activity(parts[-1] if parts else None)
         news = words.CONTINUES if chat.waits and parts else words.answering(label)

@@ -23,6 +23,7 @@ UNFINISHED = "The reply was still being written when this was saved."
 CLOSED = "This chat is closed."
 BUSY = "The reply is still being written: wait for it, or stop it."
 STOPPING = LABELS.stopping
+PENDING = "waiting for the running turn to end…"
 COMPLETE = "The reply is complete."
 STOPPED = "Stopped"
 CONTINUES = "The reply continues."
