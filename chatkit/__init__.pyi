@@ -5,6 +5,7 @@ from chatkit.conversation.replies import Reply as Reply
 from chatkit.conversation.replies import Run as Run
 from chatkit.conversation.replies import Stream as Stream
 from chatkit.conversation.single import chat as chat
+from chatkit.conversation.single import last as last
 from chatkit.conversation.titles import fallback_title as fallback_title
 from chatkit.conversation.titles import title as title
 from chatkit.errors import AuthError as AuthError

@@ -154,6 +154,8 @@ class Chat:
         self._worker = Worker(self._hub, self._title)
         self._viewer = Viewer(self)
 
+    _reply_name = "chat.last"  # where a person finds the last reply
+
     @property
     def model(self) -> str:
         """The model, as ``provider:model``."""
@@ -163,6 +165,11 @@ class Chat:
     def messages(self) -> tuple[Message, ...]:
         """The messages of the conversation, by id."""
         return tuple(self._hub.transcript.messages)
+
+    @property
+    def last(self) -> Reply | None:
+        """The last reply, whole or partial, whoever asked for it: a cell, the field of the view, or Try again. None before the first."""
+        return self._worker.last_reply()
 
     @property
     def title(self) -> str:
@@ -360,7 +367,7 @@ class Chat:
         """A turn for the worker to do: `caller` opens its display, and `notified` runs `on_retry`."""
         require(isinstance(waits, bool), "give True or False", wait=waits)
         parts = as_parts(prompt)
-        opener = display_opener(self.show if show is None else show, self.model, parts)
+        opener = display_opener(self.show if show is None else show, self.model, parts, self._reply_name)
         settings = Settings(
             provider=self._provider,
             system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),

@@ -9,6 +9,7 @@ from chatkit.clock import Clock
 from chatkit.conversation.interface import Chat
 from chatkit.conversation.prompt import Prompt
 from chatkit.conversation.replies import Reply
+from chatkit.conversation.worker import Worker
 from chatkit.providers.endpoint import concealed
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.notice import RetryNotice
@@ -91,6 +92,22 @@ def chat(
         clock=clock,
         **unknown,
     )
+    one._reply_name = "chatkit.last()"
     reply = one.ask(prompt)  # after a failure the chat stays open: its view has a Try again button
     one.close()
     return reply
+
+
+def last() -> Reply | None:
+    """The last reply that any chat got in this process, whole or partial; None where there was none.
+
+    It is where the reply is when a cell with `chatkit.chat` failed, and Try again below it succeeded. A `Chat` has its own:
+    `Chat.last`.
+
+    Examples
+    --------
+    >>> reply = chat("Hello", "demo:steady", show=False)
+    >>> last() is reply
+    True
+    """
+    return Worker.latest

@@ -26,15 +26,15 @@ Show = bool | Opener | None
 """Whether a turn is shown, or what opens its display; None for what fits the place."""
 
 
-def display_opener(show: Show, model: str, prompt: tuple[Part, ...]) -> Opener | None:
-    """What opens the display of a turn; None where nothing is shown."""
+def display_opener(show: Show, model: str, prompt: tuple[Part, ...], reply_name: str) -> Opener | None:
+    """What opens the display of a turn, whose reply a person finds under this name; None where nothing is shown."""
     if show is None:
         show = shows_by_default()
     if show is False:
         return None
     from chatkit.display.opening import open_turn_display  # not loaded where nothing is shown
 
-    return partial(open_turn_display, model=model, prompt=text_of(prompt)) if show is True else show
+    return partial(open_turn_display, model=model, prompt=text_of(prompt), reply_name=reply_name) if show is True else show
 
 
 class ChatCommands:

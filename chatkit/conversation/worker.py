@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import ClassVar
 
 from msgspec.structs import replace
 
@@ -18,7 +19,9 @@ from chatkit.retries.log import AttemptRecord
 
 
 class Worker:
-    """Does the turns of one chat, one after another."""
+    """Does the turns of one chat, one after another. `latest` is the last reply of any chat in this process."""
+
+    latest: ClassVar[Reply | None] = None
 
     def __init__(self, hub: Hub, title: ChatTitle) -> None:
         self.hub = hub
@@ -27,6 +30,7 @@ class Worker:
         self.closed = False
         self._turn: Turn | None = None
         self._asked = 0  # the id of the first message of the last prompt
+        self._replies: dict[int, Reply] = {}  # by their messages
         self._unanswered = False  # the last prompt got no answer: the next turn withdraws it
 
     @property
@@ -125,7 +129,14 @@ class Worker:
 
     def _reply(self, turn: Turn) -> Reply:
         """The reply of a turn: what followed its prompt, without the question before results of tools."""
-        return turn.reply(self.hub.transcript.since(self._from_last_prompt()[0].id))
+        reply = turn.reply(self.hub.transcript.since(self._from_last_prompt()[0].id))
+        Worker.latest = self._replies[self.hub.transcript.messages[-1].id] = reply
+        return reply
+
+    def last_reply(self) -> Reply | None:
+        """The newest reply whose message has not been removed."""
+        messages = self.hub.transcript.messages
+        return next((self._replies[m.id] for m in reversed(messages) if m.id in self._replies), None)
 
     def _end(self, turn: Turn, word: StatusWord) -> None:
         turn.end()  # first: a subscriber that learns that the chat is waiting may ask at once. With a queue, its head follows here

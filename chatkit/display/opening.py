@@ -62,16 +62,17 @@ class Commands(RunningCommands, Protocol):
         """Change the text of this queued message."""
 
 
-def open_turn_display(commands: Commands, *, model: str, prompt: str = "") -> Display:
+def open_turn_display(commands: Commands, *, model: str, prompt: str = "", reply_name: str = "") -> Display:
     """Show one turn in whatever way fits the place; call it in the cell that the output belongs to.
 
-    Raises `UsageError` where ``CHATKIT_DISPLAY`` holds an unknown word.
+    `reply_name` is where a person finds the reply that Try again brings. Raises `UsageError` where ``CHATKIT_DISPLAY`` holds an
+    unknown word.
     """
     match display_mode():
         case "live":
             from chatkit.display.view import LiveTurn
 
-            return LiveTurn(commands, model=model, prompt=prompt)
+            return LiveTurn(commands, model=model, prompt=prompt, reply_name=reply_name)
         case "static":
             from chatkit.display.document import turn_document
             from chatkit.display.outputs import StaticDisplay

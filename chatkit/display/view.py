@@ -7,7 +7,7 @@ import threading
 
 from chatkit import bridge
 from chatkit.display.batcher import Batcher
-from chatkit.display.document import retry_document, turn_document
+from chatkit.display.document import Note, retry_document, turn_document
 from chatkit.display.markdown.parse import parse
 from chatkit.display.messages import (
     Command,
@@ -23,7 +23,7 @@ from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import RetryView, TurnView
-from chatkit.display.words import may_pass
+from chatkit.display.words import is_now, may_pass, will_be
 from chatkit.display.writers import bundle
 from chatkit.events import Event, MessagePart, Retry, Status
 from chatkit.fold import Transcript
@@ -66,7 +66,7 @@ class LiveTurn(Live):
     """One turn of a chat, in the running cell: a widget while it runs, static output when it is over.
 
     `prompt` stands in for the turn's own until the chat has it; `earlier` is the turn that failed, whose place this one
-    takes.
+    takes, and whose cell has no variable for the reply: it is found as `reply_name`.
     """
 
     def __init__(
@@ -75,12 +75,14 @@ class LiveTurn(Live):
         *,
         model: str,
         prompt: str = "",
+        reply_name: str = "",
         earlier: LiveTurn | None = None,
         schedule: FallbackSchedule | None = None,
     ) -> None:
         super().__init__()
         self._commands = commands
-        self._model, self._prompt = model, prompt
+        self._model, self._prompt, self._reply_name = model, prompt, reply_name
+        self._again = earlier is not None
         self._timeline = Timeline(whole=False)
         self._closed = self._over = self._hides = False
         self._schedule = schedule or FallbackSchedule()
@@ -105,16 +107,16 @@ class LiveTurn(Live):
                 self._hides = True
                 self._batcher.changed()  # the fallback output may be due
             case TryAgain():
-                self._commands.try_again(self._again)
+                self._commands.try_again(self._open_again)
             case _:
                 obey(command, self._commands)
 
-    def _again(self, commands: Commands) -> LiveTurn:
+    def _open_again(self, commands: Commands) -> LiveTurn:
         with self._showing:
             self._fallback.clear()
         if self._offer:
             self._offer.take_down()
-        return LiveTurn(commands, model=self._model, prompt=self._prompt, earlier=self)
+        return LiveTurn(commands, model=self._model, prompt=self._prompt, reply_name=self._reply_name, earlier=self)
 
     def _deliver(self) -> None:
         if self._over:
@@ -155,8 +157,8 @@ class LiveTurn(Live):
                 if error is None or error.kind == "canceled" or not may_pass(error):
                     self._fallback.clear()
                 else:
-                    try_again = Facts(over=True, commands=("again",), error=FailureCard(title="", advice=""))
-                    self._offer = TurnView(self._command, try_again)  # the static output has the words
+                    try_again = Facts(over=True, commands=("again",), error=FailureCard(title="", advice=will_be(self._reply_name)))
+                    self._offer = TurnView(self._command, try_again)  # the static output has the other words
                     self._fallback.show(self._offer.bundle())
         finally:
             self.widget.take_down()
@@ -164,6 +166,8 @@ class LiveTurn(Live):
     def _bundle(self, *, running: bool) -> dict[str, str]:
         with self._folding:
             document = turn_document(self._transcript, model=self._model, prompt=self._prompt, running=running)
+            if self._again and self._reply_name and not running and self._transcript.error is None and self._transcript.answer():
+                document.append(Note(is_now(self._reply_name)))
         return bundle(document)
 
     def _facts(self) -> Facts:

@@ -177,6 +177,24 @@ def may_pass(error: ErrorEvent) -> bool:
     return error.kind not in ("invalid_request", "context_exceeded", "content_filter", "program")
 
 
+def will_be(reply_name: str) -> str:
+    """What stands beside Try again.
+
+    >>> will_be("chat.last")
+    'The reply will be chat.last.'
+    """
+    return f"The reply will be {reply_name}." if reply_name else ""
+
+
+def is_now(reply_name: str) -> str:
+    """What stands below a reply that came by Try again.
+
+    >>> is_now("chat.last")
+    'Tried again: this reply is chat.last. An error below is from before.'
+    """
+    return f"Tried again: this reply is {reply_name}. An error below is from before."
+
+
 def cause(kind: Kind) -> str:
     """A kind of failure in words.
 

@@ -32,7 +32,7 @@ from chatkit.chattest import (
     openai_rate_limit_response,
     reply,
 )
-from chatkit.conversation.view import subscribe
+from chatkit.conversation.view import ChatCommands, subscribe
 from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status
 from chatkit.parts import Message
 from chatkit.providers.registry import connect
@@ -359,6 +359,32 @@ def test_undo_removes_the_last_question_and_its_answer(fake_provider: Make) -> N
     assert [m.text for m in chat.messages] == ["First", "One."]
     chat.undo()
     assert chat.undo() == ()
+
+
+def test_the_last_reply_is_at_hand_whoever_asked_for_it(fake_provider: Make) -> None:
+    script = [reply("One."), openai_error_response(400), reply("Two."), reply("half a sentence").stall(after=1), reply("Other.")]
+    fake = fake_provider(script)
+    chat = open_chat(fake)
+    assert chat.last is None
+    one = chat.ask("1")
+    with pytest.raises(ProviderError):
+        chat.ask("2")
+    assert chat.last is one
+    with watching(chat) as watch:
+        ChatCommands(chat).try_again()
+        watch.wait_for(lambda events: Status(chat_id=chat.id, status="waiting") in events)
+    assert chat.last == chatkit.last() == "Two."
+    with watching(chat) as watch:
+        run = chat.submit("3")
+        watch.wait_for_text("half")
+    run.stop()
+    with pytest.raises(Stopped) as caught:
+        run.result(5)
+    assert chat.last is caught.value.reply
+    chat.undo()
+    assert chat.last == "Two."
+    assert chatkit.chat("4", FORMATS["chat"], base_url=fake.openai_url, api_key="k") is chatkit.last()
+    assert chat.last == "Two."
 
 
 def test_ids_increase_and_are_never_given_twice(fake_provider: Make) -> None:

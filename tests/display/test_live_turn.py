@@ -75,7 +75,7 @@ def settle(display: LiveTurn | LiveRetry) -> None:
 
 def live(model: str = "demo") -> tuple[LiveTurn, Pressed]:
     pressed = Pressed()
-    return LiveTurn(pressed, model=model, prompt="Why?"), pressed
+    return LiveTurn(pressed, model=model, prompt="Why?", reply_name="chat.last"), pressed
 
 
 def text_of(wires: list[Wire]) -> str:
@@ -288,7 +288,7 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
     assert offer["data"][WIDGET]["model_id"] == again.comm_id
     state = again.front_end.state
     assert (state["commands"], state["label"], state["blocks"]) == (["again"], "", [])
-    assert state["error"] is not None  # it has the button, and no words: the static output has them
+    assert state["error"]["advice"] == "The reply will be chat.last."  # the static output has the other words
     again.click("again")
     assert pressed.log == ["again"]
     assert again.sent[-1][0] == "comm_close"
@@ -299,7 +299,8 @@ def test_a_turn_that_failed_is_static_and_beside_it_try_again_asks_once_more_in_
     assert isinstance(second, LiveTurn)
     feed(second, part("Now it works."), message("Now it works."))
     second.close()
-    assert outputs[-1]["data"]["text/plain"] == "[demo]\n\nNow it works."
+    note = "Tried again: this reply is chat.last. An error below is from before."
+    assert outputs[-1]["data"]["text/plain"] == f"[demo]\n\nNow it works.\n\n{note}"
     assert outputs[-1]["transient"] == failed["transient"]
 
 
