@@ -212,8 +212,9 @@ class Chat:
 
         Parameters
         ----------
-        prompt : str, Path, image, Text, File, ToolResult, or list of these
-            What to ask. For the `tool_calls` of the last reply, a `ToolResult` each; a text beside them follows them.
+        prompt : str, Path, image, DataFrame, Series, Text, File, ToolResult, or list of these
+            What to ask. For the `tool_calls` of the last reply, a `ToolResult` each; a text beside them follows them. A DataFrame
+            or Series of pandas is sent as a table, at most 100 rows and 40 columns; what is left out is said in it.
         show : bool, optional
             Whether this turn is shown.
         wait : bool

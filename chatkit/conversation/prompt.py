@@ -7,12 +7,13 @@ import itertools
 import logging
 import mimetypes
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from chatkit.conversation.tables import table_of
 from chatkit.errors import UsageError
 from chatkit.failures.redaction import whole_characters
 from chatkit.files import open_file
@@ -24,7 +25,10 @@ MAX_INSTRUCTION_BYTES = 64 * 1024
 UNANSWERED = "This call was not run: the turn ended first. Make it again if it is still needed."
 
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"%PDF-", "application/pdf"))
-_HOW = "give text, a path, an image (bytes, a PIL image, a matplotlib figure), a chatkit Text, File or ToolResult, or a list of these"
+_HOW = (
+    "give text, a path, an image (bytes, a PIL image, a matplotlib figure), a DataFrame or Series of pandas, a chatkit Text, File or "
+    "ToolResult, or a list of these"
+)
 _HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_-]")
 _logger = logging.getLogger("chatkit")
@@ -42,9 +46,15 @@ class FigureLike(Protocol):
     def savefig(self, file: io.BytesIO, /, *, format: str, bbox_inches: str) -> object: ...
 
 
-PromptItem = str | Path | bytes | Part | ImageLike | FigureLike
-Prompt = PromptItem | Iterable[PromptItem]
-"""What a chat can be asked: text, the path or the bytes of an image or PDF, an image, a figure, the result of a tool, or several."""
+class TableLike(Protocol):
+    """A DataFrame or a Series of pandas."""
+
+    def to_markdown(self) -> object: ...
+
+
+PromptItem = str | Path | bytes | Part | ImageLike | FigureLike | TableLike
+Prompt = PromptItem | Sequence[PromptItem]
+"""What a chat can be asked: text, the path or bytes of an image or PDF, an image, a figure, a table, the result of a tool, or several."""
 
 
 def as_parts(prompt: Prompt) -> tuple[Part, ...]:
@@ -53,10 +63,7 @@ def as_parts(prompt: Prompt) -> tuple[Part, ...]:
     >>> [part.text for part in as_parts(["What is this?", "And that?"])]
     ['What is this?', 'And that?']
     """
-    if isinstance(prompt, Iterable) and not (isinstance(prompt, str | bytes) or hasattr(prompt, "_repr_png_")):
-        parts = tuple(map(_part, prompt))
-    else:
-        parts = (_part(prompt),)
+    parts = tuple(map(_part, prompt if isinstance(prompt, list | tuple) else (prompt,)))
     if not any(not isinstance(p, Text) or p.text.strip() for p in parts):
         raise UsageError(f"the prompt is empty: {_HOW}")
     return parts
@@ -80,13 +87,25 @@ def _part(item: object) -> Part:
             except OSError as error:
                 raise UsageError(f"the file {item} can't be read: {error.strerror}") from error
             return _file(data, mimetypes.guess_type(item.name)[0], whole_characters(item.name))
+    if (table := table_of(item)) is not None:
+        return Text(text=whole_characters(table))
     if callable(png := getattr(item, "_repr_png_", None)) and isinstance(data := png(), bytes):
         return File(media_type="image/png", data=data)
     if callable(save := getattr(item, "savefig", None)):
         buffer = io.BytesIO()
         save(buffer, format="png", bbox_inches="tight")
         return File(media_type="image/png", data=buffer.getvalue())
-    raise UsageError(f"a prompt can't hold a {type(item).__name__}: {_HOW}")
+    raise UsageError(f"a prompt can't hold {_named(item)}: {_HOW}")
+
+
+def _named(item: object) -> str:
+    """What was given, and how it can be sent after all."""
+    kind = f"a {type(item).__name__}"
+    if callable(getattr(item, "to_pandas", None)):
+        return f"{kind} of {type(item).__module__.partition('.')[0]} (give what its to_pandas() returns)"
+    if isinstance(item, Mapping):
+        return f"{kind} (write it as text, such as json.dumps(...))"
+    return f"{kind} (write it as text, such as str(...), or make a list of it)" if isinstance(item, Iterable) else kind
 
 
 def _file(data: bytes, guessed: str | None = None, title: str = "") -> File:

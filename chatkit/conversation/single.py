@@ -44,7 +44,7 @@ def chat(
 
     Parameters
     ----------
-    prompt : str, Path, image, Text, File, or list of these
+    prompt : str, Path, image, DataFrame, Series, Text, File, or list of these
         What to ask.
     model : str, optional
         ``"provider:model"``, as `Chat` takes it.

@@ -81,7 +81,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(tmp_path: Pa
     assert len(caplog.messages) == 2
 
 
-@pytest.mark.parametrize("prompt", ["", " \n", [], [""], {}])
+@pytest.mark.parametrize("prompt", ["", " \n", [], [""]])
 def test_an_empty_prompt_is_a_clear_error(prompt: Any) -> None:
     with pytest.raises(UsageError, match="the prompt is empty: give text"):
         as_parts(prompt)
