@@ -71,6 +71,9 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
         The provider's own message, at most 500 characters, with keys blotted out. It is untrusted text.
     request_id : str or None
         The provider's id of the request.
+    unreached : str or None
+        The address that refused the connection, or whose host is unknown, where nothing has ever answered in this process: most likely
+        a mistake.
     """
 
     retryable: bool
@@ -81,6 +84,7 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     detail: str = ""
     request_id: str | None = None
+    unreached: str | None = None
 
 
 class ChatkitError(Exception):
@@ -205,7 +209,8 @@ class ProviderError(Classified, ChatkitError):
         facts = [f"HTTP {c.status_code}"] if c.status_code else []
         facts += [f"request {c.request_id}"] if c.request_id else []
         text = c.message + (f" ({', '.join(facts)})" if facts else "")
-        return f"{text}. Details: {c.detail}" if c.detail else text
+        stop = "" if text.endswith("?") else "."
+        return f"{text}{stop} Details: {c.detail}" if c.detail else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.classification,), {"attempts": self.attempts, "waited": self.waited, "paid": self.paid}

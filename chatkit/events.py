@@ -77,6 +77,7 @@ class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
 
     `retrying_at` is in UTC. A display counts down from `delay_ms`, since its clock and that of the kernel may differ. A wait
     that ended otherwise than announced (somebody pressed Retry now) is told once more, at its end, with how long it was.
+    `unreached` is an address where nothing has answered for half a minute, nor ever before: most likely it is a mistake.
     """
 
     chat_id: str | None = None
@@ -88,6 +89,7 @@ class Retry(Tagged, frozen=True, kw_only=True, tag="retry"):
     kind: Kind = "unknown"
     provider: str | None = None
     status_code: int | None = None
+    unreached: str = ""
     waited_ms: int | None = None
 
     @property

@@ -20,7 +20,6 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     stop: str = "Stop"
     stopping: str = "stopping…"
     try_again: str = "Try again"
-    provider_said: str = "What the provider said"
     # when a command doesn't reach the kernel at once
     kernel_gone: str = "The kernel is gone. The text stays here; run the cell again to continue."
     kernel_busy: str = "The kernel is busy: interrupt it (■) to stop."

@@ -56,14 +56,18 @@ class Countdown(_Shape, frozen=True, kw_only=True):
         "(attempt 3 failed: anthropic is overloaded)"
     about : str
         Cause, provider and status: "The provider is overloaded · anthropic · HTTP 529".
-    detail : str
-        The provider's own words.
+    detail, detail_title : str
+        The provider's own words, or this machine's, and which of the two they are.
+    warning : str
+        What to say loudly: the server most likely isn't there.
     """
 
     until: int
     why: str
     about: str = ""
     detail: str = ""
+    detail_title: str = ""
+    warning: str = ""
 
 
 class Waiting(_Shape, frozen=True, kw_only=True):
@@ -79,6 +83,7 @@ class FailureCard(_Shape, frozen=True, kw_only=True):
     advice: str
     about: str = ""
     detail: str = ""
+    detail_title: str = ""
 
 
 class ContextUse(_Shape, frozen=True, kw_only=True):

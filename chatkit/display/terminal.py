@@ -13,7 +13,7 @@ from typing import TextIO
 
 from chatkit import bridge
 from chatkit.display.plain_text import cut_to_width, shown, width
-from chatkit.display.words import PENDING, countdown, headline, withdrawn_line
+from chatkit.display.words import PENDING, countdown, headline, unreached_line, withdrawn_line
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
 from chatkit.parts import Message, Text
 
@@ -42,6 +42,7 @@ class TerminalLine:
         self._retry: Retry | None = None
         self._until = 0.0
         self._drawn = 0
+        self._warned = False
         self._timer: asyncio.TimerHandle | None = None
 
     def apply(self, event: Event) -> None:
@@ -50,6 +51,10 @@ class TerminalLine:
         match event:
             case Retry(waited_ms=None):
                 with self._lock:
+                    if (loudly := unreached_line(event)) and not self._warned:
+                        self._warned = True
+                        self._end_wait()
+                        self._write(f"{loudly}\n")
                     self._retry = event
                     self._until = self._now() + event.delay_ms / 1000
                     self.draw()

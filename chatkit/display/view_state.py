@@ -200,13 +200,21 @@ def retry_facts(call: Transcript, *, name: str, until: int) -> Facts:
 
 def _failure_card(error: ErrorEvent) -> FailureCard:
     detail = shown(error.detail)[:500]
-    return FailureCard(title=words.headline(error), advice=words.advice(error), about=words.about(error), detail=detail)
+    title = words.detail_title(error)
+    return FailureCard(title=words.headline(error), advice=words.advice(error), about=words.about(error), detail=detail, detail_title=title)
 
 
 def _countdown(retry: Retry | None, until: int) -> Countdown | None:
     if retry is None:
         return None
-    return Countdown(until=until, why=words.failed_attempt(retry), about=words.about(retry), detail=shown(retry.detail)[:500])
+    return Countdown(
+        until=until,
+        why=words.failed_attempt(retry),
+        about=words.about(retry),
+        detail=shown(retry.detail)[:500],
+        detail_title=words.detail_title(retry),
+        warning=words.unreached_line(retry),
+    )
 
 
 def context_use(messages: Sequence[Message]) -> ContextUse | None:

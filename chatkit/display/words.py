@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Literal, assert_never
 
 from chatkit.display.labels import LABELS
 from chatkit.display.plain_text import single_line
@@ -18,7 +18,8 @@ YOU = "You"
 ASKED = "You asked:"
 REASONING = "Reasoning"
 SOURCES = "Sources:"
-PROVIDER_SAID = LABELS.provider_said
+PROVIDER_SAID = "What the provider said"
+DETAILS = "Details"
 UNFINISHED = "The reply was still being written when this was saved."
 CLOSED = "This chat is closed."
 BUSY = "The reply is still being written: wait for it, or stop it."
@@ -35,7 +36,8 @@ _STOPS: dict[StopReason, str] = {
     "refusal": "The model declined to answer.",
     "pause": "The model paused its turn.",
 }
-_CAUSES: dict[Kind, str] = {
+_Finer = Literal["proxy", "address"]
+_CAUSES: dict[Kind | _Finer, str] = {
     "rate_limit": "Too many requests",
     "overloaded": "The provider is overloaded",
     "server_error": "The provider failed",
@@ -50,6 +52,8 @@ _CAUSES: dict[Kind, str] = {
     "content_filter": "The content filter stopped it",
     "canceled": "The call was canceled",
     "program": "An error in the code",
+    "proxy": "The proxy asks for a password",
+    "address": "The request or its address is wrong",
 }
 _STATUS: dict[StatusWord, str] = {
     "waiting": "ready",
@@ -58,7 +62,7 @@ _STATUS: dict[StatusWord, str] = {
     "interrupting": STOPPING,
     "error": "failed",
 }
-_ADVICE: dict[Kind, str] = {
+_ADVICE: dict[Kind | _Finer, str] = {
     "rate_limit": "Wait a little, then try again.",
     "auth": "Check the API key: correct the provider's environment variable and try again, or open a chat with another api_key=.",
     "quota": "Check the account's plan and billing, then try again, or use another model.",
@@ -67,6 +71,8 @@ _ADVICE: dict[Kind, str] = {
     "invalid_request": "Change the request: it would be refused again.",
     "content_filter": "Rephrase the prompt.",
     "program": "The error is in your code, not at the provider.",
+    "proxy": "Set HTTPS_PROXY to http://user:password@host:port, then restart the kernel.",
+    "address": "Check the address (base_url=) and the request: it would fail again.",
 }
 
 
@@ -87,6 +93,23 @@ def countdown(retry: Retry, seconds: int) -> str:
     return f"{LABELS.retrying.format(when=when)} {failed_attempt(retry)}"
 
 
+def unreached_line(retry: Retry) -> str:
+    """What to say loudly of a wait for a server that most likely isn't there; mostly empty.
+
+    >>> from datetime import UTC, datetime
+    >>> wait = Retry(attempt=6, delay_ms=29000, retrying_at=datetime.now(UTC), error="connection refused", unreached="127.0.0.1:11434")
+    >>> unreached_line(wait)
+    'Nothing has ever answered at 127.0.0.1:11434. Check that the server is running, and that the address is right.'
+    """
+    where = single_line(retry.unreached, 200)
+    return f"Nothing has ever answered at {where}. Check that the server is running, and that the address is right." if where else ""
+
+
+def detail_title(event: Retry | ErrorEvent) -> str:
+    """What stands above the details of a failure: they are the provider's own words only where it answered."""
+    return PROVIDER_SAID if event.status_code else DETAILS
+
+
 def failed_attempt(retry: Retry) -> str:
     """The reason for a wait: it follows the countdown."""
     return f"(attempt {retry.attempt} failed: {one_sentence(retry.error)})"
@@ -99,7 +122,9 @@ def announce_wait(retry: Retry) -> str:
     >>> announce_wait(Retry(attempt=1, delay_ms=1000, retrying_at=datetime.now(UTC), error="demo is overloaded"))
     'Retrying in 1 second (attempt 1 failed: demo is overloaded)'
     """
-    return f"Retrying in {duration(-(-retry.delay_ms // 1000), spelled=True)} {failed_attempt(retry)}"
+    loudly = unreached_line(retry)
+    wait = f"Retrying in {duration(-(-retry.delay_ms // 1000), spelled=True)} {failed_attempt(retry)}"
+    return f"{loudly} {wait}" if loudly else wait
 
 
 def answering(label: str) -> str:
@@ -163,7 +188,7 @@ def advice(error: ErrorEvent) -> str:
     >>> advice(ErrorEvent(message="demo is overloaded", kind="rate_limit"))
     'Wait a little, then try again.'
     """
-    return _ADVICE.get(error.kind, "This may pass: try again in a moment.")
+    return _ADVICE.get(_finer(error), "This may pass: try again in a moment.")
 
 
 def may_pass(error: ErrorEvent) -> bool:
@@ -195,6 +220,13 @@ def is_now(reply_name: str) -> str:
     return f"Tried again: this reply is {reply_name}. An error below is from before."
 
 
+def _finer(event: Retry | ErrorEvent) -> Kind | _Finer:
+    """The kind, or what it is where no server answered that refuses a key or a request."""
+    if event.status_code == 407:
+        return "proxy"
+    return "address" if event.kind == "invalid_request" and event.status_code is None else event.kind
+
+
 def cause(kind: Kind) -> str:
     """A kind of failure in words.
 
@@ -211,7 +243,7 @@ def about(event: Retry | ErrorEvent) -> str:
     'The provider is overloaded · anthropic · HTTP 529'
     """
     status = f"HTTP {event.status_code}" if event.status_code else ""
-    return " · ".join(filter(None, [cause(event.kind), single_line(event.provider or "", 60), status]))
+    return " · ".join(filter(None, [_CAUSES[_finer(event)], single_line(event.provider or "", 60), status]))
 
 
 def status_words(word: StatusWord) -> str:

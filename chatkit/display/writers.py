@@ -83,7 +83,9 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
         case Failure(error):
             lines = [f"<strong>{text_html(words.headline(error))}</strong>", f"<div>{text_html(words.advice(error))}</div>"]
             if detail := shown(error.detail).strip():
-                lines.append(f'<details><summary style="cursor:pointer">{words.PROVIDER_SAID}</summary>{preformatted(detail)}</details>')
+                lines.append(
+                    f'<details><summary style="cursor:pointer">{words.detail_title(error)}</summary>{preformatted(detail)}</details>'
+                )
             return f'<div style="{_WARNING}">' + "\n".join(lines) + "</div>\n"
         case Note():
             return _small(piece.text)
@@ -214,7 +216,7 @@ def _markdown_of(piece: Piece) -> str:
         case Failure(error):
             pieces = [f"**{escape_markdown(words.headline(error))}**", escape_markdown(words.advice(error))]
             if detail := single_line(error.detail, 500):
-                pieces.append(f"> {words.PROVIDER_SAID}: {escape_markdown(detail)}")
+                pieces.append(f"> {words.detail_title(error)}: {escape_markdown(detail)}")
             return "\n\n".join(pieces)
         case _:
             assert_never(piece)

@@ -28,6 +28,7 @@ from chatkit.failures.exceptions import (
 from chatkit.failures.hints import has_zero_limit, header_values, retry_hint
 from chatkit.failures.patterns import text_kind
 from chatkit.failures.redaction import redact
+from chatkit.failures.unreached import sentence_of
 
 SHORT_WAIT = 3600.0
 """Seconds. A limit per day is waited for if the server asks for no more than this."""
@@ -97,7 +98,7 @@ def classify(
         now=now or datetime.now(UTC),
     )
     kind = _refined(_kind(evidence, provider), evidence, hint, provider)
-    status = evidence.response_status or evidence.status
+    status = evidence.response_status or evidence.status or (407 if evidence.fault == "proxy_login" else None)
     return classified(
         kind,
         provider,
@@ -184,6 +185,8 @@ def _sentence(kind: Kind, provider: str | None, status: int | None, evidence: Ev
     """A sentence about the failure without a full stop, from what is known, never from what a provider wrote."""
     who = redact(provider, 60) if provider else "the server"
     match kind:
+        case "network" | "invalid_request" | "auth" if evidence and evidence.fault:
+            return sentence_of(evidence.fault, who)
         case "server_error" if status and status >= 500:
             return f"{who} failed with HTTP {status}"
         case "auth" if status == 403:

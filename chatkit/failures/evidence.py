@@ -17,6 +17,7 @@ from chatkit.failures.exceptions import (
     text_of_error,
     vague_class_kind,
 )
+from chatkit.failures.unreached import Fault, fault_of
 
 MAX_EVIDENCE = 12_000
 """Characters of all messages together."""
@@ -30,7 +31,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `status` is that of the response, or where it is missing or 2xx, the one that the body or a text names. `text` holds all
     messages without addresses. `detail` is the message of the server that failed: untrusted, not yet redacted. `class_kind`
     comes from the exception `culprit`; `vague_class_kind` from a class that only repeats a status. `unreached` says that the
-    connection was never made. `called` says that a provider or another server was called, so that words count.
+    connection was never made, and `fault` why not. `called` says that a provider or another server was called, so that words count.
     """
 
     response_status: int | None
@@ -43,6 +44,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     class_kind: Kind | None
     culprit: Link | None
     unreached: bool
+    fault: Fault | None
     called: bool
     vague_class_kind: Kind | None
     request_id: str | None
@@ -91,17 +93,19 @@ def gather(links: list[Link], status: int | None, headers: dict[str, str], body:
         codes.append(headers["x-amzn-errortype"])
     kind, culprit = class_kind(links, called)
     named = next(filter(None, statuses), None)
+    text = "\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE]
     return Evidence(
         response_status=status,
         status=named if status is None or 200 <= status < 300 else status,
         headers=chosen.headers | headers,
         codes=tuple(dict.fromkeys(codes)),
-        text="\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE],
+        text=text,
         body=chosen,
         detail=best.detail if best and best.detail else _detail_of_chain(texts),
         class_kind=kind,
         culprit=culprit,
         unreached=is_unreached(links),
+        fault=fault_of(links, status, text),
         called=called,
         vague_class_kind=vague_class_kind(links, called),
         request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),

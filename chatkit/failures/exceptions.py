@@ -18,7 +18,7 @@ from chatkit.errors import RETRYABLE_KINDS, Kind, Stopped
 from chatkit.failures.classes import CLIENTS, Ancestor, ancestry, library_of, meaning, speaks
 from chatkit.failures.codes import vague_kind, word_set
 from chatkit.failures.hints import header_values, metadata_values
-from chatkit.failures.patterns import CERTAIN_REFUSAL
+from chatkit.failures.patterns import CERTAIN_REFUSAL, ONLY_TLS
 from chatkit.failures.services import SERVICES, service_kind
 
 MAX_LINKS = 24
@@ -197,7 +197,7 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
                 is_cut = _BROKEN_JSON.search(text) and (called or _raised_by_client(error))
                 return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network" if is_cut else None
         if kind := meaning(ancestor, called):
-            is_theirs = ancestor.name.startswith("Remote")  # a header of the answer is the server's matter
+            is_theirs = ancestor.name.startswith("Remote") and not ONLY_TLS.search(text)  # a header of the answer is the server's matter
             return "invalid_request" if kind in ("network", "timeout") and not is_theirs and CERTAIN_REFUSAL.search(text) else kind
     if isinstance(error, RecursionError) and _TOO_DEEP.search(text) and (called or _raised_by_client(error)):
         return "server_error"

@@ -135,13 +135,18 @@ _TEXTS: dict[Kind, str] = {
 }
 """Every line is a list of alternatives; the kinds are tried in this order."""
 
+ONLY_TLS = re.compile(
+    r"HTTP request (?:was sent )?to (?:an )?HTTPS|\[SSL: HTTP_REQUEST\]|illegal status line: bytearray\(b'\\x15\\x03", re.I
+)
+"""What a server that speaks TLS alone says or sends (an alert) where no TLS came."""
+
 CERTAIN_REFUSAL = re.compile(
     r"CERTIFICATE_|certificate (?:verify|has|is|required|unknown|signed)|self[- ]signed certificate|unable to get (?:local )?issuer"
     r"|unable to verify the (?:first|leaf)|hostname mismatch|doesn't match certificate|wrong[ _]version[ _]number|UNSUPPORTED_PROTOCOL"
     r"|TLSV1_ALERT_PROTOCOL_VERSION|TLSV1_ALERT_UNKNOWN_CA|NO_PROTOCOLS_AVAILABLE|record[ _]layer[ _]failure|x509:|\bunknown ca\b"
     r"|SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF|UNABLE_TO_GET_ISSUER|CERT_HAS_EXPIRED|ERR_TLS_CERT|first record does not look like a TLS"
     r"|\[SSL\] PEM lib|\[PEM\b|\[X509\b"
-    r"|gave HTTP response to HTTPS client|HTTP request was sent to HTTPS port|\[SSL: HTTP_REQUEST\]"
+    rf"|gave HTTP response to HTTPS client|{ONLY_TLS.pattern}"
     r"|illegal header(?! line)|invalid header (?:value|name|field)"
     r"|missing an? '?http|unsupported protocol|no connection adapters|no scheme supplied|unknown url type"
     r"|ERR_INVALID_URL|ERR_INVALID_CHAR|failed to parse url|'idna' codec",

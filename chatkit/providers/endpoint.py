@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from collections.abc import Mapping
 from typing import Any, SupportsIndex
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from chatkit.errors import UsageError
+from chatkit.failures.unreached import is_this_machine
 
 OWN_KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 """Headers in which a server takes a key: who gives one needs no `api_key`."""
@@ -126,26 +125,6 @@ def _host(url: str) -> str | None:
         return host if host and host.encode("idna") else None
     except ValueError:
         return None
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host is this machine, in any way in which the resolver takes an address.
-
-    >>> [is_this_machine(host) for host in ("localhost", "127.1", "0x7f.1", "0.0.0.0", "::ffff:127.0.0.1", "10.0.0.1")]
-    [True, True, True, True, True, False]
-    """
-    host = host.lower().rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, ValueError):
-            return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or address.is_unspecified
 
 
 def checked_key(key: str | None, where: str) -> str | None:

@@ -21,12 +21,14 @@ from msgspec.structs import replace
 
 from chatkit.bridge import at_end
 from chatkit.clock import Clock
-from chatkit.errors import ChatkitError, Classification, ProviderError, provider_error
+from chatkit.errors import ChatkitError, ProviderError, provider_error
 from chatkit.failures.classification import classify
 from chatkit.failures.redaction import harmless
+from chatkit.failures.unreached import is_this_machine
+from chatkit.providers.addresses import about_the_path, explained, has_answered, peer_name
 from chatkit.providers.decoding import Decoder, Finish, Piece, cut_off, error_in, failure, paid, read_json, refused
 from chatkit.providers.encoding import Request
-from chatkit.providers.endpoint import Secret, blotted, is_this_machine
+from chatkit.providers.endpoint import Secret, blotted
 from chatkit.providers.silence import SilenceGuard, duration
 from chatkit.providers.wire import WireFormat
 from chatkit.sse import EventTooLong, SseDecoder
@@ -155,25 +157,14 @@ class Provider:
             finish = attempt.decoder.close()
         except ProviderError as error:
             found = error.classification
-            message = self._about_the_path(found) if found.status_code == 404 else found.message
+            message = found.message
+            if found.status_code == 404:
+                message = about_the_path(found, self.name, self.model, self.address, self.wire.path)
             detail, request_id = (blotted(said, headers) for said in (found.detail, found.request_id or attempt.request_id or ""))
             error.classification = replace(found, message=message, detail=detail, request_id=request_id or None)
             raise
         model, word = (said and blotted(said, headers) for said in (finish.model, finish.provider_stop_reason))
         return replace(finish, model=model, provider_stop_reason=word, request_id=attempt.request_id)
-
-    def _about_the_path(self, found: Classification) -> str:
-        """What a 404 means, which a server mostly doesn't say: nothing is at this path."""
-        address = urlsplit(self.address)
-        path, message, advice = address.path, found.message, []
-        at_the_vendor = (address.hostname or "").endswith((".openai.com", ".anthropic.com"))  # whose 404 speaks of a file or an item
-        if found.kind == "invalid_request" and not at_the_vendor:
-            message = f"{self.name} has nothing at {path}"
-            if path.endswith("/responses"):
-                advice.append(f"a server without this operation is openai-compat:{self.model}")
-        if path == self.wire.path and not path.startswith("/v1"):
-            advice.append("base_url usually ends in /v1 here")
-        return f"{message} ({'; '.join(advice)})" if advice else message
 
 
 class _HttpAttempt(msgspec.Struct):
@@ -187,6 +178,8 @@ class _HttpAttempt(msgspec.Struct):
     opened: Callable[[str | None], object]
     guard: SilenceGuard
     request_id: str | None = None
+    peer: str = ""
+    """To which a connection was opened for it: the server, or a proxy."""
 
     async def make(self, task: asyncio.Task[Any], address: str, body: bytes, *, direct: bool) -> None:
         """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""
@@ -209,7 +202,9 @@ class _HttpAttempt(msgspec.Struct):
             raise
         except Exception as error:
             if not self.decoder.complete:
-                raise provider_error(classify(error, provider=self.provider, now=self.clock.now())) from error
+                self.guard.stop()
+                found = classify(error, provider=self.provider, now=self.clock.now())
+                raise provider_error(await explained(found, error, address, self.peer)) from error
         finally:
             self.guard.stop()
 
@@ -221,6 +216,8 @@ class _HttpAttempt(msgspec.Struct):
             nonlocal opened
             if event in ("connection.connect_tcp.started", "connection.connect_tcp.complete"):
                 opened = True
+                if event.endswith("started"):
+                    self.peer = peer_name(info["host"], info["port"])
                 if stream := info.get("return_value"):
                     _streams.add(stream)
 
@@ -238,6 +235,7 @@ class _HttpAttempt(msgspec.Struct):
         await self._receive(response)
 
     async def _receive(self, response: httpx.Response) -> None:
+        has_answered(self.peer)
         try:
             said = next(filter(None, map(response.headers.get, REQUEST_ID_HEADERS)), None)
             self.request_id = said and blotted(harmless(said).strip(), self.headers)[:128]

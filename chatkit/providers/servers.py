@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from chatkit.providers.endpoint import is_this_machine
+from chatkit.failures.unreached import is_this_machine
 from chatkit.providers.parameters import Written
 
 Format = Literal["messages", "responses", "chat"]

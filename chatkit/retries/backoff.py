@@ -10,11 +10,14 @@ import msgspec
 from chatkit.errors import RETRYABLE_KINDS, Classification, Suggesting, UsageError
 from chatkit.failures.body import without_addresses
 from chatkit.failures.patterns import text_kind
+from chatkit.failures.unreached import is_this_machine
 
 FIRST_DELAY = 1.0
 MAX_DELAY = 60.0
 MAX_UNATTENDED = 180.0
 """Seconds of retrying where nobody can watch it and stop it."""
+MAX_UNREACHED = 60.0
+"""Seconds of retrying where no server of this machine has ever answered."""
 
 
 def delay(n: int) -> float:
@@ -56,7 +59,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, metaclass=Suggestin
         The number of attempts; None for no limit.
     max_elapsed : float, None or "auto"
         Seconds from the start of the first attempt to the end of the next wait; None for no limit. ``"auto"`` is no limit
-        where a user can watch and stop it (a notebook with a front end, a terminal), and 180 s elsewhere.
+        where a user can watch and stop it (a notebook with a front end, a terminal), and 180 s elsewhere. Where it is ``"auto"`` and
+        `max_attempts` is None, a minute is enough for a server of a chat on this machine that has never answered: it isn't running.
     max_paid_failures : int
         Failures in a row of attempts that were paid for: their stream was cut off, or ended without its terminal event, or the
         reply was empty. It also limits failures in a row that nothing explains (kind ``unknown``), and answers in a row by which a
@@ -175,6 +179,15 @@ class Decision:
         if policy.max_attempts is not None and self.failures >= policy.max_attempts:
             return GiveUp(f"max_attempts={policy.max_attempts}")
         wait = policy.scheduled(self.failures, hint, draw)
+        if self._most_likely_a_mistake(failure):
+            if elapsed >= MAX_UNREACHED:
+                return GiveUp(f"nothing answered at {failure.unreached} for a minute; max_elapsed=None tries on")
+            return min(wait, MAX_UNREACHED - elapsed)
         if self.limit is not None and elapsed + wait > self.limit:
             return GiveUp(f"the next wait of {wait:.0f} s would end after max_elapsed={self.limit:.0f} s")
         return wait
+
+    def _most_likely_a_mistake(self, failure: Classification) -> bool:
+        """Whether a server of this machine isn't running, and the caller hasn't said how long to wait for it."""
+        unlimited = self.policy.max_elapsed == "auto" and self.policy.max_attempts is None
+        return unlimited and failure.unreached is not None and is_this_machine(failure.unreached.rpartition(":")[0].strip("[]"))

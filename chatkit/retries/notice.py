@@ -11,6 +11,9 @@ from chatkit.errors import Classification, Classified, UsageError
 from chatkit.events import Retry, event_fields
 from chatkit.retries.log import milliseconds
 
+LONG_UNREACHED = 30.0
+"""Seconds after which an address that has never answered is told to be a mistake."""
+
 
 class RetryNotice(Classified, msgspec.Struct, frozen=True, kw_only=True):
     """What an ``on_retry`` callback gets before a wait.
@@ -53,6 +56,7 @@ class RetryNotice(Classified, msgspec.Struct, frozen=True, kw_only=True):
             delay_ms=milliseconds(self.delay),
             retrying_at=self.retrying_at,
             error=self.message,
+            unreached=(self.elapsed >= LONG_UNREACHED and self.classification.unreached) or "",
             **event_fields(self.classification),
         )
 

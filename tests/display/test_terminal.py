@@ -8,6 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from chatkit.display.terminal import TerminalDisplay, TerminalLine
 from chatkit.events import ErrorEvent, MessagePart, Retry, Status
@@ -109,6 +110,17 @@ def test_no_color_is_honoured_and_without_it_the_line_is_dim(monkeypatch: pytest
     TerminalLine(plain).apply(retry())
     assert "\x1b[2m" in dim.getvalue()
     assert "\x1b" not in plain.getvalue()
+
+
+def test_a_server_that_is_most_likely_not_there_is_told_once_on_a_line_that_stays() -> None:
+    screen = Screen()
+    line = TerminalLine(screen, now=lambda: 100.0)
+    line.apply(retry(16))
+    for _ in range(2):
+        line.apply(replace(retry(29), unreached="127.0.0.1:11434"))
+    line.close()
+    said = "Nothing has ever answered at 127.0.0.1:11434. Check that the server is running, and that the address is right."
+    assert screen.rows == [said, ""]
 
 
 def test_what_a_provider_says_cannot_steer_the_terminal() -> None:

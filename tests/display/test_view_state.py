@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chatkit.display.messages import Block, Countdown, Facts, Waiting
 from chatkit.display.timeline import Timeline
-from chatkit.display.view_state import ViewState
+from chatkit.display.view_state import ViewState, retry_facts
+from chatkit.events import Retry
 from chatkit.fold import Transcript
 from chatkit.parts import File, Message, Part, Reasoning, Source, Text, ToolCall, ToolResult
 from tests.comms import FrontEnd
@@ -124,3 +126,17 @@ def test_any_split_of_a_text_shows_the_same_in_the_end(pieces: list[str]) -> Non
     at_once = ViewState()
     at_once.advance(Timeline(whole=False).blocks(turn(whole), running=False))
     assert "".join(b["t"] for b in front.state["blocks"]) == "".join(b["t"] for b in at_once.snapshot()["blocks"])
+
+
+def test_a_wait_for_a_server_that_is_most_likely_not_there_says_so_loudly_and_names_no_provider() -> None:
+    wait = Retry(attempt=6, delay_ms=29_000, retrying_at=NOW, error="connection refused", detail="[Errno 111]", kind="network")
+    quiet = retry_facts(Transcript([wait]), name="ask", until=0).retry
+    loud = retry_facts(Transcript([replace(wait, unreached="127.0.0.1:11434")]), name="ask", until=0)
+    assert quiet is not None
+    assert (quiet.warning, quiet.detail_title) == ("", "Details")
+    assert loud.retry is not None
+    assert loud.retry.warning.startswith("Nothing has ever answered at 127.0.0.1:11434.")
+    assert loud.news.startswith(loud.retry.warning)
+    answered = retry_facts(Transcript([replace(wait, status_code=503)]), name="ask", until=0).retry
+    assert answered is not None
+    assert answered.detail_title == "What the provider said"

@@ -44,6 +44,7 @@ export function mountBar(model, host, commands) {
   const when = make("span", "ck-when");
   const why = make("span", "ck-why");
   const buttons = make("span", "ck-buttons");
+  const warning = make("strong", "ck-wrong");
   const more = make("div", "ck-more");
   const about = make("span", "ck-about");
   const hint = make("div", "ck-hint");
@@ -65,7 +66,7 @@ export function mountBar(model, host, commands) {
   row.append(label, doing, slow, wait, buttons);
   more.append(about);
   const setDetail = detailsIn(more);
-  bar.append(row, more);
+  bar.append(warning, row, more);
   host.append(bar, hint, news);
 
   /** Stop was pressed, and the kernel hasn't said what came of it. */
@@ -123,8 +124,10 @@ export function mountBar(model, host, commands) {
     stop.ariaDisabled = String(stopped);
     show(more, waiting);
     put(why, next.retry?.why ?? "");
+    put(warning, next.retry?.warning ?? "");
+    show(warning, waiting && next.retry?.warning);
     put(about, next.retry?.about ?? "");
-    setDetail(next.retry?.detail);
+    setDetail(next.retry);
     put(hint, commands.hint);
     hint.hidden = !commands.hint;
     const words = ui.gone ? LABELS.kernel_gone : commands.hint || next.news;

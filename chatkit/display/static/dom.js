@@ -59,16 +59,19 @@ export function show(el, visible, heir) {
 }
 
 /**
- * The provider's own words, folded. Gives what sets them.
+ * The details of a failure, folded. Gives what sets them.
  * @param {HTMLElement} host
  */
 export function detailsIn(host) {
   const el = host.appendChild(make("details", "ck-detail"));
   const words = make("div", "ck-words");
   words.dir = "auto";
-  el.append(make("summary", "", LABELS.provider_said), words);
-  return (/** @type {string | undefined} */ text) => {
+  const title = make("summary");
+  el.append(title, words);
+  return (/** @type {{ detail?: string, detail_title?: string } | null | undefined} */ failure) => {
+    const text = failure?.detail;
     el.hidden = !text;
+    put(title, failure?.detail_title ?? "");
     put(words, text ?? "");
   };
 }

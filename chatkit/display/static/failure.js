@@ -28,7 +28,7 @@ export function mountFailure(model, host, commands) {
       put(title, error?.title ?? "");
       put(advice, error?.advice ?? "");
       put(about, error?.about ?? "");
-      setDetail(error?.detail);
+      setDetail(error);
       show(again, available.includes("again"), heir);
       again.ariaDisabled = String(Boolean(gone || asked.again));
       show(box, error, heir);

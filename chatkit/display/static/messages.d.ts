@@ -14,6 +14,8 @@ export interface Countdown {
   why: string;
   about?: string;
   detail?: string;
+  detail_title?: string;
+  warning?: string;
 }
 
 /** An answer was asked for and hasn't begun; `since` is the moment at which the wait for it began. */
@@ -27,6 +29,7 @@ export interface FailureCard {
   advice: string;
   about?: string;
   detail?: string;
+  detail_title?: string;
 }
 
 /** How much of the model's context window the chat takes up, in words too: "12,300 of 200,000 tokens". */
