@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from chatkit.analysis.frames import COLUMNS
+from chatkit.retries.log import AttemptRecord
 
 Ints = npt.NDArray[np.int64]
 
@@ -161,11 +162,9 @@ def _spans(values: Ints, known: npt.NDArray[np.bool_]) -> pd.TimedeltaIndex:
 def _lines(frame: pd.DataFrame) -> Iterator[bytes]:
     """The rows as lines of the log."""
     told: dict[str, pd.Series[Any]] = {"v": frame["v"], "ts": frame["ts"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
-    for name, dtype in list(COLUMNS.items())[1:-1]:
-        if dtype.startswith("timedelta"):
-            told[f"{name}_ms"] = (frame[name] // pd.Timedelta(milliseconds=1)).astype("Int64")
-        else:
-            told[name] = frame[name]
+    for field in AttemptRecord.__struct_fields__[2:]:
+        values = frame[field.removesuffix("_ms")]
+        told[field] = (values // pd.Timedelta(milliseconds=1)).astype("Int64") if field.endswith("_ms") else values
     columns = [values.astype(object).where(values.notna(), None).tolist() for values in told.values()]
     for line in zip(*columns, strict=True):
         yield msgspec.json.encode(dict(zip(told, line, strict=True))) + b"\n"

@@ -10,13 +10,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import chatkit
 from chatkit.errors import ChatkitError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PROMPT = "Why do clients back off?"
 
@@ -37,21 +33,9 @@ def demo() -> int:
         reply = events.reply
         print(f"\nTitle: {title(PROMPT, 'demo')}")
         print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. These are the attempts, from chat.retries:\n")
-        print(_table(chat.retries))
+        print(chat.retries[["attempt", "outcome", "error", "waited", "duration"]])
     print("\nNext: chatkit lab opens the notebooks; chatkit.Chat('anthropic:…') or ('openai:…') talks to a model.")
     return 0
-
-
-def _table(attempts: pd.DataFrame) -> str:
-    """The attempts as text: durations in seconds, words left-aligned."""
-    shown = attempts[["attempt", "outcome", "kind", "status_code", "waited", "duration", "error"]].copy()
-    for column in ("waited", "duration"):
-        shown[column] = shown[column].dt.total_seconds().map("{:.1f} s".format)
-    shown = shown.astype(object).where(shown.notna(), "").astype(str)
-    for column in ("outcome", "kind", "error"):
-        shown[column] = shown[column].str.ljust(max(len(column), *shown[column].str.len()))
-        shown = shown.rename(columns={column: column.ljust(len(shown[column].iloc[0]))})
-    return shown.to_string(index=False)
 
 
 def notebooks() -> Path:

@@ -17,7 +17,7 @@ import chatkit.chattest
 from tests.rooms import CONTRIBUTING, FLOORS, PACKAGE, SOURCES, drawn, imported_rooms, room_of
 
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-ANALYSIS = [["columns"], ["frames"], ["logs", "aggregates"], ["replay"], ["figures"]]
+ANALYSIS = [["columns", "readable"], ["frames"], ["logs", "aggregates"], ["replay"], ["figures"]]
 """The one room with rooms of its own."""
 # the scripted provider is the one arrow of the library to the test room, and lies inside a function
 ALLOWED = {("providers/demo.py", "chattest")}

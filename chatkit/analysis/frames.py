@@ -22,36 +22,38 @@ from chatkit.analysis.columns import (
     column_for,
     since_epoch,
 )
+from chatkit.analysis.readable import ReadableFrame
 from chatkit.errors import UsageError
 from chatkit.failures.redaction import redact
 from chatkit.retries.log import AttemptRecord
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
+        "attempt": "Int32",
+        "outcome": "category",
+        "kind": "category",
+        "error": "category",
+        "waited": "timedelta64[us]",
+        "duration": "timedelta64[us]",
         "ts": "datetime64[us, UTC]",
-        "call": "string",
-        "chat": "category",
         "operation": "category",
         "provider": "category",
         "model": "category",
         "step": "Int32",
-        "attempt": "Int32",
-        "waited": "timedelta64[us]",
-        "duration": "timedelta64[us]",
-        "outcome": "category",
+        "status_code": "Int16",
         "delay": "timedelta64[us]",
         "hint": "timedelta64[us]",
-        "kind": "category",
-        "status_code": "Int16",
+        "call": "string",
+        "chat": "category",
         "request_id": "string",
-        "error": "category",
         "v": "Int16",
     }
 )
 """The columns of every frame of attempts, in order, with their dtypes as ``str(frame.dtypes[name])`` gives them.
 
 They are the fields of `chatkit.AttemptRecord`. The log stores ``waited``, ``duration``, ``delay`` and ``hint`` as whole milliseconds, in
-the fields ``waited_ms`` and so on. Unknown values are null: ``NaT``, ``<NA>`` or ``NaN``.
+the fields ``waited_ms`` and so on. Unknown values are null: ``NaT``, ``<NA>`` or ``NaN``. A frame shows all of these as –, and
+timedeltas in seconds; ``pandas.DataFrame(frame)`` shows them as pandas does.
 """
 
 _FIELDS = {column: f"{column}_ms" if dtype.startswith("timedelta") else column for column, dtype in COLUMNS.items()}
@@ -80,19 +82,23 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
         =============================  ====================  =====================================================
         column                         dtype                 description
         =============================  ====================  =====================================================
-        ``ts``                         datetime64[us, UTC]   start of the attempt
-        ``call``                       string                the attempts of one step, title or `retry` share it
-        ``chat``, ``operation``        category              the chat's id; ``chat``, ``title`` or ``retry``
-        ``provider``, ``model``        category              the provider and the model of the request
-        ``step``, ``attempt``          Int32                 both count from 1
-        ``waited``, ``duration``       timedelta64[us]       the actual wait before it; how long it took
+        ``attempt``                    Int32                 its number within the step, from 1
         ``outcome``                    category              ``ok``, ``retry``, ``failed`` or ``abandoned``
-        ``delay``, ``hint``            timedelta64[us]       the planned wait after it; the server's retry-after
         ``kind``, ``error``            category              the failure: its kind, and chatkit's message
+        ``waited``, ``duration``       timedelta64[us]       the actual wait before it; how long it took
+        ``ts``                         datetime64[us, UTC]   start of the attempt
+        ``operation``                  category              ``chat``, ``title`` or ``retry``
+        ``provider``, ``model``        category              the provider and the model of the request
+        ``step``                       Int32                 the step of the turn, from 1
         ``status_code``                Int16                 the HTTP status
+        ``delay``, ``hint``            timedelta64[us]       the planned wait after it; the server's retry-after
+        ``call``                       string                the attempts of one step, title or `retry` share it
+        ``chat``                       category              the chat's id
         ``request_id``                 string                the provider's id of the request
         ``v``                          Int16                 version of the record
         =============================  ====================  =====================================================
+
+        It is shown with waits in seconds and – for what is unknown; the values are those of the table.
 
     Raises
     ------
@@ -106,8 +112,8 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
     ...     ts=datetime(2026, 11, 20, tzinfo=UTC), call="c", operation="retry", attempt=1, duration_ms=30, outcome="retry", delay_ms=1000
     ... )
     >>> attempts_frame([record])[["attempt", "outcome", "delay"]]
-       attempt outcome           delay
-    0        1   retry 0 days 00:00:01
+       attempt outcome delay
+    0        1   retry   1 s
     """
     given: Any = getattr(source, "attempts", source)
     records = list(given) if isinstance(given, Iterable) else [given]  # a `Reply` has the number of its attempts
@@ -151,4 +157,4 @@ class GrowingFrame:
 
     def take(self) -> pd.DataFrame:
         """The finished frame; nothing can be added afterwards."""
-        return pd.DataFrame({name: column.take() for name, column in self._columns.items()}, columns=list(COLUMNS), copy=False)
+        return ReadableFrame({name: column.take() for name, column in self._columns.items()}, columns=list(COLUMNS), copy=False)

@@ -194,7 +194,7 @@ class Chat:
 
     @property
     def retries(self) -> pd.DataFrame:
-        """`attempts` as a DataFrame: one row per attempt, with the columns of `chatkit.analysis.attempts_frame`."""
+        """`attempts` as a DataFrame, which shows seconds: a row per attempt, with the columns of `chatkit.analysis.attempts_frame`."""
         from chatkit.analysis.frames import attempts_frame
 
         return attempts_frame(self.attempts)

@@ -14,6 +14,7 @@ import pandas as pd
 from chatkit.analysis.aggregates.groups import Groups, Key, row_key
 from chatkit.analysis.aggregates.per_call import by_call, failed, require, row_waits
 from chatkit.analysis.columns import UNKNOWN, Bools, Ints, factorized, integers, moments, rates, spans, timedeltas, utc
+from chatkit.analysis.readable import ReadableFrame
 from chatkit.errors import KINDS, RETRYABLE_KINDS, UsageError, did_you_mean
 from chatkit.retries.backoff import MAX_DELAY
 
@@ -92,7 +93,7 @@ def by_hour(df: pd.DataFrame, *, tz: str | tzinfo = "UTC", of_day: bool = False)
     failure, known = failed(df), factorized(df, "outcome").among("ok", "retry", "failed")
     first = np.zeros(len(df), dtype=bool)
     first[rows.rows[rows.starts]] = True
-    found = pd.DataFrame(
+    found = ReadableFrame(
         {
             "attempts": integers(groups.count(timed)),
             "failed": integers(groups.count(failure)),
@@ -170,11 +171,11 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
     >>> from chatkit.analysis import load_over_time, simulate
     >>> outage = pd.DataFrame({"started": [0], "ended": [2]})
     >>> load_over_time(simulate(outage, RetryPolicy(), clients=50)).reset_index()
-                             ts  requests  failed
-    0 1970-01-01 00:00:00+00:00        50      50
-    1 1970-01-01 00:00:01+00:00        50      50
-    2 1970-01-01 00:00:02+00:00         0       0
-    3 1970-01-01 00:00:03+00:00        50       0
+                            ts  requests  failed
+    0  1970-01-01 00:00:00 UTC        50      50
+    1  1970-01-01 00:00:01 UTC        50      50
+    2  1970-01-01 00:00:02 UTC         0       0
+    3  1970-01-01 00:00:03 UTC        50       0
     """
     require(df, "ts", "outcome", what="load_over_time()")
     length = bin_length(every, "load_over_time")
@@ -187,7 +188,7 @@ def load_over_time(df: pd.DataFrame, every: str | float | timedelta = "1s") -> p
         raise UsageError(f"load_over_time(): {count:,} rows, one every {every}: at most {MAX_BINS:,}, so give every={fitting!r}")
     loads = [np.bincount(place[chosen] - first, minlength=count) for chosen in (slice(None), failure[known])]
     index = utc((first + np.arange(count)) * length).rename("ts")
-    load = pd.DataFrame({name: integers(counts) for name, counts in zip(("requests", "failed"), loads, strict=True)}, index=index)
+    load = ReadableFrame({name: integers(counts) for name, counts in zip(("requests", "failed"), loads, strict=True)}, index=index)
     load.attrs["rows_without_time"] = int(len(df) - np.count_nonzero(known))
     return load
 
@@ -258,9 +259,9 @@ def outages(df: pd.DataFrame, *, gap: float = MAX_DELAY, kinds: str | Iterable[s
     >>> down = pd.DataFrame({"provider": ["x", "x"], "started": [0, 500], "ended": [10, 501], "kind": ["overloaded", "network"]})
     >>> df = simulate(down, RetryPolicy(), latency=1)
     >>> outages(df)[["provider", "duration", "attempts", "kind"]]
-      provider        duration  attempts        kind
-    0        x 0 days 00:00:06         3  overloaded
-    1        x 0 days 00:00:01         1     network
+      provider duration  attempts        kind
+    0        x      6 s         3  overloaded
+    1        x      1 s         1     network
     """
     require(df, "ts", "call", "provider", "duration", "outcome", "hint", "kind", what="outages()")
     if isinstance(gap, bool) or not isinstance(gap, int | float | np.number) or not (math.isfinite(gap) and 0 <= gap <= 1e12):
@@ -285,7 +286,7 @@ def _outages(df: pd.DataFrame, gap: float, kinds: str | Iterable[str | None] | N
     windows = _Windows(ts, ends, provider, wanted & timed, stretch, round(gap * 1_000_000))
     groups, kind, call = windows.groups, row_key(df, "kind"), factorized(df, "call").codes
     inside = groups.codes >= 0
-    found = pd.DataFrame(
+    found = ReadableFrame(
         {
             "provider": provider.at(windows.provider),
             "started": utc(windows.started),

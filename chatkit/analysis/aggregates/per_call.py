@@ -23,6 +23,7 @@ from chatkit.analysis.columns import (
     timedeltas,
     utc,
 )
+from chatkit.analysis.readable import ReadableFrame
 from chatkit.errors import UsageError
 
 OUTCOMES = ("ok", "failed", "abandoned")
@@ -244,8 +245,8 @@ def calls(df: pd.DataFrame) -> pd.DataFrame:
     ...     ts=start + timedelta(seconds=1.2), call="a", operation="chat", attempt=2, waited_ms=1000, duration_ms=800, outcome="ok"
     ... )
     >>> calls(attempts_frame([one, two]))[["call", "attempts", "outcome", "waited", "first_kind"]]
-      call  attempts outcome          waited  first_kind
-    0    a         2      ok 0 days 00:00:01  overloaded
+      call  attempts outcome waited  first_kind
+    0    a         2      ok    1 s  overloaded
     """
     shared = ("chat", "operation", "provider", "model")
     needed = ("ts", "call", *shared, "step", "attempt", "waited", "duration", "outcome", "delay", "kind", "error")
@@ -269,7 +270,7 @@ def calls(df: pd.DataFrame) -> pd.DataFrame:
     for column in ("kind", "error"):
         values = factorized(df, column)
         columns |= {f"first_{column}": _at(values, first), f"last_{column}": _at(values, last)}
-    result = pd.DataFrame(columns)
+    result = ReadableFrame(columns)
     result.attrs["rows_without_call"] = len(df) - len(rows.rows)
     return result
 

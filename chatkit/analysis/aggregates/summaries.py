@@ -22,6 +22,7 @@ from chatkit.analysis.aggregates.per_call import (
     row_waits,
 )
 from chatkit.analysis.columns import UNKNOWN, factorized, integers, numbers, rates, spans, timedeltas
+from chatkit.analysis.readable import ReadableFrame
 from chatkit.retries.backoff import delay
 
 _OK, _FAILED, _ABANDONED = range(len(OUTCOMES))
@@ -97,7 +98,7 @@ def summarize(df: pd.DataFrame, by: str | Sequence[str] | None = "provider") -> 
     ok, lost, abandoned = (of_calls.count(ends == end) for end in (_OK, _FAILED, _ABANDONED))
     p50, p95, most = of_calls.quantiles(times.waited, (0.5, 0.95, 1.0))
     waiting, elapsed = (of_calls.total(np.where(whole, values, 0)) for values in (times.waited, times.elapsed))
-    return pd.DataFrame(
+    return ReadableFrame(
         {
             "calls": integers(calls),
             "attempts": integers(groups.count(np.ones(len(df), dtype=bool))),
@@ -165,7 +166,7 @@ def by_kind(df: pd.DataFrame) -> pd.DataFrame:
     ends = np.append(outcomes(df, rows), -1)[rows.of_row]
     caused, gave_up = caused_waits(df, rows), factorized(df, "outcome").among("failed")
     attempts = groups.count(failure)
-    found = pd.DataFrame(
+    found = ReadableFrame(
         {
             "attempts": integers(attempts),
             "share": rates(attempts, np.full(groups.size, attempts.sum())),
@@ -220,10 +221,10 @@ def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
     >>> down = pd.DataFrame({"provider": ["x"], "started": [0], "ended": [10], "kind": ["overloaded"]})
     >>> df = simulate(down, RetryPolicy(), latency=1)
     >>> backoff_curve(df)[["attempt", "hinted", "waits", "theory", "actual"]]
-       attempt  hinted  waits          theory          actual
-    0        1   False      1 0 days 00:00:01 0 days 00:00:01
-    1        2   False      1 0 days 00:00:02 0 days 00:00:02
-    2        3   False      1 0 days 00:00:04 0 days 00:00:04
+       attempt  hinted  waits theory actual
+    0        1   False      1    1 s    1 s
+    1        2   False      1    2 s    2 s
+    2        3   False      1    4 s    4 s
     """
     require(df, "ts", "call", "attempt", "waited", "outcome", "delay", "hint", what="backoff_curve()")
     attempt, scheduled = numbers(df, "attempt"), spans(df, "delay")
@@ -238,7 +239,7 @@ def backoff_curve(df: pd.DataFrame) -> pd.DataFrame:
     number = different // 2
     theory = np.array([round(delay(n) * 1_000_000) for n in range(_MAX_FAILURES)])
     p05, p50, p95 = groups.quantiles(measured, (0.05, 0.5, 0.95))
-    return pd.DataFrame(
+    return ReadableFrame(
         {
             "attempt": integers(number, "Int32"),
             "hinted": different % 2 == 1,
@@ -311,7 +312,7 @@ def cost_of_waiting(df: pd.DataFrame) -> pd.DataFrame:
     place = groups.members[0]  # -1, a null provider, is the last place
     counted = groups.total(np.where(np.append(whole, False)[rows.of_row], caused, 0))
     hours = groups.total(caused) / HOUR
-    found = pd.DataFrame(
+    found = ReadableFrame(
         {
             "provider": groups.column(0),
             "kind": groups.column(1),

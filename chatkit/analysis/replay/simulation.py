@@ -10,6 +10,7 @@ import pandas as pd
 
 from chatkit.analysis.columns import UNKNOWN, Ints, categories, integers, timedeltas, utc
 from chatkit.analysis.frames import COLUMNS
+from chatkit.analysis.readable import ReadableFrame
 from chatkit.analysis.replay.rounds import Requests, difference, play
 from chatkit.analysis.replay.scenarios import Scenario, scenario_of
 from chatkit.errors import KINDS, UsageError
@@ -94,11 +95,11 @@ def simulate(
     >>> from chatkit.analysis import simulate
     >>> outage = pd.DataFrame({"started": [0], "ended": [5], "kind": ["overloaded"]})
     >>> simulate(outage, RetryPolicy())[["attempt", "waited", "outcome", "delay"]]
-       attempt          waited outcome           delay
-    0        1 0 days 00:00:00   retry 0 days 00:00:01
-    1        2 0 days 00:00:01   retry 0 days 00:00:02
-    2        3 0 days 00:00:02   retry 0 days 00:00:04
-    3        4 0 days 00:00:04      ok             NaT
+       attempt waited outcome delay
+    0        1    0 s   retry   1 s
+    1        2    1 s   retry   2 s
+    2        3    2 s   retry   4 s
+    3        4    4 s      ok     –
     """
     what = "simulate()"
     _check_policy(policy, what)
@@ -182,7 +183,7 @@ def compare_policies(
     named = _named(policies, what)
     scenario = scenario_of(df_or_outages, clients=clients, seed=seed, spread=spread, latency=latency, what=what)
     rows = [_costs(scenario, play(scenario, policy, hints=hints, what=what)) for policy in named.values()]
-    return pd.DataFrame(rows, index=pd.Index(list(named), name="policy")).astype(_COST_DTYPES)
+    return ReadableFrame(rows, index=pd.Index(list(named), name="policy")).astype(_COST_DTYPES)
 
 
 def _check_policy(policy: Any, what: str) -> None:
@@ -230,7 +231,7 @@ def _frame(scenario: Scenario, requests: Requests, *, hints: bool) -> pd.DataFra
         "v": integers(np.full(len(call), VERSION), "Int16"),
     }
     absent = {name: _missing(dtype, len(call)) for name, dtype in COLUMNS.items() if name not in known}
-    return pd.DataFrame({**known, **absent}, columns=list(COLUMNS), copy=False)
+    return ReadableFrame({**known, **absent}, columns=list(COLUMNS), copy=False)
 
 
 def _of_milliseconds(milliseconds: Ints) -> pd.TimedeltaIndex:

@@ -253,7 +253,7 @@ def test_an_index_of_numbers_stays_one_of_numbers() -> None:
     ("by", "said"),
     [
         ("providr", r"summarize\(\): the frame has no column 'providr': did you mean 'provider'\?"),
-        ("colour of the sky", r"no column 'colour of the sky': give one of ts, call, chat, .*, or add it"),
+        ("colour of the sky", r"no column 'colour of the sky': give one of attempt, outcome, kind, .*, or add it"),
         (["provider", "modl"], r"no column 'modl': did you mean 'model'\?"),
         ([], r"by=\[\] names no column; give by=None"),
         (["model", "model"], "names a column twice"),
