@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, Work, call_soon
 from chatkit.clock import Clock, SystemClock
-from chatkit.conversation.arguments import check_names, merged_options, require
+from chatkit.conversation.arguments import check_names, check_settings, merged_options, require, turn_options
 from chatkit.conversation.hub import Hub, Subscriber, Subscription
 from chatkit.conversation.prompt import Prompt, as_parts, instruction_files, read_instructions
 from chatkit.conversation.replies import Reply, Run, Stream
@@ -17,6 +17,7 @@ from chatkit.conversation.titles import ChatTitle
 from chatkit.conversation.turn import Settings, Turn
 from chatkit.conversation.view import ChatCommands, Show, Viewer, display_opener
 from chatkit.conversation.worker import Worker
+from chatkit.display import words
 from chatkit.display.environment import attended
 from chatkit.errors import UsageError
 from chatkit.events import StatusWord
@@ -57,7 +58,8 @@ class Chat:
     insecure : bool
         Whether a key may go over ``http://`` to another machine, where everybody on the way can read it.
     instructions : bool
-        Whether ``AGENTS.md`` follows the system prompt: that of your configuration directory, then of the working one.
+        Whether ``AGENTS.md`` follows the system prompt: that of your configuration directory, then of the working one. The chat's
+        repr and view say so; `system_prompt` is the text.
     temperature : float, optional
         How much chance there is in the reply; 0 for as little as possible.
     max_tokens : int, optional
@@ -128,14 +130,7 @@ class Chat:
         # a traceback may show these variables
         api_key, base_url, headers, unknown = concealed(api_key), concealed(base_url), concealed(headers), dict.fromkeys(unknown)
         check_names("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
-        require(isinstance(system, str), "give a text", system=system)
-        require(title is None or isinstance(title, str), "give a text, or None for no title", title=title)
-        in_seconds = isinstance(silence_timeout, int | float) and silence_timeout >= 0
-        require(in_seconds, "give seconds, or 0 for no limit", silence_timeout=silence_timeout)
-        require(policy is None or isinstance(policy, RetryPolicy), "give a chatkit.RetryPolicy(...)", policy=policy)
-        require(clock is None or hasattr(clock, "monotonic"), "give a clock, such as chatkit.chattest.FakeClock()", clock=clock)
-        in_tokens = context_limit is None or (isinstance(context_limit, int) and context_limit > 0)
-        require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
+        check_settings(system=system, title=title, silence_timeout=silence_timeout, policy=policy, clock=clock, context_limit=context_limit)
         check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
         self.id = "chat-" + secrets.token_hex(4)
@@ -160,6 +155,11 @@ class Chat:
     def model(self) -> str:
         """The model, as ``provider:model``."""
         return self._provider.label
+
+    @property
+    def system_prompt(self) -> str:
+        """The whole text that is sent before the messages: `system`, then each ``AGENTS.md`` as it is now."""
+        return self._prompted()[1]
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -241,7 +241,7 @@ class Chat:
         KeyboardInterrupt
             The kernel was interrupted; the partial reply is in `messages`.
         """
-        given = self._options("ask()", options, parameters)
+        given = turn_options("ask()", options, parameters, self._provider.wire)
         waiter = Waiter()
         turn = self._turn(prompt, waiter, waiter, show=show, options=given, waits=wait)
         return waiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
@@ -256,7 +256,7 @@ class Chat:
         **parameters: Unpack[Parameters],
     ) -> Reply:
         """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
-        given = self._options("send()", options, parameters)
+        given = turn_options("send()", options, parameters, self._provider.wire)
         awaiter = Awaiter()
         turn = self._turn(prompt, awaiter, awaiter, show=show, options=given, waits=wait)
         return await awaiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
@@ -271,7 +271,7 @@ class Chat:
         Run
             ``run.result()`` waits for the `Reply`.
         """
-        given = self._options("submit()", options, parameters)
+        given = turn_options("submit()", options, parameters, self._provider.wire)
         return Run(*self._start(prompt, show=show, options=given))
 
     def stream(self, prompt: Prompt, *, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]) -> Stream:
@@ -282,7 +282,7 @@ class Chat:
         Stream
             Use it in a ``with`` block: leaving the block interrupts the turn.
         """
-        given = self._options("stream()", options, parameters)
+        given = turn_options("stream()", options, parameters, self._provider.wire)
         events = Subscription()
         return Stream(*self._start(prompt, events.push, show=False, options=given), events)
 
@@ -339,20 +339,19 @@ class Chat:
         from chatkit.display.document import chat_document
         from chatkit.display.writers import bundle
 
-        return {**bundle(chat_document(self._hub.transcript, model=self.model)), "text/plain": repr(self)}
+        return {**bundle(chat_document(self._hub.transcript, model=self._prompted()[0])), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         if "_worker" not in vars(self):
             return "<Chat: not opened>"  # its settings were refused
         count = len(self.messages)
         name = f" {self.title!r}" if self.title else ""
-        return f"<Chat{name} with {self.model}: {count} message{'' if count == 1 else 's'}, {self.status}>"
+        return f"<Chat{name} with {self._prompted()[0]}: {count} message{'' if count == 1 else 's'}, {self.status}>"
 
-    def _options(self, where: str, options: Mapping[str, Any] | None, parameters: Parameters) -> dict[str, Any]:
-        """The options of one turn, over those of the chat."""
-        known = (*Parameters.__annotations__, "options", *{"stream()": (), "submit()": ("show",)}.get(where, ("show", "wait")))
-        check_names(where, dict.fromkeys(parameters.keys() - Parameters.__annotations__), known)
-        return merged_options(options, parameters, self._provider.wire)
+    def _prompted(self) -> tuple[str, str]:
+        """What is shown of the model and its instructions, and the text that is sent before the messages."""
+        instructions = read_instructions(instruction_files()) if self.instructions else ""
+        return words.labelled(self.model, len(instructions)), "\n\n".join(filter(None, (self.system, instructions)))
 
     def _turn(
         self,
@@ -369,9 +368,10 @@ class Chat:
         require(isinstance(waits, bool), "give True or False", wait=waits)
         parts = as_parts(prompt)
         opener = display_opener(self.show if show is None else show, self.model, parts, self._reply_name)
+        label, system = self._prompted()
         settings = Settings(
             provider=self._provider,
-            system="\n\n".join(filter(None, (self.system, read_instructions(instruction_files()) if self.instructions else ""))),
+            system=system,
             options={**self.options, **(options or {})},
             policy=self.policy,
             elapsed_limit=self.policy.elapsed_limit(attended()),
@@ -380,6 +380,7 @@ class Chat:
             clock=self._clock,
             notify=partial(notified.call, self.on_retry) if self.on_retry else None,
         )
+        self._viewer.relabel(label)
         turn = Turn(parts, settings, caller, replaces=replaces, waits=waits)
         if opener:
             turn.opener = partial(opener, ChatCommands(self, turn, options))

@@ -111,7 +111,7 @@ class Viewer:
                 self._display = self._widget = None
             leave()
 
-        display = LiveChat(ChatCommands(self._chat), model=self._chat.model, closed=closed)
+        display = LiveChat(ChatCommands(self._chat), model=self._chat.model, label=self._chat._prompted()[0], closed=closed)
         leave = subscribe(self._chat, display.apply)
         try:
             Waiter().wait(spawn(display.settled()))
@@ -122,6 +122,11 @@ class Viewer:
         if self._chat._worker.closed:
             display.end()
         return display.open()
+
+    def relabel(self, label: str) -> None:
+        """A turn begins: the view says with which model and which instructions."""
+        if (display := self._display) is not None:
+            display.label = label
 
     def end(self) -> None:
         """The chat was closed: the view says so, and nothing can be asked in it any more."""

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from chatkit import bridge
 from chatkit.display import words
 from chatkit.display.document import chat_document
@@ -24,6 +26,7 @@ from chatkit.display.messages import (
 )
 from chatkit.display.opening import Commands
 from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule, hidden_while_live
+from chatkit.display.plain_text import single_line
 from chatkit.display.timeline import Timeline
 from chatkit.display.view import Live, obey
 from chatkit.display.view_state import facts_of
@@ -39,7 +42,8 @@ MAX_CELLS = 8
 class LiveChat(Live):
     """A whole chat as one widget, in as many cells as a person likes.
 
-    `closed` is called when the widget is closed; `mode` says how to show things in the running cell.
+    `label` is what the header shows of the model and its instructions. `closed` is called when the widget is closed; `mode` says how
+    to show things in the running cell.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class LiveChat(Live):
         commands: Commands,
         *,
         model: str,
+        label: str = "",
         closed: Callable[[], object],
         schedule: FallbackSchedule | None = None,
         mode: Callable[[], Mode] = display_mode,
@@ -54,6 +59,7 @@ class LiveChat(Live):
         super().__init__()
         self._commands = commands
         self._model = model
+        self.label = label or model
         self._on_close = closed
         self._mode = mode
         self._timeline = Timeline(whole=True)
@@ -102,7 +108,7 @@ class LiveChat(Live):
     def _facts(self) -> Facts:
         commands = () if self._ended else self._commands.available
         busy = self._transcript.running and "queue" not in commands
-        return facts_of(
+        facts = facts_of(
             self._transcript,
             label=self._model,
             until=self._until,
@@ -112,6 +118,7 @@ class LiveChat(Live):
             commands=commands,
             blocked=words.CLOSED if self._ended else words.BUSY if busy else "",
         )
+        return replace(facts, label=single_line(self.label, 200))
 
     def _command(self, command: Command) -> None:
         match command:
@@ -149,7 +156,7 @@ class LiveChat(Live):
         with self._folding:
             chat = self._transcript.copy()  # rendered without the lock: events come meanwhile
         note = words.announce_wait(chat.retry) if chat.retry else words.UNFINISHED if chat.flight else ""
-        static = bundle(chat_document(chat, model=self._model, note=note))
+        static = bundle(chat_document(chat, model=self.label, note=note))
         return {**static, "text/html": hidden_while_live(static["text/html"])}
 
     def _renew(self) -> None:

@@ -127,6 +127,15 @@ def announce_wait(retry: Retry) -> str:
     return f"{loudly} {wait}" if loudly else wait
 
 
+def labelled(model: str, instructions: int) -> str:
+    """The model, and how many characters of instructions go to it from files, as a chat shows them.
+
+    >>> labelled("demo", 1234), labelled("demo", 0)
+    ('demo · AGENTS.md (1,234 characters)', 'demo')
+    """
+    return f"{model} · AGENTS.md ({instructions:,} characters)" if instructions else model
+
+
 def answering(label: str) -> str:
     """What a screen reader announces when a turn begins."""
     return f"{label} is answering."
