@@ -1,5 +1,4 @@
 // Elements, and the focus in them. Text that comes from the kernel is only ever set as textContent.
-import { LABELS } from "./labels.js";
 
 /**
  * An element with a class and text.
@@ -66,7 +65,7 @@ export function detailsIn(host) {
   const el = host.appendChild(make("details", "ck-detail"));
   const words = make("div", "ck-words");
   words.dir = "auto";
-  const title = make("summary");
+  const title = make("summary", "");
   el.append(title, words);
   return (/** @type {{ detail?: string, detail_title?: string } | null | undefined} */ failure) => {
     const text = failure?.detail;
