@@ -23,7 +23,7 @@ SECOND = 1_000_000
 OUTAGES = 60
 """Per provider and month."""
 CHUNK = 250_000
-"""The number of lines generated at once."""
+"""The number of lines that are generated; a longer log repeats them."""
 MODELS = [
     ("anthropic", "claude-sonnet-4-5"),
     ("anthropic", "claude-haiku-4-5"),
@@ -91,9 +91,10 @@ def attempts(rows: int, seed: int = 0) -> pd.DataFrame:
 
 def write_log(path: Path, lines: int, seed: int = 0) -> None:
     """Write a log of `lines` lines, each as chatkit writes it (about 330 bytes)."""
+    generated = list(_lines(attempts(min(CHUNK, lines), seed)))
     with path.open("wb") as file:
-        for chunk, begin in enumerate(range(0, lines, CHUNK)):
-            file.writelines(_lines(attempts(min(CHUNK, lines - begin), seed + chunk)))
+        for begin in range(0, lines, CHUNK):
+            file.writelines(generated[: lines - begin])
 
 
 def _arrivals(calls: int, rng: np.random.Generator) -> Ints:

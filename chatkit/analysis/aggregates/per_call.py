@@ -100,7 +100,7 @@ def by_call(df: pd.DataFrame) -> CallRows:
     """Sort the rows by call, and within a call by time and attempt; needs the columns ``call``, ``ts`` and ``attempt``."""
     of_row, ids = factorized(df, "call")
     attempt = numbers(df, "attempt")
-    order = np.lexsort((attempt, _unknown_last(moments(df, "ts")), of_row))
+    order = _order(of_row, _unknown_last(moments(df, "ts")), attempt)
     rows = order[np.count_nonzero(of_row < 0) :].astype(np.int64)
     call = of_row[rows]
     rows = _by_attempt(rows, call, attempt[rows])
@@ -109,6 +109,17 @@ def by_call(df: pd.DataFrame) -> CallRows:
     number = np.full(len(ids) + 1, -1)
     number[used] = np.arange(len(used))
     return CallRows(rows, number[call], starts, np.append(starts[1:], len(rows))[: len(starts)] - 1, number[of_row], ids[used])
+
+
+def _order(call: Ints, ts: Ints, attempt: Floats) -> Ints:
+    """The rows sorted by call, time and attempt: by one number that holds both of the first, if that fits and leaves nothing equal."""
+    first, last = (int(ts.min()), int(ts.max())) if len(ts) else (0, 0)
+    if (last - first + 1) * (int(call.max(initial=0)) + 1) < np.iinfo(np.int64).max:
+        key = call * (last - first + 1) + (ts - first)
+        order = np.argsort(key, kind="stable")
+        if np.all(np.diff(key[order]) > 0):
+            return order
+    return np.lexsort((attempt, ts, call))  # which takes several times as long for shuffled rows
 
 
 def _by_attempt(rows: Ints, call: Ints, attempt: Floats) -> Ints:
