@@ -99,10 +99,10 @@ def unreached_line(retry: Retry) -> str:
     >>> from datetime import UTC, datetime
     >>> wait = Retry(attempt=6, delay_ms=29000, retrying_at=datetime.now(UTC), error="connection refused", unreached="127.0.0.1:11434")
     >>> unreached_line(wait)
-    'Nothing has ever answered at 127.0.0.1:11434. Check that the server is running, and that the address is right.'
+    'Nothing has answered at 127.0.0.1:11434 so far. Check that the server is running, and that the address is right.'
     """
     where = single_line(retry.unreached, 200)
-    return f"Nothing has ever answered at {where}. Check that the server is running, and that the address is right." if where else ""
+    return f"Nothing has answered at {where} so far. Check that the server is running, and that the address is right." if where else ""
 
 
 def detail_title(event: Retry | ErrorEvent) -> str:

@@ -119,7 +119,7 @@ def test_a_server_that_is_most_likely_not_there_is_told_once_on_a_line_that_stay
     for _ in range(2):
         line.apply(replace(retry(29), unreached="127.0.0.1:11434"))
     line.close()
-    said = "Nothing has ever answered at 127.0.0.1:11434. Check that the server is running, and that the address is right."
+    said = "Nothing has answered at 127.0.0.1:11434 so far. Check that the server is running, and that the address is right."
     assert screen.rows == [said, ""]
 
 

@@ -135,7 +135,7 @@ def test_a_wait_for_a_server_that_is_most_likely_not_there_says_so_loudly_and_na
     assert quiet is not None
     assert (quiet.warning, quiet.detail_title) == ("", "Details")
     assert loud.retry is not None
-    assert loud.retry.warning.startswith("Nothing has ever answered at 127.0.0.1:11434.")
+    assert loud.retry.warning.startswith("Nothing has answered at 127.0.0.1:11434 so far.")
     assert loud.news.startswith(loud.retry.warning)
     answered = retry_facts(Transcript([replace(wait, status_code=503)]), name="ask", until=0).retry
     assert answered is not None
