@@ -77,8 +77,8 @@ def _find_end(state: StateCore) -> None:
 def _table_head(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A last line that begins with a bar is the head of a table, whose next line says so."""
     line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
-    if start + 1 < state.lineMax or not line.startswith("|") or state.is_code_block(start):
-        return False
+    if start + 1 < state.lineMax or not line.startswith("|") or state.is_code_block(start) or state.parentType == "table":
+        return False  # the last row of a table is no other's head
     if silent:
         return True
     rows = ("table", "thead", "tr")

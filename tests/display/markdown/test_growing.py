@@ -150,3 +150,10 @@ def test_what_is_half_written_looks_as_it_will(text: str, whole: str) -> None:
 def test_code_in_a_list_and_in_a_quotation_has_no_backticks_while_it_is_written(before: str, inside: str) -> None:
     for _, stream in growth(f"{before}```python\n{inside}x = 1\n{inside}```\n"):
         assert "`" not in "".join(stream.done) + stream.open
+
+
+def test_the_row_that_a_table_ends_with_is_a_row_of_it() -> None:
+    stream = MarkdownStream()
+    stream.advance("| a | b |\n|---|---|\n| 1 | lo")
+    assert stream.open.count("<table") == 1
+    assert "<td" in stream.open
