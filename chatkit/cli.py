@@ -1,4 +1,4 @@
-"""The commands ``chatkit demo`` and ``chatkit lab``."""
+"""The commands ``chatkit ask``, ``chatkit demo`` and ``chatkit lab``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import chatkit
-from chatkit.errors import ChatkitError
+from chatkit.errors import ChatkitError, ProviderError
+
+if TYPE_CHECKING:
+    from chatkit.conversation.interface import Chat
+    from chatkit.conversation.replies import Reply
 
 PROMPT = "Why do clients back off?"
 
@@ -21,21 +26,49 @@ def demo() -> int:
     """Show a reply that streams through a failing provider, with every retry, in this terminal."""
     from chatkit.conversation.interface import Chat
     from chatkit.conversation.titles import title
-    from chatkit.display.terminal import TerminalDisplay
 
     print("chatkit demo: a scripted provider on this machine, which fails on cue. No key, no network, no model.\n")
     print(f"> {PROMPT}\n")
-    with Chat("demo", title=None) as chat, chat.stream(PROMPT) as events:
-        display = TerminalDisplay()
-        for event in events:
-            display.apply(event)
-        display.close()
-        reply = events.reply
+    with Chat("demo", title=None) as chat:
+        reply = _shown(chat, PROMPT)
         print(f"\nTitle: {title(PROMPT, 'demo')}")
         print(f"{reply.attempts} attempts, {reply.waited:.0f} s of waiting. These are the attempts, from chat.retries:\n")
         print(chat.retries[["attempt", "outcome", "error", "waited", "duration"]])
     print("\nNext: chatkit lab opens the notebooks; chatkit.Chat('anthropic:…') or ('openai:…') talks to a model.")
     return 0
+
+
+def ask(prompt: str, model: str | None, system: str, base_url: str | None) -> int:
+    """Send a prompt to a model, and write the reply to stdout: as it streams to a terminal, and to a program once it is certain."""
+    from chatkit.conversation.interface import Chat
+    from chatkit.display.environment import stdout_is_terminal
+
+    with Chat(model, system=system, base_url=base_url, title=None) as chat:
+        _shown(chat, prompt, whole=not stdout_is_terminal())
+    return 0
+
+
+def _shown(chat: Chat, prompt: str, *, whole: bool = False) -> Reply:
+    """Ask, and show the turn in this terminal."""
+    from chatkit.display.terminal import TerminalDisplay
+
+    display = TerminalDisplay(whole=whole)
+    try:
+        with chat.stream(prompt) as events:
+            for event in events:
+                display.apply(event)
+    finally:
+        display.close()
+    return events.reply
+
+
+def _prompt(words: Sequence[str]) -> str:
+    """What is asked: these words, and below them what is piped in."""
+    try:
+        piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+    except UnicodeDecodeError:
+        raise ChatkitError("what is piped in is no text") from None
+    return "\n\n".join(filter(None, [" ".join(words).strip(), piped.strip()]))
 
 
 def notebooks() -> Path:
@@ -81,6 +114,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="chatkit", description="Language models in Jupyter, with visible retries.")
     parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    asks = commands.add_parser(
+        "ask",
+        help="send a prompt to a model, and write the reply to stdout",
+        epilog="What is piped in is added to the prompt: git diff | chatkit ask 'Write a commit message.'",
+    )
+    asks.add_argument("prompt", nargs="*", help="the prompt, best in quotes")
+    asks.add_argument("-m", "--model", help="such as anthropic:NAME; CHATKIT_MODEL unless given, or else demo")
+    asks.add_argument("-s", "--system", metavar="TEXT", default="", help="the system prompt")
+    asks.add_argument("--base-url", metavar="URL", help="the address of the model's server, unless it is the vendor's own")
     commands.add_parser("demo", help="watch a reply stream through a failing provider (no key, no network)")
     opened = commands.add_parser(
         "lab",
@@ -97,11 +139,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "demo":
             return demo()
+        if given.command == "ask":
+            if not (prompt := _prompt(given.prompt)):
+                asks.error("there is nothing to ask: write the prompt in quotes, or pipe it in")
+            return ask(prompt, given.model, given.system, given.base_url)
         allow = ["--allow-root"] if given.allow_root else []
         return lab(given.folder, [*allow, *words[end + 1 :]], launch=not given.no_launch)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
+    except ProviderError:
+        return 1  # the display has said it
     except ChatkitError as error:
         print(f"chatkit: {error}", file=sys.stderr)
         return 1
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # its reader has gone, as head does; Python would complain at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import chatkit
+from chatkit.chattest import FakeProvider, anthropic_overloaded_response, openai_error_response, reply
 from chatkit.cli import main
 
 
@@ -64,6 +67,100 @@ def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.strip() == f"chatkit {chatkit.__version__}"
+
+
+RUN = "import sys; from chatkit.cli import main; sys.exit(main())"
+
+
+def asked(*arguments: str, piped: str | bytes = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``chatkit ask`` where no terminal is."""
+    given = piped.encode() if isinstance(piped, str) else piped
+    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf", "PYTHONIOENCODING": "utf-8", **env}
+    return subprocess.run([sys.executable, "-c", RUN, "ask", *arguments], input=given, capture_output=True, env=env, timeout=60)
+
+
+def test_ask_writes_the_reply_alone_to_stdout_and_what_is_piped_in_is_part_of_the_prompt() -> None:
+    with FakeProvider([anthropic_overloaded_response(), reply("Half a rep").reset(after=2), reply("All is *well*.")]) as provider:
+        place = ("-m", "openai-compat:x", "--base-url", provider.openai_url, "-s", "Be brief.")
+        done = asked("How is", "it?", *place, piped="a diff\n")
+        messages = provider.requests[-1].json["messages"]
+    assert (done.returncode, done.stdout) == (0, b"All is *well*.\n")
+    assert "Retrying in 1 s" in done.stderr.decode()
+    assert messages[-1]["content"] == "How is it?\n\na diff"
+    assert messages[0]["content"].startswith("Be brief.")
+    assert asked("-m", "demo:steady", piped="Why?").returncode == 0
+
+
+def test_ask_says_what_went_wrong_in_a_line() -> None:
+    with FakeProvider([openai_error_response(401, "no such key")]) as provider:
+        refused = asked("Hello", "-m", "openai-compat:x", "--base-url", provider.openai_url)
+    for done, code, said in (
+        (refused, 1, "refused"),
+        (asked("Hello", "-m", "anthropic:x", ANTHROPIC_API_KEY=""), 1, "chatkit: no key for api.anthropic.com"),
+        (asked("-m", "demo"), 2, "there is nothing to ask"),
+        (asked("-m", "demo", piped=b"\xff\xfe\x00"), 1, "no text"),
+    ):
+        assert (done.returncode, done.stdout) == (code, b"")
+        assert said in done.stderr.decode()
+        assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf"}
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
+@pytest.mark.parametrize(
+    ("code", "ends"),
+    [
+        (f"import sys; sys.argv += ['ask', 'Why do clients back off?', '-m', 'demo:steady']; {RUN}", 130),
+        ("import chatkit; chatkit.chat('Why do clients back off?', model='demo:steady')", 1),
+    ],
+    ids=["ask", "script"],
+)
+@pytest.mark.parametrize("interrupted", [False, True], ids=["whole", "interrupted"])
+def test_in_a_terminal_the_reply_streams_as_markdown_and_ctrl_c_ends_it(code: str, ends: int, interrupted: bool) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "20" if interrupted else "300", "TERM": "xterm", "COLUMNS": "80"}
+    env.pop("CHATKIT_DISPLAY", None)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True) as process:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(ours, 10_000)
+            except OSError:  # closed, on Linux
+                break
+            if interrupted and b"in trouble" in seen and process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                interrupted = False
+        code_of_end = process.wait(60)
+    os.close(ours)
+    text = re.sub(r"\x1b\[[\d;]*m", "", seen.decode())
+    rows = [line.rstrip("\r").split("\r\x1b[K")[-1] for line in text.split("\n")]
+    assert rows[0].lstrip("*").startswith("Because a server in trouble")  # what was interrupted has no closing stars
+    if code_of_end == 0:
+        assert " 1 A short hiccup costs only a second." in rows
+        assert "Scripted demo on this machine: no model answered." in rows
+    else:
+        assert code_of_end == ends or (ends == 1 and code_of_end == -signal.SIGINT)
+        assert "Stopped: the reply is incomplete." in rows
 
 
 def test_the_demo_plays_the_main_job_from_start_to_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TextIO, get_args
 
 from chatkit.errors import UsageError
 
 Mode = Literal["live", "static", "terminal", "off"]
-"""A widget; the finished output alone; a line on stderr; nothing."""
+"""A widget; the finished output alone; the reply on stdout and a line on stderr; nothing."""
 
 VARIABLE = "CHATKIT_DISPLAY"
 
@@ -22,7 +22,8 @@ def display_mode() -> Mode:
 
     A cell that a person runs (``allow_stdin`` is true) gets a live widget; a cell that a program runs (papermill, nbclient,
     nbval) gets the finished output alone; Voila runs cells like a program, for a page that a person then sees, and gets a
-    live widget; a terminal at stderr gets a line; anything else gets nothing. ``live`` and ``static`` need a kernel and are
+    live widget; a terminal gets the
+    reply as text, and a line for every wait; anything else gets nothing. ``live`` and ``static`` need a kernel and are
     ignored without one. Raises `UsageError` where the variable holds another word.
     """
     word = os.environ.get(VARIABLE, "").strip().lower()
@@ -103,8 +104,17 @@ def _cell_allows_stdin() -> bool:
     return bool(getattr(_kernel(), "_allow_stdin", True))
 
 
+def stdout_is_terminal() -> bool:
+    """Whether a person reads what is printed."""
+    return _is_terminal(sys.stdout)
+
+
 def _stderr_is_terminal() -> bool:
+    return _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return sys.stderr is not None and sys.stderr.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False

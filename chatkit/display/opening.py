@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from chatkit.bridge import Work
-from chatkit.display.environment import display_mode
+from chatkit.display.environment import display_mode, stdout_is_terminal
 from chatkit.display.messages import CommandName
 from chatkit.events import Event
 
@@ -79,7 +79,9 @@ def open_turn_display(commands: Commands, *, model: str, prompt: str = "", reply
 
             return StaticDisplay(partial(turn_document, model=model, prompt=prompt))
         case "terminal":
-            return _terminal()
+            from chatkit.display.terminal import TerminalDisplay, TerminalLine
+
+            return TerminalDisplay() if stdout_is_terminal() else TerminalLine()
         case "off":
             return NoDisplay()
 
@@ -101,15 +103,11 @@ def open_retry_display(commands: RunningCommands, *, name: str) -> Display:
 
             return StaticDisplay(partial(retry_document, name=name))
         case "terminal":
-            return _terminal()
+            from chatkit.display.terminal import TerminalLine
+
+            return TerminalLine()
         case "off":
             return NoDisplay()
-
-
-def _terminal() -> Display:
-    from chatkit.display.terminal import TerminalLine
-
-    return TerminalLine()
 
 
 class NoDisplay:

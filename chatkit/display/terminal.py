@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from chatkit import bridge
-from chatkit.display.plain_text import cut_to_width, shown, width
+from chatkit.display.batcher import Batcher
+from chatkit.display.document import Note, Sources, turn_document
+from chatkit.display.plain_text import cut_to_width, width
+from chatkit.display.terminal_text import terminal_text, write
 from chatkit.display.words import PENDING, countdown, headline, unreached_line, withdrawn_line
+from chatkit.display.writers import write_text
 from chatkit.events import ErrorEvent, Event, MessagePart, Retry, Status
+from chatkit.fold import Transcript
 from chatkit.parts import Message, Text
 
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -68,6 +73,12 @@ class TerminalLine:
     def close(self) -> None:
         self._end_wait()
 
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        with self._lock:
+            self._end_wait()
+            self._write(f"{_DIM}{text}{_PLAIN}\n" if self._dims else f"{text}\n")
+
     def draw(self) -> None:
         """Write the line for this moment, and see to the next."""
         with self._lock:
@@ -110,67 +121,69 @@ class TerminalLine:
             return 80
 
     def _write(self, text: str) -> None:
-        _write(self._stream, text)
+        write(self._stream, text)
 
 
 class TerminalDisplay:
-    """The reply as it streams, with the countdown of every wait. Text that is withdrawn can't be taken back, so it is marked.
+    """The reply as it streams, with the countdown of every wait, and below it how it ended.
+
+    Text that is withdrawn can't be taken back, so it is marked. While another reply is being written in the same terminal,
+    this one is held back until it is complete.
 
     Parameters
     ----------
     stream : file, optional
         Where the reply goes; ``sys.stdout`` unless given.
     line : TerminalLine, optional
-        Where the countdown goes; a line on ``sys.stderr`` unless given.
+        Where the countdown goes, and what is said about the reply; a line on ``sys.stderr`` unless given.
+    whole : bool
+        Whether only what can't be withdrawn any more is written, for a program that reads it.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, line: TerminalLine | None = None) -> None:
-        self._stream = stream if stream is not None else sys.stdout
+    _writing: ClassVar[weakref.WeakSet[TerminalDisplay]] = weakref.WeakSet()
+
+    def __init__(self, stream: TextIO | None = None, *, line: TerminalLine | None = None, whole: bool = False) -> None:
         self._line = line if line is not None else TerminalLine()
+        self._stream = stream if stream is not None else sys.stdout
+        busy = any(other._stream is self._stream for other in list(self._writing))
+        self._text = terminal_text(self._stream, whole=whole or busy)
         self._lock = threading.Lock()
-        self._mid_line = False
-        self._said = False
+        self._transcript = Transcript()
+        self._batcher = Batcher(self._draw)
+        self._writing.add(self)
 
     def apply(self, event: Event) -> None:
         with self._lock:
+            self._transcript.apply(event)
             match event:
                 case MessagePart(part=Text(text=text), role="assistant"):
                     self._line.apply(event)
-                    self._say(shown(text))
+                    self._text.say(text)
+                    self._batcher.changed(len(text))
                 case Retry() | ErrorEvent():
-                    if self._said:
-                        self._own_line(withdrawn_line(event))
-                    self._said = False
-                    if isinstance(event, ErrorEvent):
-                        self._own_line(headline(event))
+                    self._text.withdraw(withdrawn_line(event))
+                    if isinstance(event, ErrorEvent) and event.kind != "canceled":
+                        self._text.end_line()
+                        self._line.say(headline(event))
                     self._line.apply(event)
                 case Message(role="assistant"):
                     self._line.apply(event)
-                    self._said = False  # committed
+                    self._text.commit()
                 case _:
                     self._line.apply(event)
 
     def close(self) -> None:
         with self._lock:
             self._line.close()
-            if self._mid_line:
-                self._say("\n")
+            self._text.commit()
+            self._text.end_line()
+            document = turn_document(self._transcript)
+            self._transcript = Transcript()  # closed twice, it says nothing twice
+            for piece in document:
+                if isinstance(piece, Note | Sources):
+                    self._line.say(write_text([piece]))
+        self._writing.discard(self)
 
-    def _say(self, text: str) -> None:
-        if text:
-            self._said = True
-            self._mid_line = not text.endswith("\n")
-            _write(self._stream, text)
-
-    def _own_line(self, text: str) -> None:
-        self._say(("\n" if self._mid_line else "") + text + "\n")
-
-
-def _write(stream: TextIO, text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # closed, or without a reader
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:  # a terminal of another alphabet
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+    def _draw(self) -> None:
+        with self._lock:
+            self._text.draw()

@@ -11,14 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from chatkit.display.terminal import TerminalDisplay, TerminalLine
+from chatkit.display.terminal_text import RenderedText
 from chatkit.events import ErrorEvent, MessagePart, Retry, Status
 from chatkit.parts import Message, Reasoning, Text
+from tests.display.hostile import HOSTILE
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
 
 class Screen(io.StringIO):
-    """A terminal, as far as a carriage return goes; it says when a line with certain words was drawn."""
+    """A terminal, as far as a carriage return and a cleared line go; it says when a line with certain words was drawn."""
 
     def __init__(self, *, tty: bool = True, wanted: str = "\0") -> None:
         super().__init__()
@@ -39,9 +41,9 @@ class Screen(io.StringIO):
     def rows(self) -> list[str]:
         """What is to be seen."""
         rows = []
-        for line in re.sub(r"\x1b\[\dm", "", self.getvalue()).split("\n"):
+        for line in re.sub(r"\x1b\[[\d;]*m", "", self.getvalue()).split("\n"):
             row: list[str] = []
-            for piece in line.split("\r"):
+            for piece in line.split("\r\x1b[K")[-1].split("\r"):
                 row[: len(piece)] = piece
             rows.append("".join(row).rstrip())
         return rows
@@ -145,6 +147,14 @@ def test_where_the_stream_is_no_terminal_each_wait_is_a_line_of_its_own() -> Non
     ]
 
 
+@pytest.fixture(params=["xterm", "dumb"], ids=["rendered", "plain"])
+def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal for which rich renders the text, and one that shows it as it comes."""
+    monkeypatch.setenv("TERM", request.param)
+    monkeypatch.setenv("COLUMNS", "60")
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_reply_streams_and_what_is_withdrawn_is_said() -> None:
     screen = Screen()
     display = TerminalDisplay(screen, line=TerminalLine(screen))
@@ -161,9 +171,11 @@ def test_a_reply_streams_and_what_is_withdrawn_is_said() -> None:
     display.apply(part("Hello world"))
     display.apply(Message(id=2, chat_id="c", role="assistant", parts=(Text(text="Hello world"),), created_at=NOW, stop_reason="end"))
     display.close()
-    assert screen.rows == ["Hello wo", "— withdrawn: the stream was cut off —", "Hello world", ""]
+    retries = "Retried twice, after 1 s and 2 s: the stream was cut off; anthropic is overloaded"
+    assert screen.rows == ["Hello wo", "— withdrawn: the stream was cut off —", "Hello world", retries, ""]
 
 
+@pytest.mark.usefixtures("terminal")
 def test_an_error_is_said_on_a_line_of_its_own() -> None:
     screen = Screen()
     display = TerminalDisplay(screen, line=TerminalLine(screen))
@@ -171,6 +183,138 @@ def test_an_error_is_said_on_a_line_of_its_own() -> None:
     display.apply(ErrorEvent(message="openai refused the key", kind="auth", status_code=401))
     display.close()
     assert screen.rows == ["Hel", "— withdrawn: openai refused the key —", "openai refused the key (HTTP 401)", ""]
+
+
+REPLY = """# Why *clients* back off
+
+See [the docs](https://example.org/x) and https://example.org/y, or `a <b>`: <i>a vector<int></i> that goes on and on until the line ends.
+
+1. one
+2. two and a longer text that has to be wrapped, for it is longer than the terminal is wide
+   - nested
+
+```python
+def f(x):
+
+    return x
+```
+
+| a | b |
+|---|---|
+| 1 | a long cell |
+
+> a quotation with $x^2$
+
+$$
+E = mc^2
+$$
+
+- [ ] open, &#x1b;[31m
+"""
+RENDERED = """Why clients back off
+
+See the docs (https://example.org/x) and
+https://example.org/y, or a <b>: <i>a vector<int></i> that
+goes on and on until the line ends.
+
+ 1 one
+ 2 two and a longer text that has to be wrapped, for it is
+   longer than the terminal is wide
+    • nested
+
+ def f(x):
+
+     return x
+
+ a  b
+ ──────────────
+ 1  a long cell
+
+▌ a quotation with $x^2$
+
+$$
+E = mc^2
+$$
+
+ • [ ] open, �[31m
+"""
+
+
+@pytest.mark.parametrize("length", [1, 7, 10_000])
+def test_markdown_is_rendered_while_it_streams_and_only_the_last_line_is_written_again(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    screen = Screen()
+    text = RenderedText(screen, patience=0)
+    for at in range(0, len(REPLY), length):
+        text.say(REPLY[at : at + length])
+        text.draw()
+    text.commit()
+    assert "\n".join(screen.rows) == RENDERED
+    assert not re.search(r"\x1b(?!\[[\d;]*m|\[K)", screen.getvalue())
+    if length == 1:
+        begun = Screen()
+        text = RenderedText(begun, patience=0)
+        text.say("Because a *ser")
+        text.draw()
+        assert begun.rows == ["Because a ser"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_in_a_reply_acts_in_the_terminal_that_renders_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for length in (5, 100_000):
+        screen = Screen()
+        text = RenderedText(screen, patience=0)
+        for hostile in (HOSTILE[name], "\x1b]8;;https://evil.example\x07 &#27;]0;x&#7; &#x202e; [a](https://a.example 'b')\r\n\x9b2J"):
+            for at in range(0, min(len(hostile), 200 * length), length):
+                text.say(hostile[at : at + length])
+                text.draw()
+            text.commit()
+        left = re.sub(r"\x1b\[[\d;]*m|\r\x1b\[K|\n", "", screen.getvalue())
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", left)
+
+
+def test_what_another_program_reads_is_the_reply_once_it_is_certain() -> None:
+    screen, line = Screen(tty=False), Screen(tty=False)
+    display = TerminalDisplay(screen, line=TerminalLine(line), whole=True)
+    display.apply(part("Hello *wo"))
+    display.apply(retry(1, "the stream was cut off", attempt=1))
+    display.apply(part("Hello *world*"))
+    assert screen.getvalue() == ""
+    display.apply(Message(id=2, chat_id="c", role="assistant", parts=(Text(text="Hello *world*"),), created_at=NOW, stop_reason="length"))
+    display.close()
+    assert screen.getvalue() == "Hello *world*\n"
+    assert line.getvalue().splitlines()[-2:] == [
+        "Cut off: the limit on output tokens was reached.",
+        "Retried once, after 1 s: the stream was cut off",
+    ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_reply_that_runs_beside_another_waits_until_it_is_whole() -> None:
+    screen = Screen()
+    first, second = (TerminalDisplay(screen, line=TerminalLine(screen)) for _ in range(2))
+    first.apply(part("One\n\n"))
+    second.apply(part("Two"))
+    first.apply(part("three"))
+    first.close()
+    assert "Two" not in screen.getvalue()
+    second.close()
+    assert [row for row in screen.rows if row] == [
+        "One",
+        "three",
+        "Stopped: the reply is incomplete.",
+        "Two",
+        "Stopped: the reply is incomplete.",
+    ]
+    third = TerminalDisplay(screen, line=TerminalLine(screen))
+    third.apply(part("Four\n\n"))
+    third.apply(retry(1, "the stream was cut off"))
+    assert "— withdrawn" in screen.getvalue()
+    third.close()
 
 
 def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> None:
