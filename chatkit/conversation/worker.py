@@ -106,23 +106,25 @@ class Worker:
             except asyncio.CancelledError:
                 partial = hub.transcript.messages[-1] is not prompt
                 self._unanswered = not partial
+                reply = self._reply(turn) if partial else None
                 self._end(turn, "waiting")
                 if titling and partial:
                     self.title.generate(turn.settings.provider, turn.settings.clock)
                 if not turn.stopping:  # the process ends
                     raise
-                if not partial:
+                if reply is None:
                     raise Stopped("the reply had not begun; the next prompt replaces this one") from None
                 words = "the partial reply is available as `.reply` and in the chat's messages"
-                raise Stopped(words, self._reply(turn)) from None
+                raise Stopped(words, reply) from None
             except BaseException:
                 self._unanswered = True
                 self._end(turn, "error")
                 raise
+            reply = self._reply(turn)  # first: a subscriber that learns that the chat is waiting may look for it
             self._end(turn, "waiting")
             if titling:
                 self.title.generate(turn.settings.provider, turn.settings.clock)
-            return self._reply(turn)
+            return reply
         finally:
             for end in leave:
                 end()

@@ -73,6 +73,12 @@ class Sources(msgspec.Struct, frozen=True):
     cited: tuple[Source, ...]
 
 
+class Original(msgspec.Struct, frozen=True):
+    """An answer's text as the model wrote it, for a Copy button; it shows nothing by itself."""
+
+    text: str
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Why there is no answer."""
 
@@ -86,7 +92,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 Said = Text | Reasoning | ToolUse | File | Sources
-Piece = Title | Label | Prompt | Asked | Said | Failure | Note
+Piece = Title | Label | Prompt | Asked | Said | Original | Failure | Note
 
 
 def answer(parts: Iterable[Part]) -> list[Said]:
@@ -130,6 +136,12 @@ def answer(parts: Iterable[Part]) -> list[Said]:
     return [*said, Sources(tuple(sources.values()))] if sources else said
 
 
+def original(said: Iterable[Said]) -> list[Original]:
+    """What a Copy button of an answer copies: its text, where it has one."""
+    text = "\n\n".join(shown(piece.text).strip("\n") for piece in said if isinstance(piece, Text))
+    return [Original(text)] if text.strip() else []
+
+
 def turns(messages: Iterable[Message]) -> list[tuple[Message | None, list[Message]]]:
     """Each prompt with the messages that answer it, as a person sees them; None where an answer has no prompt."""
     found: list[tuple[Message | None, list[Message]]] = []
@@ -169,6 +181,7 @@ def turn_document(turn: Transcript, *, model: str = "", prompt: str = "", runnin
         *([Label(single_line(model, 120))] if model else []),
         *([Asked(cut(question, MAX_ASKED))] if question and (error is not None or not said) else []),
         *said,
+        *([] if running else original(said)),
         *([Failure(error)] if error is not None else []),
         *map(Note, [words.UNFINISHED] if running else turn_notes(turn)),
     ]

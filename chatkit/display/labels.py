@@ -50,6 +50,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     # code
     copy: str = "Copy"
     copy_code: str = "Copy code"
+    copy_reply: str = "Copy the reply"
     copied: str = "Copied"
     code_copied: str = "Copied."
     selected: str = "Selected"

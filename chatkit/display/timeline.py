@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from chatkit.display.document import Prompt, Said, answer, answer_notes, prompt_piece, turn_notes, turns
+from chatkit.display.document import Prompt, Said, answer, answer_notes, original, prompt_piece, turn_notes, turns
 from chatkit.display.markdown.stream import MarkdownStream
 from chatkit.display.messages import Block
 from chatkit.display.plain_text import shown
@@ -98,6 +98,8 @@ class _Answer:
         for n, (piece, growing) in enumerate(zip(said, self._growing, strict=True)):
             self._blocks += growing.blocks(piece, grows=running and n == len(said) - 1, running=running)
             self.fresh += growing.fresh
+        if not running:
+            self._blocks += [Block(k="html", t=html_of(piece)) for piece in original(said)]
         return self._blocks
 
 

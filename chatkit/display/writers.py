@@ -15,7 +15,7 @@ from typing import Any, assert_never
 import msgspec
 
 from chatkit.display import tool_words, words
-from chatkit.display.document import Asked, Failure, Label, Note, Piece, Prompt, Sources, Title, ToolUse
+from chatkit.display.document import Asked, Failure, Label, Note, Original, Piece, Prompt, Sources, Title, ToolUse
 from chatkit.display.markdown.parse import is_safe_url, preformatted, render_html, shorten, text_html, without_empty_lines
 from chatkit.display.markdown.source import escape_markdown, render_markdown
 from chatkit.display.plain_text import as_json, shown, single_line
@@ -80,6 +80,8 @@ def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) 
             return _file(piece, max_image)
         case Sources():
             return f'<div style="{_SMALL}">{words.SOURCES} {", ".join(map(_source, piece.cited))}</div>\n'
+        case Original():
+            return f"<!--chatkit:{base64.b64encode(piece.text.encode()).decode()}-->"
         case Failure(error):
             lines = [f"<strong>{text_html(words.headline(error))}</strong>", f"<div>{text_html(words.advice(error))}</div>"]
             if detail := shown(error.detail).strip():
@@ -213,6 +215,8 @@ def _markdown_of(piece: Piece) -> str:
             return _emphasized(tool_words.file_line(piece))
         case Sources():
             return f"{words.SOURCES} {', '.join(map(_markdown_link, piece.cited))}"
+        case Original():
+            return ""
         case Failure(error):
             pieces = [f"**{escape_markdown(words.headline(error))}**", escape_markdown(words.advice(error))]
             if detail := single_line(error.detail, 500):
@@ -263,6 +267,8 @@ def _text_of(piece: Piece) -> str:
             return tool_words.file_line(piece)
         case Sources():
             return f"{words.SOURCES} {', '.join(single_line(s.title or s.url, 120) for s in piece.cited)}"
+        case Original():
+            return ""
         case Failure(error):
             return f"{words.headline(error)}\n{words.advice(error)}"
         case _:

@@ -211,3 +211,20 @@ def test_ten_chats_stream_at_once_and_every_word_arrives(notebook: Callable[...,
         shown = nb.output(1).locator(".chatkit").nth(n).locator(".ck-block").all_text_contents()
         assert "".join(shown[1:]).split() == [f"c{n}w{i}" for i in range(1500)]
     assert "rate" not in nb.page.locator("body").inner_text().lower()
+
+
+def test_try_again_says_where_its_reply_is_and_the_whole_reply_is_copied_as_it_was_written(notebook: Callable[..., Any]) -> None:
+    nb = notebook(SETUP, "chat = chat_with(anthropic_error_response(401), reply('**Now** it works.'))\na = chat.ask('Hi?')", "chat.view()")
+    nb.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    nb.run_all()
+    nb.output(1).get_by_text("The reply will be chat.last.").wait_for()
+    assert "run the cell" not in nb.output(1).inner_text().lower()
+    nb.output(1).get_by_role("button", name="Try again").click()
+    nb.output(1).get_by_text("Tried again: this reply is chat.last.").wait_for()
+    assert nb.execute("print(chat.last)").strip() == "**Now** it works."
+    for index in (1, 2):
+        nb.page.evaluate("() => navigator.clipboard.writeText('')")
+        copy = nb.output(index).get_by_role("button", name="Copy the reply")
+        copy.click()
+        copy.get_by_text("Copied").wait_for()
+        assert nb.page.evaluate("() => navigator.clipboard.readText()") == "**Now** it works."

@@ -10,7 +10,7 @@ import { tell } from "./state.js";
  * @param {HTMLElement} root
  * @param {string} style
  */
-function adopt(root, style) {
+export function adopt(root, style) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(style);
   /** @type {DocumentOrShadowRoot[]} */

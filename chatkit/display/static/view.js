@@ -6,6 +6,7 @@ import { mountFailure } from "./failure.js";
 import { mountFocus } from "./focus.js";
 import { LABELS } from "./labels.js";
 import { live } from "./mounting.js";
+import { offerCopies } from "./replies.js";
 import { follow } from "./state.js";
 import { mountTimeline } from "./timeline.js";
 
@@ -71,6 +72,7 @@ export function chatView(style, parts) {
       focus.restore();
     }
 
+    offerCopies(root, style);
     return live(place, root, style, draw, restore, [focus, composer, scroll, timeline, bar, commands]);
   }
 

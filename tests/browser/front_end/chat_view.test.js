@@ -150,6 +150,7 @@ test("a view of a chat that is taken down leaves no listener, no timer and no wa
     blocks: [html("<pre>1</pre>")],
   });
   const before = model.listeners;
+  start(chat).remove(); // what the first view leaves on its page, for the static replies there
   const held = [];
   const { addEventListener, removeEventListener } = document;
   document.addEventListener = (kind, act) => (held.push(act), addEventListener.call(document, kind, act));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { mountTimeline } from "../../../chatkit/display/static/timeline.js";
-import { freshPage, html, pass, timers } from "./page.js";
+import turn from "../../../chatkit/display/static/turn_view.js";
+import { freshPage, html, pass, start, timers } from "./page.js";
 
 let host;
 let said;
@@ -237,4 +238,34 @@ test("many formulas are typeset a few at a time, and none when the view is gone"
   pass(1000);
   await settled();
   assert.equal(given.length, some);
+});
+
+const REPLY = "<!--chatkit:KipIaSoqIOKAlCB5b3U=-->"; // **Hi** — you
+
+test("a whole reply is copied as the model wrote it", async () => {
+  const written = [];
+  navigator.clipboard = { writeText: async (text) => written.push(text) };
+  timeline.draw([html("<p>Hi</p>"), html(REPLY)]);
+  const [button, ...others] = host.querySelectorAll("button");
+  assert.deepEqual([button.textContent, button.ariaLabel, others.length], ["Copy", "Copy the reply", 0]);
+  button.click();
+  await settled();
+  assert.deepEqual([written, button.textContent], [["**Hi** — you"], "Copied"]);
+});
+
+test("static replies get their button from the first view on the page, and keep it when that has gone", async () => {
+  const written = [];
+  navigator.clipboard = { writeText: async (text) => written.push(text) };
+  for (let n = 0; n < 2; n++) start(turn).remove();
+  const reply = document.body.appendChild(document.createElement("div"));
+  reply.className = "chatkit-reply";
+  reply.innerHTML = `<p>Hi</p>${REPLY}`;
+  for (let n = 0; n < 2; n++) {
+    reply.dispatchEvent(Object.assign(new Event("animationstart", { bubbles: true }), { animationName: "ck-arrive" }));
+  }
+  const [button, ...others] = reply.querySelectorAll("button");
+  assert.deepEqual([others.length, document.adoptedStyleSheets.length], [0, 1]);
+  button.click();
+  await settled();
+  assert.deepEqual([written, button.textContent], [["**Hi** — you"], "Copied"]);
 });
