@@ -27,6 +27,7 @@ export function mountHeader(host) {
       put(title, state.title || LABELS.untitled);
       title.title = state.title;
       put(model, state.label);
+      model.title = state.label;
       put(status, gone ? "" : state.status);
       context.draw(state.context);
     },
