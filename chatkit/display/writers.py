@@ -51,7 +51,7 @@ def write_html(document: Sequence[Piece]) -> str:
     if len(document) == 1 and isinstance(document[0], Note):
         return _small(document[0].text).rstrip("\n")
     # nbconvert --to markdown puts this into Markdown, where HTML ends at an empty line: code could act behind it
-    return without_empty_lines(f'<div class="chatkit-reply">\n{"".join(map(html_of, document))}</div>')
+    return without_empty_lines(f'<div class="chatkit-reply" style="overflow-wrap:break-word">\n{"".join(map(html_of, document))}</div>')
 
 
 def html_of(piece: Piece, *, running: bool = False, max_image: int = MAX_IMAGE) -> str:

@@ -109,10 +109,10 @@ def large() -> Iterator[tuple[str, str]]:
 
 
 TAGS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "s", "a", "br", "hr"}
-TAGS |= {"table", "thead", "tbody", "tr", "th", "td", "div", "span", "details", "summary", "img"}
+TAGS |= {"table", "thead", "tbody", "tr", "th", "td", "div", "span", "details", "summary", "img", "sup"}
 ATTRIBUTES = {"style", "href", "rel", "start", "class", "aria-hidden", "src", "alt", "dir"}
 CLASSES = {"chatkit-card", "chatkit-spinner", "chatkit-reply", "chatkit-math"}
-OWN_TAG = re.compile("</?(?:code|pre|span)>")
+OWN_TAG = re.compile("</?(?:code|pre|span|sup)>")
 CODE = re.compile(r"^[> ]*(?:(?:[-*]|\d+[.)]) +)*```\w*\n[\s\S]*?\n[> ]*```$|`[^`\n]+`", re.MULTILINE)
 """Code as it stands, in the Markdown that chatkit writes."""
 FORMULA = re.compile(r"\${1,2}[^$]+\${1,2}")

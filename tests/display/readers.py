@@ -134,7 +134,7 @@ _TAGS = {
     "s",
     "del",
 }
-_TAGS |= {"a", "br", "hr", "table", "thead", "tbody", "tr", "th", "td", "div", "span"}
+_TAGS |= {"a", "br", "hr", "table", "thead", "tbody", "tr", "th", "td", "div", "span", "sup"}
 _ATTRIBUTES = {"class", "id", "lang", "align", "start", "rel", "aria-hidden"}
 
 

@@ -30,7 +30,7 @@ _SLOW_TO_LEX = re.compile(r"[^\n]{2001}|\s{301}")
 """Long lines, which are data rather than code, and long runs of white space."""
 
 LAZY_LAYOUT = "content-visibility:auto;contain-intrinsic-size:auto 400px"
-_FRAME = "background-color:#8888881f;padding:8px 12px;overflow-x:auto"
+_FRAME = "direction:ltr;background-color:#8888881f;padding:8px 12px;overflow-x:auto"
 _LAST = "margin:0 0 1em 0;border-radius:4px"
 _NOT_LAST = "margin:0"
 _IN_PRE = "background:none;padding:0"

@@ -50,7 +50,7 @@ _CELL = f"border:1px solid {_LINE};padding:3px 9px"
 _STYLES = {
     "th_open": f"{_CELL};background-color:{_FILL}",
     "td_open": _CELL,
-    "blockquote_open": f"border-left:3px solid {_LINE};margin-left:0;padding-left:12px",
+    "blockquote_open": f"border:0 solid {_LINE};border-inline-start-width:3px;margin-inline-start:0;padding-inline-start:12px",
 }
 _UNFORMATTED = "white-space:pre-wrap;overflow-wrap:break-word"
 _CODE_SPAN = f"background-color:{_FILL};padding:1px 4px;border-radius:3px"
@@ -172,12 +172,14 @@ def parse(clean: str, *, references: bool = True, growing: bool = False) -> list
 def _markdown(references: bool = True, growing: bool = False) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
+    from chatkit.display.markdown.github import as_github
     from chatkit.display.markdown.growing import let_grow
 
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_DEPTH}).enable(["table", "strikethrough"])
     md.inline.ruler.before("escape", "math_inline", _math_inline)
     md.block.ruler.before("table", "bounded", _bounded, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "blockquote", "list"]})
+    as_github(md)
     md.validateLink = lambda url: True  # type: ignore[method-assign] # `_without_unsafe_links` takes them out and keeps their labels
     md.core.ruler.before("text_join", "make_safe", _make_safe)
     for name, html in _HTML.items():
@@ -253,8 +255,9 @@ def _make_safe(state: StateCore) -> None:
             for child in token.children if "&" in token.content else ():
                 child.content = shown(child.content)  # an entity can name a character that `shown` removes
         elif token.type in _STYLES:
-            aligned = f";{token.attrGet('style') or 'text-align:left'}" if token.tag in ("th", "td") else ""
-            token.attrSet("style", _STYLES[token.type] + aligned)
+            own = token.attrGet("style") or ""
+            aligned = "text-align:start" if token.tag in ("th", "td") and "text-align" not in str(own) else ""
+            token.attrSet("style", ";".join(filter(None, [_STYLES[token.type], aligned, str(own)])))
 
 
 def _without_unsafe_links(tokens: Sequence[Token]) -> Iterator[Token]:
@@ -319,13 +322,18 @@ def _code(token: Token, env: dict[str, Any]) -> str:
     return code_html(token.content, token.info, growing=env["growing"])
 
 
+def _direction(token: Token) -> str:
+    return ' dir="auto"' if token.attrGet("dir") else ""
+
+
 _HTML: dict[str, Callable[[Token, dict[str, Any]], str]] = {
     "text": lambda token, _: text_html(token.content),
+    "footnote_ref": lambda token, _: f"<sup>{escape(token.content)}</sup>",
     "math_inline": lambda token, _: f'<span class="chatkit-math">{escape(token.content)}</span>',
     "math_block": lambda token, _: f'<p class="chatkit-math" style="{_WIDE}">{escape(token.content)}</p>\n',
     "code_inline": lambda token, _: f'<code style="{_CODE_SPAN}">{escape(token.content)}</code>',
     "code_block": _code,
     "fence": _code,
-    "table_open": lambda *_: f'<div style="{_SCROLLING}"><table style="{_TABLE}">\n',
+    "table_open": lambda token, _: f'<div{_direction(token)} style="{_SCROLLING}"><table style="{_TABLE}">\n',
     "table_close": lambda *_: "</table></div>\n",
 }

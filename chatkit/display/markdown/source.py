@@ -4,7 +4,7 @@ The ``text/markdown`` of a saved notebook is rendered by JupyterLab, GitHub, nbc
 agree on what is code, a formula or a link. So the safe tokens of `chatkit.display.markdown.parse` are written out in one plain form,
 whose characters alone keep it harmless, whichever way a parser takes them:
 
-- ``<`` occurs only in ``<code>``, ``<pre>`` and ``<span>``, without attributes. Code that holds it, or a character that begins
+- ``<`` occurs only in ``<code>``, ``<pre>``, ``<span>`` and ``<sup>``, without attributes. Code that holds it, or a character that begins
   something for a reader who doesn't see that it is code, stands between these tags, as entities.
 - ``$`` occurs only around formulas, which are written on one line, with balanced braces.
 - A character of a text that could begin or end code, emphasis, a link, an address, attributes, a formula or a block is an entity.
@@ -222,6 +222,8 @@ def _span(node: SyntaxTreeNode) -> str:
             return _code_span(node.content)
         case "math_inline":
             return _formula(node.content)
+        case "footnote_ref":  # most readers know no footnotes
+            return f"<sup>{_text(node.content)}</sup>"
         case "em":
             return _marked("*", node)
         case "strong":

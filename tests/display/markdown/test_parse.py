@@ -207,6 +207,41 @@ def test_a_formula_that_would_keep_the_page_busy_is_text() -> None:
     assert "chatkit-math" not in render_html("$$\n" + ("x + " * 240 + "\n") * 40 + "$$")
 
 
+def test_an_item_of_a_task_list_begins_with_its_box_instead_of_a_bullet() -> None:
+    html = render_html("- [ ] *write*\n- [x] read\n  1. [X] twice\n- [y] is none, nor [ ] this\n\n[ ] nor that")
+    assert re.findall("<li([^>]*)>([^<]*)", html) == [
+        (' style="list-style-type:none;margin-inline-start:-1.3em"', "☐ "),
+        (' style="list-style-type:none;margin-inline-start:-1.3em"', "☑ read\n"),
+        (' style="list-style-type:none;margin-inline-start:-1.3em"', "☑ twice"),
+        ("", "[y] is none, nor [ ] this"),
+    ]
+    assert "<p>[ ] nor that</p>" in html
+    assert render_markdown("- [ ] write\n- [x] read") == "- ☐ write\n- ☑ read"
+
+
+def test_footnotes_are_small_numbers_and_small_notes_where_the_model_put_them() -> None:
+    text = "So it is.[^1][^2]: And so,[^why] too.\n\n[^1]: A **source**,\n    cited.\n[^why]: https://example.org\n\nMore."
+    html = render_html(text)
+    assert "<p>So it is.<sup>1</sup><sup>2</sup>: And so,<sup>why</sup> too.</p>" in html
+    notes = re.findall("<p style=[^>]*>(.*?)</p>", html, re.DOTALL)
+    assert notes[0] == "<sup>1</sup> A <strong>source</strong>,\ncited."
+    assert notes[1].startswith('<sup>why</sup> <a href="https://example.org"')
+    assert render_markdown(text).startswith("So it is.<sup>1</sup><sup>2</sup>: And so,<sup>why</sup> too.\n\n<sup>1</sup> A **source**,")
+
+
+def test_what_only_looks_like_a_footnote_stays() -> None:
+    for text in ("a [^abc] class", "`[^1]`", "[^1](https://example.org)", "[^ 1]", "[^]", "[^a b]"):
+        assert "<sup>" not in render_html(text)
+
+
+def test_each_block_takes_its_direction_from_its_own_text() -> None:
+    html = render_html("Left.\n\nימין left\n\n- שלום\n- left\n\n> # عربي\n\n| א | b |\n|--|--:|\n| 1 | 2 |\n\n```\nא\n```\n")
+    assert re.findall("<(\\w+) dir=", html) == ["p", "ul", "blockquote", "div"]
+    assert "<p>Left.</p>" in html
+    assert re.findall('<(\\w+) style="[^"]*unicode-bidi:plaintext', html) == ["li", "li", "h1", "th", "th", "td", "td"]
+    assert '<pre style="direction:ltr' in html
+
+
 def test_entities_bring_back_nothing_invisible() -> None:
     assert render_html("pay&#8203;pal &#x202e;gpj.exe") == "<p>paypal gpj.exe</p>\n"
     assert render_markdown("pay&#8203;pal &#x202e;gpj.exe") == "paypal gpj.exe"
