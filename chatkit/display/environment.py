@@ -66,6 +66,32 @@ def current_cell() -> object | None:
     return _header().get("msg_id")
 
 
+_newest: dict[str, Any] = {}
+"""The request of the cell that was run last."""
+
+
+def watch_cells() -> None:
+    """Note from now on which cell was run last, for `give_threads_back`."""
+    if in_notebook():
+        _shell().events.register("pre_run_cell", _note_cell)  # once, however often this is called
+        _note_cell()
+
+
+def give_threads_back() -> None:
+    """What threads print lands in the cell that was run last, as before this message of a widget.
+
+    ipykernel takes every message for the origin of what is printed from then on, and the front end has no place for that.
+    """
+    if _newest:
+        _shell().set_parent(_newest)
+
+
+def _note_cell(_: object = None) -> None:
+    global _newest
+    if _request().get("header", {}).get("msg_type") == "execute_request":
+        _newest = _request()
+
+
 def _shell() -> Any:
     """IPython's shell, if one runs in this process."""
     module = sys.modules.get("IPython")

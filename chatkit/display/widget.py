@@ -19,7 +19,7 @@ import anywidget
 import msgspec
 import traitlets
 
-from chatkit.display.environment import in_voila
+from chatkit.display.environment import give_threads_back, in_voila, watch_cells
 from chatkit.display.labels import LABELS
 from chatkit.display.messages import Ack, Block, Command, Facts, Resync
 from chatkit.display.view_state import ViewState
@@ -119,6 +119,7 @@ class View(anywidget.AnyWidget):
         self._sending = threading.RLock()  # messages leave in the order of their numbers
         super().__init__()
         self._open = True
+        watch_cells()
         self.on_msg(self._on_message)
         if hasattr(self.comm, "_reply_subshell_for"):
             # ipykernel 7.4 handles a comm's messages in the shell that it last published from, the main one, where they
@@ -159,6 +160,7 @@ class View(anywidget.AnyWidget):
         self.send_state("snap")
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
+        give_threads_back()
         try:
             command = msgspec.convert(content, Command)
         except msgspec.ValidationError:
