@@ -178,11 +178,14 @@ class _Cell:
     """A cell that shows the widget of a whole chat."""
 
     def __init__(self) -> None:
-        self.output, self._fallback = CellOutput(), FallbackOutput()
+        self.output = CellOutput()
+        self._fallback = FallbackOutput(self.output)
         self._both = False
 
     def renew(self, static: Mapping[str, str], widget: Mapping[str, object], hides: bool) -> None:
         """Have the cell hold the static form, for when the widget is gone."""
+        if self.output.inset is not None:  # which is saved with the widgets themselves
+            return
         if not hides:
             self._both = True
             self.output.show({**widget, **static})

@@ -10,10 +10,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from chatkit import bridge
 from chatkit.display.document import Piece
+from chatkit.display.insets import Inset, keeps_the_first
 from chatkit.display.writers import bundle
 from chatkit.events import Event
 from chatkit.fold import Transcript
@@ -25,28 +27,42 @@ _logger = logging.getLogger("chatkit")
 
 
 class CellOutput:
-    """One output of the running cell.
+    """One output of the running cell, or with `below` the one that follows another of these.
 
     It keeps the cell's own context and publisher: what another thread publishes would land in the cell that ran last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, below: CellOutput | None = None) -> None:
         from IPython.core.interactiveshell import InteractiveShell
 
-        self._publisher = InteractiveShell.instance().display_pub
+        self._shell = InteractiveShell.instance()
+        self._publisher = self._shell.display_pub
         if "parent_header" in self._publisher.trait_names():  # ipykernel 6: one header for all threads, the last cell's
             self._publisher = copy.copy(self._publisher)
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
         self._shown = False
+        self.inset: Inset | None = None
+        if below is not None:
+            self.inset = below.inset
+        elif keeps_the_first(self._shell, self._publisher):
+            self.inset = Inset(partial(self._publish, self._publisher), self._update_elsewhere)
 
     def show(self, bundle: Mapping[str, Any]) -> None:
         """Show a MIME bundle, in place of the one before."""
+        if self.inset is not None:
+            self.inset.show(self._display_id, dict(bundle))
+            return
         update, self._shown = self._shown, True
+        self._publish(self._publisher, dict(bundle), update=update)
+
+    def _update_elsewhere(self, data: dict[str, Any]) -> None:
+        if self._shell.display_pub is not self._publisher:
+            self._publish(self._shell.display_pub, data, update=True)
+
+    def _publish(self, publisher: Any, data: dict[str, Any], *, update: bool = False) -> None:
         # a context can be entered only once at a time, so each call has a copy
-        self._context.copy().run(
-            self._publisher.publish, data=dict(bundle), metadata={}, transient={"display_id": self._display_id}, update=update
-        )
+        self._context.copy().run(publisher.publish, data=data, metadata={}, transient={"display_id": self._display_id}, update=update)
 
 
 class FallbackOutput:
@@ -57,8 +73,8 @@ class FallbackOutput:
     else the widget's own output holds.
     """
 
-    def __init__(self) -> None:
-        self._output = CellOutput()
+    def __init__(self, below: CellOutput) -> None:
+        self._output = CellOutput(below)
         self._empty = True
 
     def show(self, bundle: Mapping[str, object]) -> None:
@@ -75,11 +91,17 @@ class FallbackOutput:
 
 def hidden_while_live(html: str) -> str:
     """HTML that the views' style sheet hides while a view lives in the same cell."""
-    return f'<div class="chatkit-beside">{html}</div>'
+    return f'<div class="chatkit-beside">{outliving(html)}</div>'
+
+
+def outliving(html: str) -> str:
+    """HTML that stands beside a widget and hides what JupyterLab says in its place when the notebook is opened without it."""
+    lost = ".jp-OutputArea:has(.chatkit-outlives) > .jp-OutputArea-child:has(> .jp-OutputArea-output.jupyter-widgets)"
+    return f'{html}<style class="chatkit-outlives">{lost} {{ display: none; }}</style>'
 
 
 class FallbackSchedule:
-    """When to renew a fallback output: now and then while the text grows, and at once where it was withdrawn.
+    """When to renew a fallback output: now and then while the text grows, and at once for a wait, or text that was withdrawn.
 
     `first` is in seconds after the first words: most replies are over by then, and leave one output. `pause` is in
     seconds between two renewals at least.
@@ -91,9 +113,10 @@ class FallbackSchedule:
         self._pause = pause
         self._began: float | None = None
         self._last = float("-inf")
+        self._waits = False
 
-    def due(self, parts: Sequence[Part]) -> bool:
-        """Whether it is time; if so, this counts as a renewal."""
+    def due(self, parts: Sequence[Part], *, waits: bool = False) -> bool:
+        """Whether it is time, where a wait is under way or not; if so, this counts as a renewal."""
         size = sum(len(p.text) for p in parts if isinstance(p, Text | Reasoning))
         now = time.monotonic()
         if not size:
@@ -102,7 +125,8 @@ class FallbackSchedule:
             self._began = now
         ripe = self._began is not None and now - self._began >= self._first and now - self._last >= self._pause
         grown = ripe and size > 1.5 * self.size
-        if not (grown or size < self.size):
+        begins, self._waits = waits and not self._waits, waits
+        if not (grown or size < self.size or begins):
             return False
         self.size, self._last = size, now
         return True

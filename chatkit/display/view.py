@@ -19,7 +19,7 @@ from chatkit.display.messages import (
     TryAgain,
 )
 from chatkit.display.opening import Commands, RunningCommands
-from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule, finish, hidden_while_live
+from chatkit.display.outputs import CellOutput, FallbackOutput, FallbackSchedule, finish, hidden_while_live, outliving
 from chatkit.display.timeline import Timeline
 from chatkit.display.view_state import facts_of, kernel_ms, retry_facts
 from chatkit.display.widget import RetryView, TurnView
@@ -89,7 +89,7 @@ class LiveTurn(Live):
         self._showing = threading.Lock()
         self._offer: TurnView | None = None
         self._output: CellOutput = earlier._output if earlier else CellOutput()
-        self._fallback: FallbackOutput = earlier._fallback if earlier else FallbackOutput()
+        self._fallback: FallbackOutput = earlier._fallback if earlier else FallbackOutput(self._output)
         self.widget = TurnView(self._command, self._facts())
         self._output.show({**self.widget.bundle(), **self._bundle(running=True)})
         # the Markdown parser loads while the request is on its way, not when an interrupted cell waits for its end
@@ -104,7 +104,7 @@ class LiveTurn(Live):
     def _command(self, command: Command) -> None:
         match command:
             case Hides():
-                self._hides = True
+                self._hides = self._output.inset is None  # which is saved with the widgets themselves
                 self._batcher.changed()  # the fallback output may be due
             case TryAgain():
                 self._commands.try_again(self._open_again)
@@ -124,7 +124,7 @@ class LiveTurn(Live):
         self._show(running=True)
         if self._timeline.behind:
             self._batcher.changed()
-        if self._hides and self._schedule.due(self._transcript.answer()):
+        if self._hides and self._schedule.due(self._transcript.answer(), waits=self._transcript.retry is not None):
             asyncio.get_running_loop().run_in_executor(None, self._renew_fallback, self._schedule.size)
 
     def _show(self, *, running: bool) -> None:
@@ -151,10 +151,11 @@ class LiveTurn(Live):
     def _freeze(self) -> None:
         try:
             static = self._bundle(running=False)
+            error = self._transcript.error
+            offers = error is not None and error.kind != "canceled" and may_pass(error)
             with self._showing:
-                self._output.show(static)
-                error = self._transcript.error
-                if error is None or error.kind == "canceled" or not may_pass(error):
+                self._output.show({**static, "text/html": outliving(static["text/html"])} if offers else static)
+                if not offers:
                     self._fallback.clear()
                 else:
                     try_again = Facts(over=True, commands=("again",), error=FailureCard(title="", advice=will_be(self._reply_name)))
@@ -191,14 +192,15 @@ class LiveRetry(Live):
         self._name = name
         self._closed = False
         self._output = CellOutput()
-        self._opening = threading.Lock()
+        self._fallback = FallbackOutput(self._output)
+        self._opening, self._showing = threading.Lock(), threading.Lock()
         self._view: RetryView | None = None
 
     def apply(self, event: Event) -> None:
         super().apply(event)
         with self._opening:
             if self._view is None and type(event) is Retry:
-                self._view = RetryView(lambda command: obey(command, self._commands), self._facts())
+                self._view = RetryView(self._command, self._facts())
                 self._output.show({**self._view.bundle(), **self._bundle(running=True)})
 
     def close(self) -> bridge.Work[None] | None:
@@ -207,13 +209,26 @@ class LiveRetry(Live):
         self._closed = True
         return finish(self._batcher.drain, self._freeze)
 
+    def _command(self, command: Command) -> None:
+        if isinstance(command, Hides) and self._output.inset is None:
+            bridge.spawn(asyncio.to_thread(self._show_fallback))
+        else:
+            obey(command, self._commands)
+
+    def _show_fallback(self) -> None:
+        with self._showing:
+            if not self._closed:
+                self._fallback.show({"text/html": hidden_while_live(self._bundle(running=True)["text/html"])})
+
     def _deliver(self) -> None:
         if self._view is not None:
             self._view.show([], self._facts())
 
     def _freeze(self) -> None:
         try:
-            self._output.show(self._bundle(running=False))
+            with self._showing:
+                self._output.show(self._bundle(running=False))
+                self._fallback.clear()
         finally:
             if self._view is not None:
                 self._view.take_down()
