@@ -72,7 +72,10 @@ def test_retry_now_ends_the_wait_of_a_running_cell(notebook: Callable[..., Any])
         nb.output(1).locator(".ck-why").get_by_text(f"(attempt {attempt} failed:").wait_for()
         nb.output(1).get_by_role("button", name="Retry now").click()
     nb.output(1).get_by_text("'loaded'").wait_for()
-    nb.output(1).get_by_text("Retried 5 times, after 1 s, 2 s, 4 s, 8 s and 16 s").wait_for()
+    line = nb.output(1).get_by_text("Retried 5 times, after").inner_text()
+    waits = [float(seconds) for seconds in re.findall(r"([\d.]+) s\b", line)]  # as they were, not as they were announced
+    assert len(waits) == 5
+    assert waits[-1] < 16
     assert nb.execute("print(calls[-1] - calls[-2] < 16)") == "True"  # the last wait did not pass
 
 
@@ -84,7 +87,7 @@ def test_submit_lets_the_cell_end_and_its_buttons_work_on(notebook: Callable[...
     nb.output(1).get_by_text("(attempt 2 failed: the connection to demo broke)", exact=True).wait_for()
     assert nb.execute("print(run.done)") == "False"
     nb.output(1).get_by_role("button", name="Retry now").click()
-    nb.output(1).get_by_text("Retried twice, after 1 s and 2 s").wait_for()
+    nb.output(1).get_by_text(re.compile(r"Retried twice, after 1 s and [\d.]+ s: demo is overloaded")).wait_for()
     assert nb.execute("print(run.result().stop_reason)") == "end"
     assert is_static(nb.bundles(1)[0])
 

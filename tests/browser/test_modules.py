@@ -279,7 +279,7 @@ def test_a_callout_is_as_high_at_its_end_as_at_its_beginning(page: Callable[...,
         heights.append(p.locator(".ck-bar").bounding_box()["height"])
         told.append(p.locator(".ck-when").inner_text())
         p.clock.run_for(1000)
-    assert told == [*(f"in {n}s" for n in range(11, 0, -1)), "now", "now", "now"]
+    assert told == [*(f"in {n} s" for n in range(11, 0, -1)), "now", "now", "now"]
     assert heights == [same_place(heights[0])] * 14
 
 
