@@ -22,7 +22,7 @@ def display_mode() -> Mode:
 
     A cell that a person runs (``allow_stdin`` is true) gets a live widget; a cell that a program runs (papermill, nbclient,
     nbval) gets the finished output alone; Voila runs cells like a program, for a page that a person then sees, and gets a
-    live widget; a terminal gets the
+    live widget, and so does marimo; a terminal gets the
     reply as text, and a line for every wait; anything else gets nothing. ``live`` and ``static`` need a kernel and are
     ignored without one. Raises `UsageError` where the variable holds another word.
     """
@@ -31,6 +31,8 @@ def display_mode() -> Mode:
         raise UsageError(f"{VARIABLE}={word!r}: set it to live, static, terminal or off, or leave it unset")
     if word == "off" or word == "terminal" or (word in ("live", "static") and in_notebook()):
         return word  # type: ignore[return-value] # one of Mode
+    if in_marimo():
+        return "live"
     if in_notebook():
         return "live" if in_voila() or _cell_allows_stdin() else "static"
     return "terminal" if _stderr_is_terminal() else "off"
@@ -41,6 +43,8 @@ def attended() -> bool:
 
     Voila's page is there when all cells have ended: from then on, a person can press its buttons.
     """
+    if in_marimo():
+        return True
     if in_voila():
         return _header().get("msg_type") == "comm_msg"
     return _cell_allows_stdin() if in_notebook() else _stderr_is_terminal()
@@ -59,6 +63,12 @@ def in_notebook() -> bool:
 def in_voila() -> bool:
     """Whether Voila started this kernel: for a request that has come, or one that it expects."""
     return in_notebook() and (os.environ.get("SERVER_SOFTWARE", "").startswith("voila/") or "VOILA_PREHEAT" in os.environ)
+
+
+def in_marimo() -> bool:
+    """Whether this thread runs a cell of a marimo notebook, or what a person does in one."""
+    running = getattr(sys.modules.get("marimo"), "running_in_notebook", None)
+    return running is not None and bool(running())
 
 
 def current_cell() -> object | None:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 import logging
+import sys
 import threading
 import time
 import uuid
@@ -15,12 +16,15 @@ from typing import Any
 
 from chatkit import bridge
 from chatkit.display.document import Piece
+from chatkit.display.environment import in_marimo
 from chatkit.display.insets import Inset, keeps_the_first
 from chatkit.display.writers import bundle
 from chatkit.events import Event
 from chatkit.fold import Transcript
 from chatkit.parts import Part, Reasoning, Text
 
+VIEW = "chatkit-view"
+"""What stands for a view's MIME types in marimo, which shows the widget itself."""
 PATIENCE = 2.0
 """Seconds that a caller waits for the last output at most."""
 _logger = logging.getLogger("chatkit")
@@ -33,6 +37,11 @@ class CellOutput:
     """
 
     def __init__(self, below: CellOutput | None = None) -> None:
+        self._shown = False
+        self.inset: Inset | None = None
+        self._in_marimo: bool = below._in_marimo if below is not None else in_marimo()
+        if self._in_marimo:
+            return
         from IPython.core.interactiveshell import InteractiveShell
 
         self._shell = InteractiveShell.instance()
@@ -41,15 +50,17 @@ class CellOutput:
             self._publisher = copy.copy(self._publisher)
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
-        self._shown = False
-        self.inset: Inset | None = None
         if below is not None:
             self.inset = below.inset
         elif keeps_the_first(self._shell, self._publisher):
             self.inset = Inset(partial(self._publish, self._publisher), self._update_elsewhere)
 
     def show(self, bundle: Mapping[str, Any]) -> None:
-        """Show a MIME bundle, in place of the one before."""
+        """Show a MIME bundle, in place of the one before; in marimo the view in it, which stays."""
+        if self._in_marimo:
+            if (view := bundle.get(VIEW)) is not None:
+                sys.modules["marimo"].output.append(view)
+            return
         if self.inset is not None:
             self.inset.show(self._display_id, dict(bundle))
             return

@@ -9,6 +9,7 @@ import base64
 import logging
 import re
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,9 +20,10 @@ import anywidget
 import msgspec
 import traitlets
 
-from chatkit.display.environment import give_threads_back, in_voila, watch_cells
+from chatkit.display.environment import give_threads_back, in_marimo, in_voila, watch_cells
 from chatkit.display.labels import LABELS
 from chatkit.display.messages import Ack, Block, Command, Facts, Resync
+from chatkit.display.outputs import VIEW
 from chatkit.display.view_state import ViewState
 from chatkit.errors import ChatkitError
 
@@ -81,6 +83,8 @@ def _slim(text: str) -> str:
 
 FIRST_SNAPSHOT = 32_000
 """Characters of HTML after which the whole state is sent for the first time."""
+SNAPSHOT_PAUSE = 0.5
+"""Seconds between whole states in marimo: it loses messages until the view is there, and a running cell can't be asked for them."""
 _logger = logging.getLogger("chatkit")
 
 
@@ -102,7 +106,8 @@ class View(anywidget.AnyWidget):
     ----------
     reloaded : bool
         A browser asked for the state after the view was opened: its page was loaded again, and an output that replaces
-        this one would not find its way there. The same holds for Voila's page, which is loaded when all cells have run.
+        this one would not find its way there. The same holds for Voila's page, which is loaded when all cells have run, and
+        for marimo, where outputs are replaced only from within their cell.
     """
 
     # sent as the state is at that moment; the browser cannot change it
@@ -114,7 +119,9 @@ class View(anywidget.AnyWidget):
         self._command = command
         self._sent_units = 0
         self._open = False
-        self.reloaded = in_voila()
+        self._in_marimo = in_marimo()
+        self._sent_at = 0.0
+        self.reloaded = in_voila() or self._in_marimo
         self._heard: dict[str, object] = {}
         self._sending = threading.RLock()  # messages leave in the order of their numbers
         super().__init__()
@@ -141,6 +148,8 @@ class View(anywidget.AnyWidget):
         """The MIME bundle that shows this widget; empty where there is no kernel, or it was closed."""
         if self.comm is None:
             return {}
+        if self._in_marimo:
+            return {VIEW: self}
         data, _ = self._repr_mimebundle_() or ({}, {})
         return {mime: value for mime, value in data.items() if mime != "text/plain"}
 
@@ -150,13 +159,14 @@ class View(anywidget.AnyWidget):
             message = self.state.advance(blocks, facts)
             if message is None:
                 return
-            if self.state.units >= 2 * self._sent_units + FIRST_SNAPSHOT:
+            missed = self._in_marimo and time.monotonic() - self._sent_at > SNAPSHOT_PAUSE
+            if missed or self.state.units >= 2 * self._sent_units + FIRST_SNAPSHOT:
                 self._send_snapshot()
             else:
                 self.send(message)
 
     def _send_snapshot(self) -> None:
-        self._sent_units = self.state.units
+        self._sent_units, self._sent_at = self.state.units, time.monotonic()
         self.send_state("snap")
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:

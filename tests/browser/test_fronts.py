@@ -72,3 +72,50 @@ def test_a_submitted_reply_is_shown_in_voila_whether_it_ends_before_the_page_or_
 def test_a_kernel_that_voila_started_ahead_shows_the_reply_too(voila: Open) -> None:
     page = voila("import chatkit as ck\nrun = ck.Chat('demo:steady').submit('Why?')", options=("--preheat_kernel=True", "--pool_size=1"))
     page.get_by_text(ENDING).wait_for()
+
+
+MARIMO = """import marimo
+app = marimo.App()
+
+@app.cell
+def _():
+    import chatkit as ck
+    return (ck,)
+
+@app.cell
+def _(ck):
+    chat = ck.Chat("demo")
+    answer = chat.ask("Why do clients back off?")
+    return (chat,)
+
+@app.cell
+def _(chat, ck):
+    results = iter([ConnectionResetError(), "done"])
+    def fails_once():
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+    assert ck.retry(fails_once) == "done"
+    return
+
+@app.cell
+def _(chat):
+    chat.view()
+    return
+"""
+
+
+def test_replies_and_retries_are_seen_in_marimo_while_they_go_on_and_lists_have_numbers(served_page: Open, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(MARIMO, "utf-8")
+    page = served_page(sys.executable, "-m", "marimo", "run", str(path), "--headless", "--no-token", "--host=127.0.0.1", at="/health")
+    first = page.locator(".chatkit").first
+    first.get_by_text("attempt 2 failed").first.wait_for()
+    first.get_by_text("So each client waits").wait_for()
+    assert page.get_by_text(ENDING).count() == 0
+    page.get_by_text("the connection to the server broke").first.wait_for()
+    page.get_by_role("textbox").wait_for()
+    assert page.get_by_text(ENDING).count() == 2
+    styles = page.locator(".ck-body ol").evaluate_all("lists => lists.map(list => getComputedStyle(list).listStyleType)")
+    assert styles == ["decimal", "decimal"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 
@@ -77,3 +78,12 @@ def test_a_plain_ipython_shell_is_no_notebook() -> None:
     code += "from chatkit.display.environment import in_notebook; assert not in_notebook()"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
     assert not in_notebook()
+
+
+def test_a_module_named_marimo_that_runs_no_notebook_changes_nothing() -> None:
+    code = (
+        "import marimo, sys; from chatkit.display.environment import display_mode, in_marimo; assert not in_marimo(); print(display_mode())"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "CHATKIT_DISPLAY"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True, env=env)
+    assert done.stdout == "off\n"
