@@ -55,6 +55,7 @@ RETRY = {
     "why": "(attempt 3 failed: anthropic is overloaded)",
     "about": "The provider is overloaded · anthropic · HTTP 529",
     "detail": "Overloaded: please try again later.",
+    "detail_title": "What the provider said",
 }
 BLOCKS = [
     {"k": "user", "t": ""},
