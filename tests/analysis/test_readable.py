@@ -111,7 +111,6 @@ def test_it_is_a_data_frame_with_the_full_values(frame: pd.DataFrame, tmp_path: 
 
 
 def test_it_goes_to_parquet_and_back(frame: pd.DataFrame, tmp_path: Any) -> None:
-    pytest.importorskip("pyarrow")
     frame.to_parquet(tmp_path / "log.parquet")
     again = pd.read_parquet(tmp_path / "log.parquet")
     for column in ("attempt", "ts", "waited", "duration", "status_code"):
