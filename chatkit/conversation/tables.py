@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def _text(frame: pd.DataFrame, kind: str, rows: int) -> str:
     if len(across) < width:
         notes.append(f"Of the columns, {_left_out([_cell(name) for name in frame.columns], across)}")
     shown = frame.iloc[down, across]
-    columns = [[_cell(label) for label in shown.index], *(_column(shown.iloc[:, n], notes) for n in range(len(across)))]
+    columns = [_column(shown.index, notes), *(_column(shown.iloc[:, n], notes) for n in range(len(across)))]
     if any("" in column for column in columns[1:]):
         notes.append("An empty cell is a missing value.")
     if any("… [" in cell for column in columns for cell in column):
@@ -74,8 +74,8 @@ def _left_out(names: list[str], across: list[int]) -> str:
     return f"{len(out):,} are left out: {', '.join(out[:MAX_COLUMNS])}{more}."
 
 
-def _column(values: pd.Series[Any], notes: list[str]) -> list[str]:
-    """The cells of a column. Floats have at most `DECIMALS` digits after the point, which is said where it takes some away."""
+def _column(values: Iterable[object], notes: list[str]) -> list[str]:
+    """The cells of a column or the index. Floats have at most `DECIMALS` digits after the point; where that takes some away, it is said."""
     cells = [_cell(value) for value in values]
     if any(isinstance(value, float) and cell and float(cell) != value for value, cell in zip(values, cells, strict=True)):
         notes.append(f"Floats are rounded to {DECIMALS} decimals, or to {DECIMALS} digits where they are small.")

@@ -126,3 +126,9 @@ def test_a_table_of_another_library_is_told_how_to_become_one() -> None:
 def test_no_prompt_loads_pandas() -> None:
     code = "import sys; from chatkit.conversation.prompt import as_parts; as_parts(['a']); sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_a_label_of_the_index_loses_is_said() -> None:
+    note, lines = table(pd.Series([1, 2], index=[0.12345678, 0.12345679], name="n"))
+    assert "Floats are rounded to 6 decimals" in note
+    assert lines[2:] == ["| 0.123457 | 1 |", "| 0.123457 | 2 |"]
