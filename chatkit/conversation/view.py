@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,7 +13,7 @@ from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.turn import Turn
 from chatkit.display.environment import shows_by_default
 from chatkit.display.messages import CommandName
-from chatkit.errors import UsageError
+from chatkit.errors import ChatkitError, UsageError
 from chatkit.parts import Part, Text, text_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,12 @@ class ChatCommands:
 def subscribe(chat: Chat, subscriber: Subscriber, after_id: int = 0) -> Callable[[], object]:
     """Give a subscriber the events of a chat, first those after a message; what is returned ends it. Both from any thread."""
     leave = Waiter().wait(call_soon(lambda: chat._hub.subscribe(subscriber, after_id)))
-    return lambda: call_soon(leave)
+
+    def end() -> None:
+        with contextlib.suppress(ChatkitError):  # Python is ending, and with it the loop
+            call_soon(leave)
+
+    return end
 
 
 class Viewer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,6 +51,12 @@ def test_a_view_leaves_nothing_open_when_it_is_closed(wires: list[Wire], outputs
     opened = [wire.comm_id for wire in wires]
     assert opened
     assert [wire.comm_id for wire in wires if wire.sent[-1][0] == "comm_close"] == opened
+
+
+def test_a_script_that_opened_a_view_ends_in_silence() -> None:
+    script = "import chatkit as ck; chat = ck.Chat('demo:steady', title=None); view = chat.view()"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""
 
 
 def test_a_view_of_a_chat_that_was_closed_before_says_so_and_offers_nothing(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
