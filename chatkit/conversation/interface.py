@@ -179,7 +179,7 @@ class Chat:
     @title.setter
     def title(self, title: str) -> None:
         require(isinstance(title, str), "give a text", title=title)
-        self._title.text = title
+        self._title.text = str(title)
         call_soon(self._title.announce)
 
     @property

@@ -164,7 +164,7 @@ class ChatTitle:
     """The title of one chat: `text` if that is given; no title for None; for an empty text the fallback, then a generated title."""
 
     def __init__(self, hub: Hub, text: str | None) -> None:
-        self.text = text or ""
+        self.text = str(text or "")  # of a `Reply` only its text
         self._hub = hub
         self._automatic = text == ""
         self._fallback = ""

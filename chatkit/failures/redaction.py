@@ -74,9 +74,16 @@ def whole_characters(value: Any) -> Any:
 def whole_json(value: Any) -> bytes:
     """A value as JSON, with `whole_characters`."""
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, enc_hook=_text)
     except UnicodeEncodeError:
-        return msgspec.json.encode(whole_characters(msgspec.to_builtins(value)))
+        return msgspec.json.encode(whole_characters(msgspec.to_builtins(value, enc_hook=_text)))
+
+
+def _text(value: object) -> str:
+    """A `Reply` or a text of numpy, which msgspec doesn't encode by itself, as the text that it is."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
 
 
 def redact(text: str, limit: int = 500) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from chatkit import Chat, Reply, RetryPolicy, UsageError
+from chatkit import Chat, Reply, RetryPolicy, UsageError, title
 from chatkit.analysis import attempts_frame
 from chatkit.chattest import FakeClock, FakeProvider, anthropic_overloaded_response, reply
 
@@ -54,6 +54,22 @@ def test_a_reply_and_a_text_of_numpy_can_be_the_next_prompt(chat: Chat, answer: 
     chat.ask(wrap(answer))
     asked = chat.messages[-2].text
     assert (asked, type(asked)) == (answer.text, str)
+
+
+@pytest.mark.parametrize("wrap", [lambda answer: answer, lambda answer: np.str_(answer)], ids=["reply", "numpy"])
+def test_a_reply_and_a_text_of_numpy_can_be_an_option_and_be_named(
+    fake_provider: Callable[..., FakeProvider], answer: Reply, wrap: Callable[[Reply], str]
+) -> None:
+    text = wrap(answer)
+    fake = fake_provider([reply("One."), reply("Two.")])
+    with Chat("anthropic:claude-x", api_key="k", base_url=fake.anthropic_url, title=text) as chat:
+        chat.ask("Why?", options={"metadata": {"user_id": text}})
+        chat.ask("Why \ud83d?", options={"metadata": {"user_id": text + "\ud83d"}})
+        assert (type(chat.title), repr(chat)[: len("<Chat 'Yes: cli")]) == (str, "<Chat 'Yes: cli")
+        chat.title = text
+        assert type(chat.title) is str
+    assert fake.requests[0].json["metadata"] == {"user_id": answer.text}
+    assert title(text, "anthropic:claude-x", api_key="k", base_url=fake.anthropic_url) == "A scripted title"
 
 
 def test_a_reply_has_no_attempts_for_a_frame_and_says_so(answer: Reply) -> None:
