@@ -365,7 +365,7 @@ class Chat:
         waits: bool = False,
     ) -> Turn:
         """A turn for the worker to do: `caller` opens its display, and `notified` runs `on_retry`."""
-        require(isinstance(waits, bool), "give True or False", wait=waits)
+        self._worker.check_wait(waits)
         parts = as_parts(prompt)
         opener = display_opener(self.show if show is None else show, self.model, parts, self._reply_name)
         label, system = self._prompted()
@@ -378,7 +378,7 @@ class Chat:
             silence_timeout=self.silence_timeout,
             context_limit=self.context_limit,
             clock=self._clock,
-            notify=partial(notified.call, self.on_retry) if self.on_retry else None,
+            notify=partial(notified.call, self._worker.observe, self.on_retry) if self.on_retry else None,
         )
         self._viewer.relabel(label)
         turn = Turn(parts, settings, caller, replaces=replaces, waits=waits)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
+from collections.abc import Callable
 from typing import ClassVar
 
 from msgspec.structs import replace
 
+from chatkit.conversation.arguments import require
 from chatkit.conversation.hub import Hub
 from chatkit.conversation.replies import Reply
 from chatkit.conversation.titles import ChatTitle
 from chatkit.conversation.turn import Turn
-from chatkit.errors import Busy, ChatClosed, Stopped
+from chatkit.errors import Busy, ChatClosed, Stopped, UsageError
 from chatkit.events import Reset, Status, StatusWord
 from chatkit.parts import Message, Part, Text, ToolCall, ToolResult
 from chatkit.retries.log import AttemptRecord
+from chatkit.retries.notice import RetryNotice
 
 
 class Worker:
@@ -32,6 +36,7 @@ class Worker:
         self._asked = 0  # the id of the first message of the last prompt
         self._replies: dict[int, Reply] = {}  # by their messages
         self._unanswered = False  # the last prompt got no answer: the next turn withdraws it
+        self._observer: int | None = None  # the thread on which `on_retry` is running
 
     @property
     def turn(self) -> Turn | None:
@@ -52,6 +57,20 @@ class Worker:
             messages = self.hub.transcript.messages
             self._unanswered = bool(messages) and messages[-1].role != "assistant"
             self.hub.forget_subscribers()
+
+    def observe(self, on_retry: Callable[[RetryNotice], object], notice: RetryNotice) -> object:
+        """Call `on_retry`, for which the running turn waits."""
+        self._observer = threading.get_ident()
+        try:
+            return on_retry(notice)
+        finally:
+            self._observer = None
+
+    def check_wait(self, waits: bool) -> None:
+        """Refuse a `wait` that isn't one, or that would never end."""
+        require(isinstance(waits, bool), "give True or False", wait=waits)
+        if waits and self._observer == threading.get_ident():
+            raise UsageError("on_retry can't wait for the turn that waits for it: ask in another chat, or after this turn")
 
     def _take(self, turn: Turn) -> None:
         self._check_free()

@@ -94,6 +94,24 @@ def test_a_chat_that_is_closed_meanwhile_is_not_asked(fake_provider: Make, shown
         chat.ask("Second", wait=True, show=True)
 
 
+@pytest.mark.parametrize("awaited", [False, True])
+def test_on_retry_is_told_that_it_can_not_wait_for_its_own_turn(fake_provider: Make, awaited: bool) -> None:
+    fake = fake_provider([anthropic_overloaded_response(), reply("One."), reply("Two.")])
+    refused = []
+
+    def on_retry(notice: object) -> None:
+        with pytest.raises(UsageError, match="on_retry can't wait for the turn that waits for it") as found:
+            chat.ask("Second", wait=True)
+        refused.append(found.value)
+
+    chat = open_chat(fake)
+    chat.on_retry = on_retry
+    run = chat.submit("First", show=False) if awaited else None
+    assert (run.result(10) if run else chat.ask("First", show=False)).text == "One."
+    assert len(refused) == 1
+    assert chat.ask("Third", wait=True, show=False).text == "Two."
+
+
 def test_without_it_the_error_says_how_to_wait(fake_provider: Make) -> None:
     fake = fake_provider([reply("One.").stall(0)])
     chat = open_chat(fake)
