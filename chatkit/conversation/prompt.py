@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import logging
@@ -122,7 +123,10 @@ def instruction_files() -> tuple[Path, ...]:
     """Where ``AGENTS.md`` is looked for: in chatkit's folder of the user's configuration directory, then in the working directory."""
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("chatkit", appauthor=False)) / "AGENTS.md", Path.cwd() / "AGENTS.md"
+    folders = [Path(platformdirs.user_config_dir("chatkit", appauthor=False))]
+    with contextlib.suppress(FileNotFoundError):  # the working directory was deleted
+        folders.append(Path.cwd())
+    return tuple(folder / "AGENTS.md" for folder in folders)
 
 
 def read_instructions(files: Sequence[Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,13 @@ def test_the_view_s_header_shows_them_and_follows_them_with_every_turn(
     state = view_of(wires).front_end.state
     assert state["label"] == f"anthropic:x · AGENTS.md ({len(SENT)} characters)"
     assert "AGENTS" not in state["news"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working directory of a process")
+def test_a_working_directory_that_was_deleted_has_no_instructions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    chat = Chat("demo:steady", title=None, show=False)
+    assert repr(chat) == "<Chat with demo:steady: 0 messages, waiting>"
+    assert chat.ask("Hello").stop_reason == "end"
