@@ -61,7 +61,7 @@ def _checked(name: str, value: Any) -> Any:
     number = isinstance(value, Real) and not isinstance(value, bool)
     whole = number and isinstance(value, Integral)
     match name:
-        case "temperature" if number and value >= 0:
+        case "temperature" if number and 0 <= value < float("inf"):  # JSON has no infinity
             return int(value) if whole else float(value)
         case "max_tokens" if whole and value > 0:
             return int(value)

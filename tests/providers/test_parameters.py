@@ -66,6 +66,7 @@ def test_openrouter_takes_tokens_for_reasoning() -> None:
         ("groq:m", {"reasoning": 2000}, "takes no number of tokens; give an effort"),
         ("groq:m", {"temperature": "hot"}, "temperature='hot': give a number"),
         ("groq:m", {"temperature": -1}, "give a number"),
+        ("groq:m", {"temperature": float("inf")}, "give a number"),
         ("groq:m", {"max_tokens": 0}, "give a number of tokens"),
         ("groq:m", {"max_tokens": True}, "give a number of tokens"),
         ("groq:m", {"stop": [1]}, "give a text, or a list of texts"),
