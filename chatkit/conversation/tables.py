@@ -38,10 +38,10 @@ def _text(frame: pd.DataFrame, kind: str, rows: int) -> str:
     if len(down) < height:
         top = (len(down) + 1) // 2
         notes.append(
-            f"The table shows the first {top} and the last {len(down) - top} rows; the {height - len(down):,} between them are left out."
+            f"The table shows the first {top} and the last {len(down) - top} rows, and leaves out {height - len(down):,} between them."
         )
     if len(across) < width:
-        notes.append(f"Of the columns, {_left_out([_cell(name) for name in frame.columns], across)}")
+        notes.append(_left_out([_cell(name) for name in frame.columns], across))
     shown = frame.iloc[down, across]
     columns = [_column(shown.index, notes), *(_column(shown.iloc[:, n], notes) for n in range(len(across)))]
     if any("" in column for column in columns[1:]):
@@ -71,7 +71,7 @@ def _count(number: int, noun: str) -> str:
 def _left_out(names: list[str], across: list[int]) -> str:
     out = [name for n, name in enumerate(names) if n not in across]
     more = f" and {len(out) - MAX_COLUMNS:,} more" if len(out) > MAX_COLUMNS else ""
-    return f"{len(out):,} are left out: {', '.join(out[:MAX_COLUMNS])}{more}."
+    return f"It leaves out {_count(len(out), 'column')}: {', '.join(out[:MAX_COLUMNS])}{more}."
 
 
 def _column(values: Iterable[object], notes: list[str]) -> list[str]:

@@ -74,8 +74,8 @@ def test_rows_and_columns_that_are_left_out_are_named() -> None:
     frame = pd.DataFrame({f"c{n}": range(1000) for n in range(60)})
     note, lines = table(frame)
     assert note.startswith(
-        "A pandas DataFrame with 1,000 rows and 60 columns. The table shows the first 50 and the last 50 rows; "
-        "the 900 between them are left out. Of the columns, 20 are left out: c20, c21, "
+        "A pandas DataFrame with 1,000 rows and 60 columns. The table shows the first 50 and the last 50 rows, "
+        "and leaves out 900 between them. It leaves out 20 columns: c20, c21, "
     )
     assert len(lines) == 2 + 100 + 1
     assert lines[51].startswith("| 49 |")
@@ -88,7 +88,7 @@ def test_long_texts_are_cut_and_the_whole_is_bounded() -> None:
     assert "Long texts are cut" in note
     assert lines[2].endswith("x… [1,100 more characters] |")
     wide = table_of(pd.DataFrame({f"c{n}": ["y" * 500] * 1000 for n in range(60)})) or ""
-    assert "the first 2 and the last 1 rows; the 997 between them are left out" in wide
+    assert "the first 2 and the last 1 rows, and leaves out 997 between them" in wide
     assert len(wide) < MAX_CHARACTERS
 
 
