@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chatkit.display import tool_words, words
+from chatkit.display.markdown.parse import MAX_SHOWN
 from chatkit.display.plain_text import shown, single_line
 from chatkit.events import ErrorEvent
 from chatkit.fold import Transcript
@@ -137,9 +138,9 @@ def answer(parts: Iterable[Part]) -> list[Said]:
 
 
 def original(said: Iterable[Said]) -> list[Original]:
-    """What a Copy button of an answer copies: its text, where it has one."""
+    """What a Copy button of an answer copies: its text, where it has one, and all of it is shown."""
     text = "\n\n".join(shown(piece.text).strip("\n") for piece in said if isinstance(piece, Text))
-    return [Original(text)] if text.strip() else []
+    return [Original(text)] if text.strip() and len(text) <= MAX_SHOWN else []
 
 
 def turns(messages: Iterable[Message]) -> list[tuple[Message | None, list[Message]]]:

@@ -10,13 +10,20 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def keeps_the_first(shell: Any, publisher: Any) -> bool:
     """Whether what is published now stays as it is: an Output widget catches it, or ``%%capture`` does."""
-    if not isinstance(publisher, shell.display_pub_class):
-        return True
+    return not isinstance(publisher, shell.display_pub_class) or bool(catching(cell_of(publisher)))
+
+
+def cell_of(publisher: Any) -> str:
+    """The id of the message that this runs for, which an Output widget that catches its outputs has too."""
+    return str(getattr(publisher, "parent_header", {}).get("msg_id") or "")
+
+
+def catching(cell: str) -> list[Any]:
+    """The Output widgets that catch now what is published for a cell."""
     from ipywidgets import Output
     from ipywidgets.widgets.widget import _instances
 
-    cell = getattr(publisher, "parent_header", {}).get("msg_id")
-    return bool(cell) and any(isinstance(w, Output) and w.msg_id == cell for w in list(_instances.values()))
+    return [w for w in list(_instances.values()) if isinstance(w, Output) and w.msg_id == cell] if cell else []
 
 
 class Inset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import logging
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 from chatkit import bridge
 from chatkit.display.document import Piece
 from chatkit.display.environment import in_marimo
-from chatkit.display.insets import Inset, keeps_the_first
+from chatkit.display.insets import Inset, catching, cell_of, keeps_the_first
 from chatkit.display.writers import bundle
 from chatkit.events import Event
 from chatkit.fold import Transcript
@@ -50,6 +52,8 @@ class CellOutput:
             self._publisher = copy.copy(self._publisher)
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
+        self._cell = cell_of(self._publisher)
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=1)
         if below is not None:
             self.inset = below.inset
         elif keeps_the_first(self._shell, self._publisher):
@@ -64,8 +68,25 @@ class CellOutput:
         if self.inset is not None:
             self.inset.show(self._display_id, dict(bundle))
             return
-        update, self._shown = self._shown, True
-        self._publish(self._publisher, dict(bundle), update=update)
+        self._waiting.append(dict(bundle))
+        self._publish_waiting()
+
+    def _publish_waiting(self, change: Any = None) -> None:
+        """Publish what is to be shown, unless an Output widget would swallow it, which catches a part of the same cell.
+
+        When that lets go, this is called again.
+        """
+        if change is not None:
+            with contextlib.suppress(ValueError):
+                change.owner.unobserve(self._publish_waiting, "msg_id")
+        for output in catching(self._cell):
+            output.observe(self._publish_waiting, "msg_id")
+            if output.msg_id == self._cell:
+                return
+        with contextlib.suppress(IndexError):  # another thread has published it
+            bundle = self._waiting.pop()
+            update, self._shown = self._shown, True
+            self._publish(self._publisher, bundle, update=update)
 
     def _update_elsewhere(self, data: dict[str, Any]) -> None:
         if self._shell.display_pub is not self._publisher:

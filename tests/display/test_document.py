@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
-from chatkit.display.document import chat_document, retry_document, turn_document
+from chatkit.display.document import chat_document, original, retry_document, turn_document
 from chatkit.display.timeline import Timeline
 from chatkit.display.words import about, advice, cause, may_pass, retries_line, status_words
 from chatkit.display.writers import bundle
@@ -361,3 +361,8 @@ def test_a_retry_that_waits_says_for_how_long() -> None:
         retry_bundle("load", retry(1, 30), running=True)["text/plain"]
         == "load: Retrying in 30 seconds (attempt 1 failed: demo is overloaded)"
     )
+
+
+def test_an_answer_that_is_not_shown_whole_is_saved_once_at_most() -> None:
+    assert original([Text(text="a" * 1_000_000)])
+    assert original([Text(text="a" * 1_000_001)]) == []

@@ -150,3 +150,13 @@ def test_voila_gets_a_widget_that_waits_for_its_page(variable: dict[str, str]) -
 def test_another_server_that_names_itself_is_no_voila() -> None:
     with running_kernel(SERVER_SOFTWARE="gunicorn/23") as kernel:
         assert "False True static True" in kernel.run(FIND_OUT, attended=False).text
+
+
+def test_a_reply_that_ends_while_an_output_widget_catches_its_cell_is_published_when_that_lets_go(kernel: Kernel) -> None:
+    code = "from ipywidgets import Output; out = Output(); t = Script()\nwith out:\n    t.say('late'); t.end()\nprint('after')"
+    cell = kernel.run(code)
+    assert "late" in cell.outputs[0]["text/plain"]
+    changes = [n for n, m in enumerate(cell.messages) if "msg_id" in m["content"].get("data", {}).get("state", {})]
+    updates = [n for n, m in enumerate(cell.messages) if m["msg_type"] == "update_display_data"]
+    assert updates
+    assert min(updates) > max(changes)
