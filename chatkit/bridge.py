@@ -17,6 +17,7 @@ import queue
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -51,6 +52,8 @@ class _Bridge:
 
     async def wind_down(self) -> None:
         """Cancel all tasks, and stop the loop."""
+        # a connection that is cancelled before it begins leaves this in anyio, and Python would print it as it ends
+        warnings.filterwarnings("ignore", r"coroutine 'connect_tcp\..*' was never awaited", RuntimeWarning)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -298,3 +298,21 @@ enable_nested_asyncio()
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert "can't be nested" in run.stderr
+
+
+def test_a_connection_that_has_not_begun_as_python_ends_prints_nothing() -> None:
+    code = """
+import asyncio, os, anyio
+from chatkit import bridge
+async def end():
+    connecting = asyncio.create_task(anyio.connect_tcp("127.0.0.1", 9))
+    await asyncio.sleep(0)
+    await bridge._bridges[os.getpid()].wind_down()
+loop = bridge.loop()
+kept = []
+loop.call_soon_threadsafe(lambda: kept.append(loop.create_task(end())))
+bridge._bridges[os.getpid()].thread.join(10)
+bridge._bridges.clear()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
