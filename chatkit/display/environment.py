@@ -72,8 +72,13 @@ def in_marimo() -> bool:
 
 
 def current_cell() -> object | None:
-    """A token of the cell that runs, equal for all calls from the same execution; None outside a kernel."""
-    return _header().get("msg_id")
+    """A token of the cell that runs, equal for all calls from the same execution; None where there are no cells.
+
+    In a terminal's IPython, it is the number of the prompt.
+    """
+    if in_notebook():
+        return _header().get("msg_id")
+    return getattr(_shell(), "execution_count", None) if stdout_is_terminal() else None
 
 
 _newest: dict[str, Any] = {}
