@@ -13,6 +13,9 @@ _MAX_PLACES = 3
 _TERMINAL_ROWS = 1000
 """More rows fit on no terminal, whose height pandas looks up by itself."""
 
+_MAX_COLUMNS = 100
+"""A frame with more of them, such as a long one turned on its side, is shown as pandas does: nobody reads the columns in the middle."""
+
 _CELL = re.compile(r"<(t[dh])>(?=([^<]+)<)")
 _MAX_UNBROKEN = 24
 """Characters: a time has as many, and they fit into about 12 em. JupyterLab breaks every cell of a wide table into one word per line."""
@@ -35,13 +38,15 @@ class ReadableFrame(pd.DataFrame):
         return ReadableFrame
 
     def __repr__(self) -> str:
+        if self.shape[1] > _MAX_COLUMNS:
+            return super().__repr__()
         twin = self._as_text()
         # in a terminal, pandas would leave out the columns in the middle
         with pd.option_context("display.max_columns", pd.get_option("display.max_columns") or None):
             return self._recounted(repr(twin), len(twin))
 
     def _repr_html_(self) -> str | None:
-        twin: Any = self._as_text()
+        twin: Any = pd.DataFrame(self) if self.shape[1] > _MAX_COLUMNS else self._as_text()
         html: str | None = twin._repr_html_()
         return html and _CELL.sub(_unbroken, self._recounted(html, len(twin)))
 

@@ -130,6 +130,12 @@ def test_a_long_frame_is_cut_where_pandas_cuts_and_counts_all_rows() -> None:
         assert "\n199 " in repr(frame.head(200))
 
 
+def test_a_long_frame_on_its_side_is_cut_as_pandas_cuts_it() -> None:
+    frame = ca.attempts_frame([msgspec.structs.replace(FAILED, attempt=number + 1) for number in range(5_000)]).T
+    assert len(repr(frame)) < 5_000
+    assert "18 rows × 5000 columns" in shown(frame)
+
+
 def test_a_cell_with_the_words_of_the_count_stays() -> None:
     words = ReadableFrame({"said": ["2 rows × 3 columns", "2 rows x 1 columns]"]})
     assert shown(words).count("2 rows") == 4
