@@ -66,7 +66,8 @@ def _prompt(words: Sequence[str]) -> str:
     """What is asked: these words, and below them what is piped in."""
     try:
         piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    except UnicodeDecodeError:
+        piped.encode()  # in the locale C, Python reads bytes that are no text as surrogates
+    except UnicodeError:
         raise ChatkitError("what is piped in is no text") from None
     return "\n\n".join(filter(None, [" ".join(words).strip(), piped.strip()]))
 
@@ -111,6 +112,9 @@ def lab(folder: str, options: Sequence[str] = (), *, launch: bool = True) -> int
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 # until the process ends
     parser = argparse.ArgumentParser(prog="chatkit", description="Language models in Jupyter, with visible retries.")
     parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -153,8 +157,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ChatkitError as error:
         print(f"chatkit: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"chatkit: the reply can't be written: {error.strerror}", file=sys.stderr)
+        return 1
     finally:
         try:
             sys.stdout.flush()
-        except BrokenPipeError:  # its reader has gone, as head does; Python would complain at its exit
+        except OSError:  # the disk is full, or its reader has gone, as head does; Python would complain at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

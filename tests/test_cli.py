@@ -99,10 +99,25 @@ def test_ask_says_what_went_wrong_in_a_line() -> None:
         (asked("Hello", "-m", "anthropic:x", ANTHROPIC_API_KEY=""), 1, "chatkit: no key for api.anthropic.com"),
         (asked("-m", "demo"), 2, "there is nothing to ask"),
         (asked("-m", "demo", piped=b"\xff\xfe\x00"), 1, "no text"),
+        (asked("-m", "demo", piped=b"\xff\xfe\x00", PYTHONIOENCODING="utf-8:surrogateescape"), 1, "no text"),  # the locale C
     ):
         assert (done.returncode, done.stdout) == (code, b"")
         assert said in done.stderr.decode()
         assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_reply_that_a_full_disk_loses_is_an_error_and_a_closed_stream_is_none() -> None:
+    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf"}
+    ask = [sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"]
+
+    def to(redirections: str) -> tuple[int, bytes]:
+        done = subprocess.run(["sh", "-c", f'"$@" {redirections}', "sh", *ask], capture_output=True, env=env, timeout=60)
+        return done.returncode, done.stderr
+
+    assert to("</dev/null >/dev/full") == (1, b"chatkit: the reply can't be written: No space left on device\n")
+    assert to("</dev/null >&-") == (0, b"")
+    assert to("</dev/null 2>&-") == (0, b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")

@@ -145,8 +145,8 @@ class TerminalDisplay:
     def __init__(self, stream: TextIO | None = None, *, line: TerminalLine | None = None, whole: bool = False) -> None:
         self._line = line if line is not None else TerminalLine()
         self._stream = stream if stream is not None else sys.stdout
-        busy = any(other._stream is self._stream for other in list(self._writing))
-        self._text = terminal_text(self._stream, whole=whole or busy)
+        self._beside = [other for other in list(self._writing) if other._stream is self._stream]
+        self._text = terminal_text(self._stream, whole=whole or bool(self._beside))
         self._lock = threading.Lock()
         self._transcript = Transcript()
         self._batcher = Batcher(self._draw)
@@ -168,14 +168,14 @@ class TerminalDisplay:
                     self._line.apply(event)
                 case Message(role="assistant"):
                     self._line.apply(event)
-                    self._text.commit()
+                    self._commit()
                 case _:
                     self._line.apply(event)
 
     def close(self) -> None:
         with self._lock:
             self._line.close()
-            self._text.commit()
+            self._commit()
             self._text.end_line()
             document = turn_document(self._transcript)
             self._transcript = Transcript()  # closed twice, it says nothing twice
@@ -183,6 +183,14 @@ class TerminalDisplay:
                 if isinstance(piece, Note | Sources):
                     self._line.say(write_text([piece]))
         self._writing.discard(self)
+
+    def _commit(self) -> None:
+        """What was held back while others were written begins a line of its own."""
+        for other in self._beside:
+            if other in self._writing and not other._beside:  # it streams, and so never waits for a lock of this one
+                with other._lock:
+                    other._text.step_aside()
+        self._text.commit()
 
     def _draw(self) -> None:
         with self._lock:

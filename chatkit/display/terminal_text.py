@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import os
 import re
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _CLEAR = "\r\x1b[K"
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _BLANK = re.compile(r"(?:\x1b\[[\d;]*m|\s)*")
 
 
@@ -36,6 +38,9 @@ class TerminalText(Protocol):
 
     def end_line(self) -> None:
         """Let what comes next begin a line of its own."""
+
+    def step_aside(self) -> None:
+        """Let another reply begin a line of its own; what this one has shown of a line may be shown again below it."""
 
 
 def terminal_text(stream: TextIO, *, whole: bool = False) -> TerminalText:
@@ -58,7 +63,10 @@ class PlainText:
         if text := shown(text):
             self._said = True
             self._mid_line = not text.endswith("\n")
-            write(self._stream, text)
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        write(self._stream, text)
 
     def draw(self) -> None:
         pass
@@ -77,9 +85,12 @@ class PlainText:
             write(self._stream, "\n")
         self._mid_line = False
 
+    def step_aside(self) -> None:
+        self.end_line()
+
 
 class WholeText(PlainText):
-    """The text once nothing can withdraw it, for a program that reads it."""
+    """The text once nothing can withdraw it, for a program that reads it. A full disk raises OSError: nothing else has the text."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -95,6 +106,13 @@ class WholeText(PlainText):
 
     def withdraw(self, line: str) -> None:
         self._held = []
+
+    def _write(self, text: str) -> None:
+        try:
+            _write(self._stream, text)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
 
 
 class RenderedText:
@@ -147,6 +165,11 @@ class RenderedText:
     def end_line(self) -> None:
         if self._partial:
             write(self._stream, "\n")
+        self._partial = ""
+
+    def step_aside(self) -> None:
+        if self._partial:
+            write(self._stream, _CLEAR)
         self._partial = ""
 
     def _draw(self, *, final: bool) -> None:
@@ -257,9 +280,13 @@ def _known(tokens: list[Token], known: set[str]) -> list[Token]:
 def write(stream: TextIO, text: str) -> None:
     """Write at once; a stream that was closed, has no reader or knows no such letters stops nothing."""
     with contextlib.suppress(OSError, ValueError):
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+        _write(stream, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from msgspec.structs import replace
+from traitlets.config import Config
 
 from chatkit.display.terminal import TerminalDisplay, TerminalLine
 from chatkit.display.terminal_text import RenderedText
@@ -315,6 +319,35 @@ def test_a_reply_that_runs_beside_another_waits_until_it_is_whole() -> None:
     third.apply(retry(1, "the stream was cut off"))
     assert "— withdrawn" in screen.getvalue()
     third.close()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_reply_that_was_held_back_never_begins_in_the_middle_of_another() -> None:
+    screen = Screen()
+    first, second = (TerminalDisplay(screen, line=TerminalLine(Screen())) for _ in range(2))
+    first.apply(part("One, the"))
+    first._draw()
+    second.apply(part("Two\n"))
+    second.apply(Message(id=2, chat_id="d", role="assistant", parts=(Text(text="Two\n"),), created_at=NOW))
+    first.apply(part(" first"))
+    first.close()
+    second.close()
+    assert [row for row in screen.rows if row] in (["Two", "One, the first"], ["One, the", "Two", " first"])  # rendered; as it comes
+
+
+def test_in_the_ipython_of_a_terminal_a_reply_is_shown_once_and_again_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    try:
+        for cell in ("import chatkit; chatkit.chat('Why?', 'demo:steady')", "_", "chatkit.chat('Why?', 'demo:steady'); 1"):
+            shell.run_cell(cell, store_history=True).raise_error()
+            assert capsys.readouterr().out.count("no model answered") == 1, cell
+    finally:
+        InteractiveShell.clear_instance()
 
 
 def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> None:
