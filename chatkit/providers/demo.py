@@ -70,8 +70,8 @@ class DemoScript:
     def __init__(self, variant: str, speed: float | None = None) -> None:
         if variant not in VARIANTS:
             near = difflib.get_close_matches(variant.lower(), VARIANTS, 1)
-            hint = f"did you mean demo:{near[0]}? " if near else ""
-            raise UsageError(f"there is no demo:{variant}: {hint}There are {', '.join(f'demo:{known}' for known in VARIANTS)}.")
+            hint = f": did you mean demo:{near[0]}?" if near else "."
+            raise UsageError(f"there is no demo:{variant}{hint} There are {', '.join(f'demo:{known}' for known in VARIANTS)}.")
         self.variant = variant
         self._delay = 1 / _words_per_second(speed)
         self._conversation: list[tuple[str, str]] | None = None

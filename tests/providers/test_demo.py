@@ -169,7 +169,7 @@ def test_an_unknown_variant_names_the_nearest_and_all_that_there_are() -> None:
         UsageError, match=r"no demo:overload: did you mean demo:overloaded\? There are demo:flaky, demo:steady, demo:overloaded,"
     ):
         connect_demo("overload")
-    with pytest.raises(UsageError, match=r"no demo:xyz: There are demo:flaky"):
+    with pytest.raises(UsageError, match=r"no demo:xyz\. There are demo:flaky"):
         connect_demo("xyz")
 
 
