@@ -39,13 +39,18 @@ def ended(title: str, *more: str) -> Scene:
     return Scene((title, *more), ["Try again", "Send"], ("Retrying",))
 
 
+def refused(title: str, *more: str) -> Scene:
+    """The same request would be refused again."""
+    return Scene((title, *more), SEND, ("Retrying",))
+
+
 SCENES = {
     "empty": Scene(("New Chat", "No messages yet.", "ready"), SEND),
     "answered": Scene(("Why clients back off", "42 %", "Two rules follow:", "wait longer after every failure;"), SEND, ("**", "1.wait")),
     "markdown": Scene(
-        ("Exponential backoff", "failure", "no jitter", "def delay(n: int)", "$\\min(2^n, 60)$", "RFC 9110"),
+        ("Exponential backoff", "failure", "no jitter", "def delay(n: int)", "RFC 9110"),
         [],
-        ("**no", "###", "```", "|"),
+        ("**no", "###", "```", "|", "$"),
     ),
     "right to left": Scene(("لماذا ينتظر العملاء", "عمل أقل", "זה נכון גם בעברית"), SEND),
     "reasoning and sources": Scene(
@@ -84,12 +89,12 @@ SCENES = {
     "error: server_error": ended("anthropic had an internal error (HTTP 500)"),
     "error: network": ended("the connection to anthropic broke"),
     "error: timeout": ended("anthropic did not answer in time"),
-    "error: context_exceeded": ended("the conversation is too long for the model (HTTP 400)", "shorter"),
+    "error: context_exceeded": refused("the conversation is too long for the model (HTTP 400)", "shorter"),
     "error: model_not_found": ended("anthropic has no such model (HTTP 404)", "Check the model's name"),
-    "error: invalid_request": ended("anthropic rejected the request (HTTP 400)"),
-    "error: content_filter": ended("anthropic's content filter refused (HTTP 400)", "Rephrase the prompt"),
+    "error: invalid_request": refused("anthropic rejected the request (HTTP 400)"),
+    "error: content_filter": refused("anthropic's content filter refused (HTTP 400)", "Rephrase the prompt"),
     "error: unknown": ended("the attempt failed in an unknown way"),
-    "error: program": ended("a callback of yours failed: ValueError: no"),
+    "error: program": refused("a callback of yours failed: ValueError: no"),
     "stopped: length": Scene(("Because a server in", "Cut off: the limit on output tokens was reached.")),
     "stopped: content_filter": Scene(("Cut off by the provider's content filter.",)),
     "stopped: refusal": Scene(("The model declined to answer.",)),

@@ -75,7 +75,7 @@ def test_a_finished_reply_stays_in_an_output_widget(notebook: Callable[..., Any]
             text = nb.output(index).text_content()
             assert text.count("The end of it.") == 1 + (name == "two"), name
             assert "still being written" not in text, name
-        assert nb.output(1).text_content().split() == ["before", "anthropic:test", *["The", "end", "of", "it."], "after"]
+        assert nb.output(1).text_content().split() == ["before", "Copy", "anthropic:test", "The", "end", "of", "it.", "after"]
         nb.output(retry).get_by_text("load: Retried once, after 1 s").wait_for()
 
     try:
