@@ -345,7 +345,9 @@ def test_in_the_ipython_of_a_terminal_a_reply_is_shown_once_and_again_where_it_i
     try:
         for cell in ("import chatkit; chatkit.chat('Why?', 'demo:steady')", "_", "chatkit.chat('Why?', 'demo:steady'); 1"):
             shell.run_cell(cell, store_history=True).raise_error()
-            assert capsys.readouterr().out.count("no model answered") == 1, cell
+            screen = Screen()
+            screen.write(capsys.readouterr().out)  # a busy machine draws the last line more than once, in place
+            assert "\n".join(screen.rows).count("no model answered") == 1, cell
     finally:
         InteractiveShell.clear_instance()
 
