@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from chatkit.errors import UsageError, unknown_option
-from chatkit.providers.parameters import Parameters
-from chatkit.providers.wire import WireFormat
+from chatkit.providers.parameters import Names, Parameters
 from chatkit.retries.backoff import RetryPolicy
 
 TOOLS = (
@@ -23,12 +25,11 @@ def require(holds: bool, advice: str, **given: object) -> None:
         raise UsageError(f"{name}={value!r}: {advice}")
 
 
-def check_names(where: str, unknown: Mapping[str, object], known: tuple[str, ...]) -> None:
+def check_names(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:
     """Refuse keywords that a call doesn't take; those that a provider takes have their place in `options`."""
-    if unknown:
-        name = next(iter(unknown))
-        options = f"the provider's own parameters go into options, such as options={{{name!r}: ...}}"
-        raise unknown_option(where, unknown, known, TOOLS if name == "tools" else options)
+    if names := list(unknown):
+        options = f"the provider's own parameters go into options, such as options={{{names[0]!r}: ...}}"
+        raise unknown_option(where, names, known, TOOLS if names[0] == "tools" else options)
 
 
 def check_settings(
@@ -45,18 +46,40 @@ def check_settings(
     require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
 
 
-def turn_options(where: str, options: Mapping[str, Any] | None, parameters: Parameters, wire: WireFormat) -> dict[str, Any]:
-    """The options of one turn, which the call `where` was given."""
-    known = (*Parameters.__annotations__, "options", *{"stream()": (), "submit()": ("show",)}.get(where, ("show", "wait")))
-    check_names(where, dict.fromkeys(parameters.keys() - Parameters.__annotations__), known)
-    return merged_options(options, parameters, wire)
+class Given(msgspec.Struct, frozen=True):
+    """What a call gives the model: the provider's own options, and the parameters that chatkit has a name for."""
+
+    options: Mapping[str, Any] = {}
+    parameters: Parameters = {}
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any] | None, parameters: Parameters) -> Given:
+        """Options of the right type; a parameter that is None is not given."""
+        right = options is None or isinstance(options, Mapping)
+        require(right, "give a dictionary of the provider's parameters, such as {'top_p': 0.9}", options=options)
+        named: Any = {name: value for name, value in parameters.items() if value is not None}
+        return cls(options or {}, named)
+
+    def written(self, names: Names) -> dict[str, Any]:
+        """All of it as the keys of a request; the same thing twice is refused."""
+        body = names.body(self.parameters)
+        if twice := self.options.keys() & {*body, *self.parameters}:
+            raise UsageError(f"options has {min(twice)!r}, which is also given by name: leave one of them out")
+        return {**body, **self.options}
+
+    def over(self, options: Mapping[str, Any], parameters: Parameters, names: Names) -> dict[str, Any]:
+        """The options of a turn: what its call gives, over the chat's options, which its parameters have become a part of.
+
+        What is given anew replaces what the chat has for it, also where that is written under other keys.
+        """
+        anew = {*self.options, *self.parameters}
+        replaced = anew | names.body({name: value for name, value in parameters.items() if name in anew}).keys()
+        return {**{key: value for key, value in options.items() if key not in replaced}, **self.written(names)}
 
 
-def merged_options(options: Mapping[str, Any] | None, parameters: Parameters, wire: WireFormat) -> dict[str, Any]:
-    """The provider's own options, and with them the parameters that chatkit has a name for; the same thing twice is refused."""
-    right = options is None or isinstance(options, Mapping)
-    require(right, "give a dictionary of the provider's parameters, such as {'top_p': 0.9}", options=options)
-    named = wire.names.body(parameters)
-    if twice := named.keys() & (options or {}).keys():
-        raise UsageError(f"options has {min(twice)!r}, which is also given by name: leave one of them out")
-    return {**named, **(options or {})}
+def given(call: Callable[..., object], options: Mapping[str, Any] | None, parameters: Parameters) -> Given:
+    """What a method of a chat was called with; `parameters` may hold any keywords."""
+    known = [p.name for p in inspect.signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    unknown = [name for name in parameters if name not in Parameters.__annotations__]
+    check_names(f"{call.__name__}()", unknown, (*Parameters.__annotations__, *known))
+    return Given.checked(options, parameters)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
-from chatkit.bridge import Awaiter, CallbackThread, Caller, Waiter, Work, call_soon
+from chatkit.bridge import Awaiter, Waiter, Work, call_soon
 from chatkit.clock import Clock, SystemClock
-from chatkit.conversation.arguments import check_names, check_settings, merged_options, require, turn_options
-from chatkit.conversation.hub import Hub, Subscriber, Subscription
-from chatkit.conversation.prompt import Prompt, as_parts, instruction_files, read_instructions
+from chatkit.conversation.arguments import Given, check_names, check_settings, given, require
+from chatkit.conversation.asking import start, turn_of
+from chatkit.conversation.hub import Hub, Subscription
+from chatkit.conversation.prompt import Prompt, instruction_files, read_instructions
 from chatkit.conversation.replies import Reply, Run, Stream
 from chatkit.conversation.titles import ChatTitle
-from chatkit.conversation.turn import Settings, Turn
-from chatkit.conversation.view import ChatCommands, Show, Viewer, display_opener
+from chatkit.conversation.view import Viewer
 from chatkit.conversation.worker import Worker
 from chatkit.display import words
-from chatkit.display.environment import attended
 from chatkit.errors import UsageError
 from chatkit.events import StatusWord
 from chatkit.parts import Message
@@ -136,8 +134,8 @@ class Chat:
         self.id = "chat-" + secrets.token_hex(4)
         self.system = system
         self.instructions = instructions
-        named = Parameters(temperature=temperature, max_tokens=max_tokens, stop=stop, seed=seed, reasoning=reasoning)
-        self.options = merged_options(options, named, self._provider.wire)
+        self._parameters = Parameters(temperature=temperature, max_tokens=max_tokens, stop=stop, seed=seed, reasoning=reasoning)
+        self.options = Given.checked(options, self._parameters).written(self._provider.wire.names)
         self.policy = policy or RetryPolicy()
         self.context_limit = context_limit or self._provider.context_limit
         self.silence_timeout = float(silence_timeout)
@@ -241,9 +239,8 @@ class Chat:
         KeyboardInterrupt
             The kernel was interrupted; the partial reply is in `messages`.
         """
-        given = turn_options("ask()", options, parameters, self._provider.wire)
         waiter = Waiter()
-        turn = self._turn(prompt, waiter, waiter, show=show, options=given, waits=wait)
+        turn = turn_of(self, prompt, waiter, given(self.ask, options, parameters), show=show, waits=wait)
         return waiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     async def send(
@@ -256,9 +253,8 @@ class Chat:
         **parameters: Unpack[Parameters],
     ) -> Reply:
         """The awaitable form of `ask`, for cells and programs that await. Cancelling it keeps the partial reply."""
-        given = turn_options("send()", options, parameters, self._provider.wire)
         awaiter = Awaiter()
-        turn = self._turn(prompt, awaiter, awaiter, show=show, options=given, waits=wait)
+        turn = turn_of(self, prompt, awaiter, given(self.send, options, parameters), show=show, waits=wait)
         return await awaiter.wait(Work(self._worker.run, turn), interrupt=turn.stop)
 
     def submit(
@@ -271,8 +267,7 @@ class Chat:
         Run
             ``run.result()`` waits for the `Reply`.
         """
-        given = turn_options("submit()", options, parameters, self._provider.wire)
-        return Run(*self._start(prompt, show=show, options=given))
+        return Run(*start(self, prompt, given(self.submit, options, parameters), show=show))
 
     def stream(self, prompt: Prompt, *, options: Mapping[str, Any] | None = None, **parameters: Unpack[Parameters]) -> Stream:
         """Send a prompt and get every event as it arrives, in a plain or an asynchronous loop. Nothing is shown.
@@ -282,9 +277,8 @@ class Chat:
         Stream
             Use it in a ``with`` block: leaving the block interrupts the turn.
         """
-        given = turn_options("stream()", options, parameters, self._provider.wire)
         events = Subscription()
-        return Stream(*self._start(prompt, events.push, show=False, options=given), events)
+        return Stream(*start(self, prompt, given(self.stream, options, parameters), events.push, show=False), events)
 
     def view(self) -> ChatView:
         """The whole chat as a live widget: the messages as they stream, a field for the next one, Stop, Retry now and Try again.
@@ -352,49 +346,3 @@ class Chat:
         """What is shown of the model and its instructions, and the text that is sent before the messages."""
         instructions = read_instructions(instruction_files()) if self.instructions else ""
         return words.labelled(self.model, len(instructions)), "\n\n".join(filter(None, (self.system, instructions)))
-
-    def _turn(
-        self,
-        prompt: Prompt,
-        caller: Caller,
-        notified: Caller,
-        *,
-        show: Show,
-        options: Mapping[str, Any] | None = None,
-        replaces: bool = False,
-        waits: bool = False,
-    ) -> Turn:
-        """A turn for the worker to do: `caller` opens its display, and `notified` runs `on_retry`."""
-        self._worker.check_wait(waits)
-        parts = as_parts(prompt)
-        opener = display_opener(self.show if show is None else show, self.model, parts, self._reply_name)
-        label, system = self._prompted()
-        settings = Settings(
-            provider=self._provider,
-            system=system,
-            options={**self.options, **(options or {})},
-            policy=self.policy,
-            elapsed_limit=self.policy.elapsed_limit(attended()),
-            silence_timeout=self.silence_timeout,
-            context_limit=self.context_limit,
-            clock=self._clock,
-            notify=partial(notified.call, self._worker.observe, self.on_retry) if self.on_retry else None,
-        )
-        self._viewer.relabel(label)
-        turn = Turn(parts, settings, caller, replaces=replaces, waits=waits)
-        if opener:
-            turn.opener = partial(opener, ChatCommands(self, turn, options))
-        return turn
-
-    def _start(self, prompt: Prompt, *subscribers: Subscriber, **how: Any) -> tuple[Turn, Work[Reply]]:
-        """Begin a turn, and wait only until it has: its callbacks run on a thread of their own."""
-        waiter, thread = Waiter(), CallbackThread()
-        turn = self._turn(prompt, waiter, thread, **how)
-        turn.subscribers.extend(subscribers)
-        turn.opener = turn.opener or (lambda: None)
-        work = Work(self._worker.run, turn)
-        waiter.serve(work, turn.stop, until=lambda: turn.begun)
-        work.begin(thread.close)
-        if not turn.begun:
-            work.outcome()  # it was refused
-        return turn, work

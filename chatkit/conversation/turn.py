@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from chatkit import bridge
 from chatkit.clock import Clock
+from chatkit.conversation.arguments import Given
 from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.prompt import repair, visible_to_model
 from chatkit.conversation.replies import Answer, Reply
@@ -65,15 +66,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn:
-    """The handle of one turn, which the chat's worker does on the bridge's loop.
+    """The handle of one turn, which the chat's worker does on the bridge's loop: the prompt, and what was given with it.
 
-    `opener` is called by `caller`, in whose cell the display is then; `begun` is true when that is done. With `replaces`, the
+    `opener` is called by `caller`, in whose cell the display is then; `opened` is true when that is done. With `replaces`, the
     prompt takes the place of the last one, whose answer is removed. With `waits`, it begins when the running turn is over.
     """
 
     def __init__(
         self,
         prompt: tuple[Part, ...],
+        given: Given,
         settings: Settings,
         caller: bridge.Caller,
         *,
@@ -81,13 +83,14 @@ class Turn:
         waits: bool = False,
     ) -> None:
         self.prompt = prompt
+        self.given = given
         self.settings = settings
         self.replaces = replaces
         self.waits = waits
         self._ended = asyncio.Event()
         self.subscribers: list[Subscriber] = []
         self.opener: Callable[[], Display | None] | None = None
-        self.begun = self.stopping = self.over = False
+        self.opened = self.stopping = False
         self._caller = caller
         self._records: list[AttemptRecord] = []
         self._first = 0
@@ -108,7 +111,7 @@ class Turn:
             try:
                 await self._caller.call(self._open, self.opener)
             except asyncio.CancelledError:
-                if not (self.begun and self.stopping):
+                if not (self.opened and self.stopping):
                     raise
         if self._display:
             self.subscribers.append(self._display.apply)
@@ -124,15 +127,15 @@ class Turn:
                 raise
             raise Stopped("stopped before it began") from None
 
-    def begin(self, records: list[AttemptRecord]) -> None:
-        """The chat is this turn's: it adds its attempts to these records."""
+    def claim(self, records: list[AttemptRecord]) -> None:
+        """The chat is this turn's from now on: it adds its attempts to these records."""
         self._records, self._first = records, len(records)
         self._began = self.settings.clock.monotonic()
 
     def _open(self, opener: Callable[[], Display | None]) -> None:
         self._display = opener()
         self._cell = current_cell() if self._display else None
-        self.begun = True
+        self.opened = True
 
     async def close(self) -> None:
         """End the display, and wait until all is shown; a display that fails doesn't cost the reply."""
@@ -160,6 +163,11 @@ class Turn:
         self._wake.set()
 
     @property
+    def over(self) -> bool:
+        """Whether the turn has ended."""
+        return self._ended.is_set()
+
+    @property
     def alive(self) -> bool:
         """Whether the turn has still to end in this process: a fork does not take it along."""
         return not self.over and self._pid == os.getpid()
@@ -173,7 +181,6 @@ class Turn:
 
     def end(self) -> None:
         """The turn is over; stopping it does nothing from now on."""
-        self.over = True
         self._ended.set()
 
     def reply(self, transcript: Transcript) -> Reply:

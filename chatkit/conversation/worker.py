@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from chatkit.conversation.arguments import require
+from chatkit.conversation.arguments import Given, require
 from chatkit.conversation.hub import Hub
 from chatkit.conversation.replies import Reply
 from chatkit.conversation.titles import ChatTitle
@@ -75,7 +75,7 @@ class Worker:
     def _take(self, turn: Turn) -> None:
         self._check_free()
         self._turn = turn
-        turn.begin(self.records)
+        turn.claim(self.records)
 
     def stop(self) -> bool:
         """Stop the running turn; False where there is none."""
@@ -198,6 +198,10 @@ class Worker:
         """The parts of the last prompt; none if nothing was asked."""
         asked = itertools.takewhile(lambda m: m.role != "assistant", self._from_last_prompt())
         return tuple(part for message in asked for part in message.parts)
+
+    def last_given(self) -> Given:
+        """What was given with the last prompt."""
+        return self._turn.given if self._turn is not None else Given()
 
     def _from_last_prompt(self) -> tuple[Message, ...]:
         """The messages from the last prompt on, which may begin with results of tools; none if nothing was asked."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import json
 import os
 import signal
 import subprocess
@@ -32,7 +31,8 @@ from chatkit.chattest import (
     openai_rate_limit_response,
     reply,
 )
-from chatkit.conversation.view import ChatCommands, subscribe
+from chatkit.conversation.asking import ChatCommands
+from chatkit.conversation.view import subscribe
 from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status
 from chatkit.parts import Message
 from chatkit.providers.registry import connect
@@ -485,45 +485,6 @@ def test_a_prompt_that_cannot_be_asked_is_a_clear_error_and_the_chat_stays_usabl
     with pytest.raises(UsageError, match=r"give text|neither an image"):
         chat.ask(prompt)
     assert chat.ask("Hi").text == "Hello."
-
-
-def test_the_common_parameters_have_names_in_a_chat_and_in_a_turn(fake_provider: Make) -> None:
-    fake = fake_provider([reply("One."), reply("Two."), reply("Three.")])
-    chat = open_chat(fake, "openai", temperature=0, max_tokens=50)
-    chat.ask("Hi")
-    chat.ask("Hi", temperature=1, options={"top_p": 0.5})
-    chatkit.chat("Hi", FORMATS["chat"], base_url=fake.openai_url, api_key="k", seed=7, stop="x")
-    bodies = [json.loads(request.content) for request in fake.requests]
-    assert [(b.get("temperature"), b.get("max_output_tokens"), b.get("top_p")) for b in bodies[:2]] == [(0, 50, None), (1, 50, 0.5)]
-    assert (bodies[2]["seed"], bodies[2]["stop"]) == (7, ["x"])
-    assert chat.options == {"temperature": 0, "max_output_tokens": 50}
-
-
-def test_a_parameter_that_can_t_be_sent_is_refused_before_anything_is_stored(fake_provider: Make) -> None:
-    chat = open_chat(fake_provider([reply("Hello.")]))
-    with pytest.raises(UsageError, match="seed=1: the Messages API has no such parameter"):
-        chat.ask("Hi", seed=1)
-    with pytest.raises(UsageError, match="options has 'temperature', which is also given by name"):
-        chat.ask("Hi", temperature=0, options={"temperature": 1})
-    with pytest.raises(UsageError, match="the Responses API has no such parameter"):
-        Chat("openai:gpt-x", api_key="k", stop="END")
-    assert not chat.messages
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"tools": []}, r"takes no 'tools': options=\{'tools': \[...\]\} describes tools .* chat.ask\(ToolResult\(...\)\) answers them"),
-        ({"top_p": 1}, r"takes no 'top_p': the provider's own parameters go into options, such as options=\{'top_p': ...\}"),
-        ({"temprature": 1}, "did you mean 'temperature'"),
-        ({"max_completion_token": 1}, "the provider's own parameters go into options"),
-        ({"reasoning_effort": "low"}, "did you mean 'reasoning'"),
-    ],
-)
-def test_an_unknown_keyword_says_where_it_belongs(given: dict[str, Any], says: str) -> None:
-    for call in (Chat, partial(chatkit.chat, "Hi"), partial(Chat("demo").ask, "Hi")):
-        with pytest.raises(UnknownOption, match=says):
-            call(**given)
 
 
 def test_the_values_that_a_person_makes_suggest_as_well() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from chatkit import Chat, Message, ProviderError, Reasoning, RetryPolicy, Source, Text, ToolCall, ToolResult, UsageError
 from chatkit.chattest import FakeClock, FakeProvider, Response, anthropic_error_response, openai_error_response, reply
-from chatkit.conversation.view import ChatCommands, subscribe
+from chatkit.conversation.asking import ChatCommands
+from chatkit.conversation.view import subscribe
 from chatkit.display.document import ToolUse, chat_document
 
 Make = Callable[..., FakeProvider]

@@ -13,7 +13,7 @@ from chatkit import Chat, bridge
 from chatkit.chattest import FakeClock, FakeProvider, anthropic_overloaded_response, openai_error_response, reply
 from chatkit.display.document import turn_document
 from chatkit.display.outputs import StaticDisplay
-from chatkit.errors import AuthError, UsageError
+from chatkit.errors import AuthError, RequestRejected, UsageError
 from chatkit.parts import Message
 from tests.comms import Wire, view_of
 from tests.watching import watching
@@ -75,7 +75,20 @@ def test_try_again_that_comes_late_takes_no_answer_away(wires: list[Wire], outpu
         chat.ask("Hi?", show=False)
         view_of(wires).click("again")
     assert [m.text for m in chat.messages] == ["Hi?", "One."]
-    assert "has its answer" in view_of(wires).answers[-1]["refused"]
+    assert "no failed prompt" in view_of(wires).answers[-1]["refused"]
+
+
+def test_try_again_after_an_undo_takes_no_other_answer_away(wires: list[Wire], outputs: list[dict[str, Any]]) -> None:
+    with FakeProvider([reply("One."), openai_error_response(400)]) as provider:
+        chat = Chat("openai-compat:m", base_url=provider.openai_url, title=None)
+        chat.view()
+        chat.ask("Hi?", show=False)
+        with pytest.raises(RequestRejected):
+            chat.ask("And?", show=False)
+        chat.undo()
+        view_of(wires).click("again")
+        assert view_of(wires).answers[-1]["refused"] == "there is no failed prompt to ask again"
+        assert [m.text for m in chat.messages] == ["Hi?", "One."]
 
 
 @pytest.mark.parametrize("wrong", ["sk-wrong-key", "sk-wrong-key\n", ""])
@@ -115,5 +128,6 @@ def test_a_wait_that_retry_now_ended_is_told_as_it_was_in_the_cell_the_view_and_
     line = "Retried twice, after 1 s and 0 s: anthropic is overloaded"
     assert line in outputs[-1]["data"]["text/plain"]
     assert line in chat._repr_mimebundle_()["text/html"]
-    while line not in "".join(block["t"] for block in view_of(wires).front_end.state["blocks"]):
-        bridge.call_soon(lambda: None).result(5)
+    assert chat._viewer._display is not None
+    bridge.spawn(chat._viewer._display.settled()).result(5)
+    assert line in "".join(block["t"] for block in view_of(wires).front_end.state["blocks"])
