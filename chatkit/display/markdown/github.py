@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from markdown_it.rules_block import paragraph
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
@@ -37,29 +39,15 @@ def as_github(md: MarkdownIt) -> MarkdownIt:
 
 
 def _note(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """``[^1]: text`` is a small paragraph, up to the next note or empty line."""
-    if not _note_at(state, start):
+    """``[^1]: text`` is a small paragraph, which also ends where the next note begins."""
+    if state.is_code_block(start) or not _NOTE.match(state.src, state.bMarks[start] + state.tShift[start], state.eMarks[start]):
         return False
-    if silent:
-        return True
-    next_line = start + 1
-    while (
-        next_line < end and not state.isEmpty(next_line) and state.sCount[next_line] >= state.blkIndent and not _note_at(state, next_line)
-    ):
-        next_line += 1
-    opening = state.push("paragraph_open", "p", 1)
-    opening.attrSet("style", _NOTE_STYLE)
-    opening.map = [start, next_line]
-    inline = state.push("inline", "", 0)
-    inline.content = _NOTE.sub(r"\1 ", state.getLines(start, next_line, state.blkIndent, False).strip(), count=1)
-    inline.children = []
-    state.push("paragraph_close", "p", -1)
-    state.line = next_line
+    if not silent:
+        paragraph(state, start, end, silent)
+        opening, inline, _ = state.tokens[-3:]
+        opening.attrSet("style", _NOTE_STYLE)
+        inline.content = _NOTE.sub(r"\1 ", inline.content, count=1)
     return True
-
-
-def _note_at(state: StateBlock, line: int) -> bool:
-    return not state.is_code_block(line) and _NOTE.match(state.src, state.bMarks[line] + state.tShift[line], state.eMarks[line]) is not None
 
 
 def _reference(state: StateInline, silent: bool) -> bool:
@@ -76,8 +64,8 @@ def _reference(state: StateInline, silent: bool) -> bool:
 def _tasks(state: StateCore) -> None:
     """An item of a list that begins with ``[ ]`` or ``[x]`` begins with a box."""
     tokens = state.tokens
-    for item, paragraph, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        if item.type != "list_item_open" or paragraph.type != "paragraph_open" or not inline.children:
+    for item, opening, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if item.type != "list_item_open" or opening.type != "paragraph_open" or not inline.children:
             continue
         first = inline.children[0]
         if first.type == "text" and (box := _TASK.match(inline.content)):

@@ -22,7 +22,7 @@ DOCUMENTS = [
     RICH,
     "- item\n\n  ```python\n  x = 1\n  ```\n\n> ```\n> y = `2`\n> ```\n\n1. > - ~~~\n   >   z\n   >   ~~~\n",
     "Before.\n\n| a | *b* |\n|:--|----:|\n| 1 | `2 \\| 3` |\n\n> | c | d |\n> | - | - |\n> | 4 | 5 |\n",
-    "- [ ] to *do*\n- [x] done\n\nA claim.[^1] Another[^note].\n\n[^1]: The **source**.\n[^note]: https://example.org/a_b\n",
+    "- [ ] to *do*\n- [x] done\n\nA claim.[^1] Another[^note].\n\n[^1]: The **source**.\n[^note]: https://example.org/a_b\n```\n`x`\n```\n",
     "\\[\n\\frac{a_1}{b^*}\n\\]\n\nand \\(x_1\\) is **$y$**\n\n$$\nE = mc^2\n$$\n",
 ]
 CODE_AT_THE_END = re.compile(r"(<pre[^>]*>)?<code[^>]*>([^<]*)</code>((?:</\w+>\s*)*)\Z")

@@ -229,6 +229,13 @@ def test_footnotes_are_small_numbers_and_small_notes_where_the_model_put_them() 
     assert render_markdown(text).startswith("So it is.<sup>1</sup><sup>2</sup>: And so,<sup>why</sup> too.\n\n<sup>1</sup> A **source**,")
 
 
+@pytest.mark.parametrize("block", ["# Title", "- item", "> said", "```\nx = 1\n```", "***", "$$\nx\n$$", "| a |\n|---|\n| 1 |"])
+def test_a_block_ends_the_note_before_it_as_it_ends_a_paragraph(block: str) -> None:
+    note, rest = render_html(f"[^1]: The source.\n{block}").split("\n", 1)
+    assert note.endswith("<sup>1</sup> The source.</p>")
+    assert rest == render_html(block)
+
+
 def test_what_only_looks_like_a_footnote_stays() -> None:
     for text in ("a [^abc] class", "`[^1]`", "[^1](https://example.org)", "[^ 1]", "[^]", "[^a b]"):
         assert "<sup>" not in render_html(text)
