@@ -260,6 +260,8 @@ def _known(tokens: list[Token], known: set[str]) -> list[Token]:
                 label = "".join(t.content for t in shown_tokens[since:])
                 if shown(address).strip() not in (label, f"mailto:{label}"):
                     shown_tokens.append(Token("text", "", 0, content=f" ({shown(address)})"))
+            case "footnote_ref":
+                shown_tokens.append(Token("text", "", 0, content=f"[{token.content}]"))
             case "text" | "softbreak" | "hardbreak" | "code_inline":
                 shown_tokens.append(token)
             case kind if kind in known or token.tag in ("em", "strong", "s"):

@@ -214,6 +214,10 @@ E = mc^2
 $$
 
 - [ ] open, &#x1b;[31m
+
+A note[^1] and its text.
+
+[^1]: The source.
 """
 RENDERED = """Why clients back off
 
@@ -241,6 +245,10 @@ E = mc^2
 $$
 
  • ☐ open, �[31m
+
+A note[1] and its text.
+
+[1] The source.
 """
 
 
