@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatkit.conversation.replies import Reply
 
 PROMPT = "Why do clients back off?"
+_IN_A_SHELL = {"base_url": "--base-url", ", or pass api_key=": "", ", or pass insecure=True if you trust the network": ""}
 
 
 def demo() -> int:
@@ -69,6 +70,8 @@ def _prompt(words: Sequence[str]) -> str:
         piped.encode()  # in the locale C, Python reads bytes that are no text as surrogates
     except UnicodeError:
         raise ChatkitError("what is piped in is no text") from None
+    except OSError as error:
+        raise ChatkitError(f"what is piped in can't be read: {error.strerror}") from error
     return "\n\n".join(filter(None, [" ".join(words).strip(), piped.strip()]))
 
 
@@ -110,11 +113,7 @@ def lab(folder: str, options: Sequence[str] = (), *, launch: bool = True) -> int
         return 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return the exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 # until the process ends
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chatkit", description="Language models in Jupyter, with visible retries.")
     parser.add_argument("--version", action="version", version=f"chatkit {chatkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -127,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asks.add_argument("-m", "--model", help="such as anthropic:NAME; CHATKIT_MODEL unless given, or else demo")
     asks.add_argument("-s", "--system", metavar="TEXT", default="", help="the system prompt")
     asks.add_argument("--base-url", metavar="URL", help="the address of the model's server, unless it is the vendor's own")
+    asks.set_defaults(refuse=asks.error)
     commands.add_parser("demo", help="watch a reply stream through a failing provider (no key, no network)")
     opened = commands.add_parser(
         "lab",
@@ -137,25 +137,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     opened.add_argument("folder", nargs="?", default="chatkit-notebooks", help="where to put them (default: %(default)s)")
     opened.add_argument("--no-launch", action="store_true", help="copy them, and do not open JupyterLab")
     opened.add_argument("--allow-root", action="store_true", help="let JupyterLab run as root, as in a container")
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    return parser
+
+
+def _run(words: Sequence[str]) -> int:
+    """Run the command that these words give."""
     end = words.index("--") if words[:1] == ["lab"] and "--" in words else len(words)  # what follows is for JupyterLab
-    given = parser.parse_args(words[:end])
-    try:
-        if given.command == "demo":
-            return demo()
-        if given.command == "ask":
-            if not (prompt := _prompt(given.prompt)):
-                asks.error("there is nothing to ask: write the prompt in quotes, or pipe it in")
-            return ask(prompt, given.model, given.system, given.base_url)
+    given = _parser().parse_args(words[:end])
+    if given.command == "demo":
+        return demo()
+    if given.command == "lab":
         allow = ["--allow-root"] if given.allow_root else []
         return lab(given.folder, [*allow, *words[end + 1 :]], launch=not given.no_launch)
+    if not (prompt := _prompt(given.prompt)):
+        given.refuse("there is nothing to ask: write the prompt in quotes, or pipe it in")
+    return ask(prompt, given.model, given.system, given.base_url)
+
+
+def _typed(message: str) -> str:
+    """A message about the arguments of `Chat`, in the words of the command line, which takes neither a key nor `insecure`."""
+    for of_python, of_a_shell in _IN_A_SHELL.items():
+        message = message.replace(of_python, of_a_shell)
+    return message
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 # until the process ends
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
     except ProviderError:
         return 1  # the display has said it
     except ChatkitError as error:
-        print(f"chatkit: {error}", file=sys.stderr)
+        print(f"chatkit: {_typed(str(error))}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"chatkit: the reply can't be written: {error.strerror}", file=sys.stderr)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -104,6 +105,36 @@ def test_ask_says_what_went_wrong_in_a_line() -> None:
         assert (done.returncode, done.stdout) == (code, b"")
         assert said in done.stderr.decode()
         assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["-m", "anthropic:x"], "set the environment variable ANTHROPIC_API_KEY\n"),
+        (["-m", "azure:x"], 'needs --base-url=, the address of its server, like --base-url="https://'),
+        (["-m", "openai-compat:x", "--base-url", "localhost:80"], "--base-url must begin with http:// or https://"),
+        (["-m", "openai-compat:x", "--base-url", "http://10.0.0.1"], "everybody on the way can read it: use https://\n"),
+        (["-m", "demo", "--base-url", "http://10.0.0.1"], "leave --base-url out"),
+        (["-m", "nobody:x"], "openai-compat:nobody:x with --base-url=, or ollama:nobody:x"),
+    ],
+)
+def test_what_ask_refuses_is_said_in_the_words_of_a_shell(
+    given: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "")
+    monkeypatch.setenv("OPENAI_COMPAT_API_KEY", "sk-test-key")
+    assert main(["ask", "Hello", *given]) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert not re.search("api_key|base_url|insecure", said)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+def test_a_stdin_that_can_t_be_read_is_not_called_a_reply_that_can_t_be_written() -> None:
+    command = ["sh", "-c", '"$@" 0>/dev/null', "sh", sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"chatkit: what is piped in can't be read: Bad file descriptor\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
