@@ -98,7 +98,13 @@ def classify(
         now=now or datetime.now(UTC),
     )
     kind = _refined(_kind(evidence, provider), evidence, hint, provider)
-    status = evidence.response_status or evidence.status or (407 if evidence.fault == "proxy_login" else None)
+    match evidence.fault:
+        case "proxy_login":
+            status = 407
+        case "proxy_refusal":
+            status = None  # the provider never heard of it
+        case _:
+            status = evidence.response_status or evidence.status
     return classified(
         kind,
         provider,

@@ -92,6 +92,8 @@ def gather(links: list[Link], status: int | None, headers: dict[str, str], body:
     if "x-amzn-errortype" in headers:
         codes.append(headers["x-amzn-errortype"])
     kind, culprit = class_kind(links, called)
+    explained = culprit is not None and culprit.explicit
+    failed = [link for link in links if link.explicit or not explained]  # without what was being handled when it failed
     named = next(filter(None, statuses), None)
     text = "\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE]
     return Evidence(
@@ -104,8 +106,8 @@ def gather(links: list[Link], status: int | None, headers: dict[str, str], body:
         detail=best.detail if best and best.detail else _detail_of_chain(texts),
         class_kind=kind,
         culprit=culprit,
-        unreached=is_unreached(links),
-        fault=fault_of(links, status, text),
+        unreached=is_unreached(failed),
+        fault=fault_of(failed, status, text),
         called=called,
         vague_class_kind=vague_class_kind(links, called),
         request_id=_request_id(*(headers.get(name) for name in _REQUEST_IDS), *request_ids, chosen.request_id),

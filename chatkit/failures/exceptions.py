@@ -59,6 +59,8 @@ _JAVASCRIPT_NETWORK = re.compile(
     r"(?:TypeError: )?(?:terminated|fetch failed|failed to fetch|load failed|network ?error\b.{0,60})\.?", re.I
 )
 _PROXY_STATUS = re.compile(r"\b(40[137])\b")
+_TUNNEL = "Tunnel connection failed: "
+"""What http.client says of a proxy, in an OSError without a number."""
 
 _CAUSE_NAMES = ("reason", "orig", "original_exception")
 """Where urllib and urllib3, SQLAlchemy, and praw keep the cause; requests keeps it among the arguments."""
@@ -177,6 +179,8 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
     error = link.error
     if kind := _os_kind(error) or _service_kind(link):
         return kind
+    if (status := proxy_status(link)) and (called or is_of_a_call(link)):
+        return "invalid_request" if status == 403 else "auth"
     text = text_of_error(error)[:4_096]
     for ancestor in link.ancestors:
         match ancestor.name:
@@ -184,8 +188,6 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
                 return "network" if _CUT_STATE.search(text) else "invalid_request"
             case "SSLError" if speaks(ancestor, called):
                 return "invalid_request" if CERTAIN_REFUSAL.search(text) else "network"
-            case "ProxyError" if speaks(ancestor, called) and _PROXY_STATUS.search(text[:40]):
-                return "auth"
             case "UnicodeError":  # a key with a typographic quote, an invalid host name
                 is_header = isinstance(error, UnicodeEncodeError) and _raised_by_client(error)
                 return "invalid_request" if is_header or CERTAIN_REFUSAL.search(text) else None
@@ -206,6 +208,14 @@ def _link_kind(link: Link, called: bool) -> Kind | None:
     if called and isinstance(error, TypeError) and _JAVASCRIPT_NETWORK.fullmatch(text[:120].strip()):
         return "network"
     return None
+
+
+def proxy_status(link: Link) -> int | None:
+    """The status with which a proxy refused to connect to a server: 401 and 407 ask for a password, 403 forbids it."""
+    text = text_of_error(link.error)[:40]
+    of_a_proxy = text.startswith(_TUNNEL) or any(cls.name == "ProxyError" for cls in link.ancestors)
+    found = _PROXY_STATUS.search(text) if of_a_proxy else None
+    return int(found[1]) if found else None
 
 
 def _service_kind(link: Link) -> Kind | None:
@@ -235,8 +245,8 @@ def _raised_by_client(error: BaseException) -> bool:
 def class_kind(links: list[Link], called: bool) -> tuple[Kind | None, Link | None]:
     """What the classes of a chain mean, and the exception that decided; `called` says that a provider was called.
 
-    The outermost class that means something wins. Two findings further down are more exact than "the connection failed": a
-    certain refusal (a certificate, a scheme, an illegal header), and a timeout. A mistake in code decides unless it names another
+    The outermost class that means something wins. Three findings further down are more exact than "the connection failed": a
+    certain refusal (a certificate, a scheme, an illegal header), a refused login, and a timeout. A mistake in code decides unless it names another
     failure as its cause.
     """
     found: tuple[Kind | None, Link | None] = (None, None)
@@ -255,7 +265,7 @@ def class_kind(links: list[Link], called: bool) -> tuple[Kind | None, Link | Non
                 program = None  # "raise ValueError from" a 503, whose status decides
         elif program is not None and not link.explicit:
             continue
-        elif found[0] is None or (found[0] == "network" and kind in ("invalid_request", "timeout")):
+        elif found[0] is None or (found[0] == "network" and kind in ("invalid_request", "auth", "timeout")):
             found = (kind, link)
     return ("program", program) if found[0] is None and program is not None else found
 

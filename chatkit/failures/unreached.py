@@ -9,15 +9,14 @@ import socket
 from collections.abc import Sequence
 from typing import Literal
 
-from chatkit.failures.exceptions import Link, text_of_error
+from chatkit.failures.exceptions import Link, proxy_status, text_of_error
 from chatkit.failures.patterns import ONLY_TLS
 
-Fault = Literal["refused", "unknown_host", "no_tls", "only_tls", "untrusted", "proxy_login"]
+Fault = Literal["refused", "unknown_host", "no_tls", "only_tls", "untrusted", "proxy_login", "proxy_refusal"]
 
 _REFUSED = frozenset({errno.ECONNREFUSED, 10061})  # the latter on Windows
 _NO_TLS = re.compile(r"wrong[ _]version[ _]number|record[ _]layer[ _]failure|does not look like a TLS|gave HTTP response to HTTPS", re.I)
 _UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|certificate has expired|self[- ]signed certificate", re.I)
-_PROXY_LOGIN = re.compile(r"\b407\b")
 
 _SENTENCES: dict[Fault, str] = {
     "refused": "connection refused. Is {server} running?",
@@ -26,6 +25,7 @@ _SENTENCES: dict[Fault, str] = {
     "only_tls": "{server} speaks only TLS: write https:// in place of http://",
     "untrusted": "the certificate of {server} can't be verified",
     "proxy_login": "the proxy asks for a user name and a password",
+    "proxy_refusal": "the proxy doesn't allow connections to this address",
 }
 
 
@@ -40,8 +40,8 @@ def fault_of(links: Sequence[Link], status: int | None, text: str = "") -> Fault
             return "refused"
         if isinstance(link.error, socket.gaierror) or names & {"NameResolutionError", "ClientConnectorDNSError"}:
             return "unknown_host"
-        if "ProxyError" in names and _PROXY_LOGIN.search(said[:40]):
-            return "proxy_login"
+        if refused := proxy_status(link):
+            return "proxy_refusal" if refused == 403 else "proxy_login"
         if link.is_client or isinstance(link.error, OSError):
             text = f"{text}\n{said}"
     if ONLY_TLS.search(text):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from chatkit import classify
+from tests.failures.exceptions import caused, in_context, made
 
 REFUSED = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 11434)")
 NO_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -19,9 +20,11 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] ce
 ALERT = r"illegal status line: bytearray(b'\x15\x03\x03\x00\x02\x02P')"
 
 
-def caused(error: BaseException, cause: BaseException) -> BaseException:
-    error.__cause__ = cause
-    return error
+def through_requests(answer: str) -> BaseException:
+    """What requests raises where a proxy answers so."""
+    inner = made("urllib3.exceptions.ProxyError", "Unable to connect to proxy")
+    outer = made("requests.exceptions.ProxyError", "HTTPSConnectionPool(host='api.example.com', port=443): Max retries exceeded", OSError)
+    return caused(outer, caused(inner, OSError(f"Tunnel connection failed: {answer}")))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,12 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
         (caused(httpx.ConnectError(str(UNTRUSTED)), UNTRUSTED), False, "the certificate of ollama can't be verified"),
         (httpx.RemoteProtocolError(ALERT), False, "ollama speaks only TLS: write https:// in place of http://"),
         (httpx.ProxyError("407 Proxy Authentication Required"), False, "the proxy asks for a user name and a password"),
+        (httpx.ProxyError("401 Unauthorized"), False, "the proxy asks for a user name and a password"),
+        (httpx.ProxyError("403 Forbidden"), False, "the proxy doesn't allow connections to this address"),
+        (urllib.error.URLError(OSError("Tunnel connection failed: 403 Forbidden")), False, "the proxy doesn't allow connections"),
+        (through_requests("407 Proxy Authentication Required"), False, "the proxy asks for a user name and a password"),
+        (in_context(ConnectionResetError(104, "reset"), REFUSED), True, "the connection to ollama broke"),
+        (in_context(RuntimeError("no answer"), REFUSED), True, "connection refused. Is ollama running?"),
         (ConnectionResetError(104, "Connection reset by peer"), True, "the connection to ollama broke"),
         (OSError(113, "No route to host"), True, "the connection to ollama broke"),
     ],
@@ -64,5 +73,7 @@ def test_what_a_server_says_of_its_own_connections_is_its_own_matter(response: d
     assert classify(**response, provider="acme").message.startswith(sentence)
 
 
-def test_a_proxy_that_asks_for_a_password_is_a_407_whoever_tells_it() -> None:
-    assert classify(httpx.ProxyError("407 Proxy Authentication Required"), provider="acme").status_code == 407
+def test_a_proxy_that_asks_for_a_password_is_a_407_and_no_other_status_of_it_is_the_provider_s() -> None:
+    for answer, status in (("407 Proxy Authentication Required", 407), ("401 Unauthorized", 407), ("403 Forbidden", None)):
+        assert classify(httpx.ProxyError(answer), provider="acme").status_code == status
+    assert classify(httpx.ProxyError("403 Forbidden"), provider="acme").kind == "invalid_request"
