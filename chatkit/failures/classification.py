@@ -79,15 +79,51 @@ def classify(
     >>> classify(TypeError("no such argument")).kind
     'program'
     """
+    if error is not None and status is None and headers is None and body is None and (found := _of_a_group(error, provider, now)):
+        return found
+    return _of_one(error, status, headers, body, provider, now)
+
+
+def _of_a_group(error: BaseException, provider: str | None, now: datetime | None) -> Classification | None:
+    """What a group is, or what was raised from one whose worst member makes another try pointless; None for any other exception."""
+    if is_cancellation(error):
+        return None
+    for link in chain(error):
+        if _attached(link):
+            return None
+        if isinstance(link.error, BaseExceptionGroup) and link.explicit:
+            worst = _worst([_of_one(member, None, None, None, provider, now) for member in members(link.error)])
+            if link.error is error or not (worst.retryable or worst.kind == "unknown"):
+                return worst
+    return None
+
+
+def _worst(found: list[Classification]) -> Classification:
+    """Of the failures of a group, the one that makes another try pointless, else the one that waits longest."""
+    explained = [one for one in found if one.kind != "unknown"] or found
+    return max(explained, key=lambda one: (not one.retryable, one.retry_after or 0.0))
+
+
+def _attached(link: Link) -> Classification | None:
+    found = attribute(link.error, "classification")
+    return found if isinstance(found, Classification) else None
+
+
+def _of_one(
+    error: BaseException | None,
+    status: int | None,
+    headers: Mapping[str, str] | None,
+    body: object,
+    provider: str | None,
+    now: datetime | None,
+) -> Classification:
+    """What one failure is."""
     links: list[Link] = []
     if error is not None:
         if is_cancellation(error):
             return classified("canceled", provider, status_code=status)
-        if isinstance(error, BaseExceptionGroup) and status is None and headers is None and body is None:
-            return _worst([classify(member, provider=provider, now=now) for member in members(error)])
         links = chain(error)
-        attached = next((c for link in links if isinstance(c := attribute(link.error, "classification"), Classification)), None)
-        if attached is not None:
+        if attached := next(filter(None, map(_attached, links)), None):
             return attached if attached.provider or not provider else msgspec.structs.replace(attached, provider=provider)
     evidence = gather(links, http_status(status), header_values(headers), body, provider)
     hint = retry_hint(
@@ -114,12 +150,6 @@ def classify(
         detail=evidence.detail,
         request_id=evidence.request_id,
     )
-
-
-def _worst(found: list[Classification]) -> Classification:
-    """Of the failures of a group, the one that makes another try pointless, else the one that waits longest."""
-    explained = [one for one in found if one.kind != "unknown"] or found
-    return max(explained, key=lambda one: (not one.retryable, one.retry_after or 0.0))
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from chatkit.errors import RETRYABLE_KINDS, Kind, Stopped
+from chatkit.errors import Kind, Stopped
 from chatkit.failures.classes import CLIENTS, Ancestor, ancestry, library_of, meaning, speaks
 from chatkit.failures.codes import vague_kind, word_set
 from chatkit.failures.hints import header_values, metadata_values
@@ -251,13 +251,8 @@ def class_kind(links: list[Link], called: bool) -> tuple[Kind | None, Link | Non
     """
     found: tuple[Kind | None, Link | None] = (None, None)
     program: Link | None = None
-    together = {id(member) for link in links if isinstance(link.error, BaseExceptionGroup) for member in members(link.error)}
     for link in links:
         kind = _link_kind(link, called)
-        if link.explicit and id(link.error) in together:  # what makes another try pointless for one makes it so for all
-            worst: Kind | None = "program" if kind is None and is_program_error(link) else kind
-            if worst is not None and worst not in RETRYABLE_KINDS:
-                return worst, link
         if kind is None:
             if program is None and found[0] is None and link.explicit and is_program_error(link):
                 program = link

@@ -137,19 +137,6 @@ def test_words_of_ones_own_say_nothing_unless_a_provider_was_called(text: str) -
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("HTTP 503 from the gateway", "server_error"),
-        ("429 Too Many Requests", "rate_limit"),
-        ("Error code: 404", "invalid_request"),
-        ("Error code: 429 - {'error': {'code': 'insufficient_quota', 'message': 'm'}}", "quota"),
-    ],
-)
-def test_a_status_or_an_error_object_in_a_text_of_ones_own_is_evidence(text: str, kind: str) -> None:
-    assert classify(RuntimeError(text)).kind == kind
-
-
-@pytest.mark.parametrize(
     ("error", "kind"),
     [
         (smtplib.SMTPResponseException(450, b"busy"), "server_error"),
@@ -168,19 +155,6 @@ def test_a_status_or_an_error_object_in_a_text_of_ones_own_is_evidence(text: str
 )
 def test_mail_and_ftp_count_their_codes_the_other_way_round(error: BaseException, kind: str) -> None:
     assert classify(error).kind == kind
-
-
-@pytest.mark.parametrize(
-    ("group", "kind"),
-    [
-        (ExceptionGroup("x", [ConnectionResetError(), PermissionError(13, "x")]), "program"),
-        (ExceptionGroup("x", [httpx.ReadTimeout(""), ExceptionGroup("y", [httpx.UnsupportedProtocol("")])]), "invalid_request"),
-        (ExceptionGroup("x", [RuntimeError("?"), ConnectionResetError()]), "network"),
-        (ExceptionGroup("x", [RuntimeError("?")]), "unknown"),
-    ],
-)
-def test_a_group_is_what_its_worst_member_is(group: BaseException, kind: str) -> None:
-    assert classify(group).kind == kind
 
 
 def test_a_broken_header_of_an_answer_is_the_servers_fault() -> None:

@@ -33,11 +33,38 @@ def test_a_mistake_in_code_while_an_answer_is_handled_stays_one() -> None:
     assert classify(error).kind == "program"
 
 
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        (ExceptionGroup("x", [ConnectionResetError(), PermissionError(13, "x")]), "program"),
+        (ExceptionGroup("x", [httpx.ReadTimeout(""), ExceptionGroup("y", [httpx.UnsupportedProtocol("")])]), "invalid_request"),
+        (ExceptionGroup("x", [RuntimeError("?"), ConnectionResetError()]), "network"),
+        (ExceptionGroup("x", [RuntimeError("?")]), "unknown"),
+    ],
+)
+def test_a_group_is_what_its_worst_member_is(group: BaseException, kind: str) -> None:
+    assert classify(group).kind == kind
+
+
 @pytest.mark.parametrize("others", [[KeyError("k")], [TimeoutError(), TypeError("x")]])
 def test_a_group_below_another_exception_is_what_its_worst_member_is(others: list[Exception]) -> None:
     group = ExceptionGroup("several", [ConnectionResetError(104, "reset"), *others])
     assert classify(caused(RuntimeError("failed"), group)).kind == "program"
     assert classify(caused(RuntimeError("failed"), ExceptionGroup("outer", [group]))).kind == "program"
+
+
+def test_a_group_below_another_exception_is_judged_answer_by_answer() -> None:
+    answers = [refused(503), refused(400)]
+    for group in (ExceptionGroup("several", answers), ExceptionGroup("several", answers[::-1])):
+        assert classify(group) == classify(caused(RuntimeError("failed"), group))
+        assert classify(group).kind == "invalid_request"
+
+
+def test_a_group_that_holds_itself_is_judged() -> None:
+    error = ConnectionResetError(104, "reset")
+    error.__cause__ = ExceptionGroup("itself", [error, *(TimeoutError() for _ in range(100))])
+    assert classify(error).retryable
+    assert classify(error.__cause__).retryable
 
 
 def test_a_process_that_takes_too_long_is_a_timeout() -> None:
@@ -49,6 +76,10 @@ def test_a_process_that_takes_too_long_is_a_timeout() -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
+        ("HTTP 503 from the gateway", "server_error"),
+        ("429 Too Many Requests", "rate_limit"),
+        ("Error code: 404", "invalid_request"),
+        ("Error code: 429 - {'error': {'code': 'insufficient_quota', 'message': 'm'}}", "quota"),
         ("429 Client Error: Too Many Requests for url: http://x.test", "rate_limit"),
         ("500 Server Error: Internal Server Error for url: http://x.test", "server_error"),
         ("Request failed with status 429", "rate_limit"),
@@ -63,7 +94,7 @@ def test_a_process_that_takes_too_long_is_a_timeout() -> None:
         ("RateLimitError: cell 7", "unknown"),
     ],
 )
-def test_a_status_or_a_class_that_is_named_as_one_counts_whoever_says_it(text: str, kind: str) -> None:
+def test_a_status_a_class_or_an_error_object_that_is_named_as_one_counts_whoever_says_it(text: str, kind: str) -> None:
     assert classify(RuntimeError(text)).kind == kind
 
 
