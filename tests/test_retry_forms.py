@@ -193,6 +193,12 @@ def test_an_awaited_block_in_a_plain_loop_is_a_clear_error() -> None:
         asyncio.run(main())
 
 
+@every_form
+def test_an_observer_that_can_t_be_called_is_a_clear_error_before_anything_is_called(form: Any) -> None:
+    with pytest.raises(UsageError, match="on_retry=5: give a function"):
+        form(Script("never"), on_retry=5)
+
+
 def test_a_block_refuses_what_retry_refuses() -> None:
     async def hear(_: RetryNotice) -> None: ...
 

@@ -245,9 +245,9 @@ def _raised_by_client(error: BaseException) -> bool:
 def class_kind(links: list[Link], called: bool) -> tuple[Kind | None, Link | None]:
     """What the classes of a chain mean, and the exception that decided; `called` says that a provider was called.
 
-    The outermost class that means something wins. Three findings further down are more exact than "the connection failed": a
-    certain refusal (a certificate, a scheme, an illegal header), a refused login, and a timeout. A mistake in code decides unless it names another
-    failure as its cause.
+    The outermost class that means something wins. Three findings further down are more exact than "the connection failed": a certain
+    refusal (a certificate, a scheme, an illegal header), a refused login, and a timeout. A mistake in code decides unless it names
+    another failure as its cause.
     """
     found: tuple[Kind | None, Link | None] = (None, None)
     program: Link | None = None

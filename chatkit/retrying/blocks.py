@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Unpack
 
 from chatkit.errors import OwnFrames, UsageError
-from chatkit.retries.notice import RetryNotice, check_observer
+from chatkit.retries.notice import RetryNotice
 from chatkit.retrying.run import RetryRun
 from chatkit.retrying.settings import Keywords, Settings, takes_keywords
 
@@ -57,8 +57,7 @@ class Attempts:
         self._settings = settings
 
     def __iter__(self) -> Iterator[Attempt]:
-        check_observer(self._settings.on_retry)
-        run = self._settings.begin("retry_context")
+        run = self._settings.begin("retry_context", awaited=False)
         with OwnFrames(), contextlib.closing(run):
             while True:
                 yield (attempt := Attempt(run, awaited=False))
@@ -67,7 +66,7 @@ class Attempts:
                 run.loop.wait(notice, run.wake)
 
     async def __aiter__(self) -> AsyncIterator[Attempt]:
-        run = self._settings.begin("retry_context")
+        run = self._settings.begin("retry_context", awaited=True)
         with OwnFrames(), contextlib.closing(run):
             while True:
                 yield (attempt := Attempt(run, awaited=True))

@@ -9,7 +9,6 @@ from types import EllipsisType
 from typing import Any, TypeVar, TypeVarTuple, Unpack, overload
 
 from chatkit.errors import OwnFrames, UnknownOption, UsageError
-from chatkit.retries.notice import check_observer
 from chatkit.retrying.settings import Keywords, Settings, takes_keywords
 
 T = TypeVar("T")
@@ -113,8 +112,7 @@ def retry(fn: Callable[..., Any] | EllipsisType = ..., *args: Any, **given: Unpa
 def _called(settings: Settings, fn: Callable[..., Any], call: Callable[[], Any]) -> Any:
     """Try a call of `fn`, in the way in which `fn` is called."""
     is_async = _is_async(fn)
-    check_observer(settings.on_retry, awaited=is_async)
-    run = settings.begin(getattr(fn, "__qualname__", "") or type(fn).__name__)
+    run = settings.begin(getattr(fn, "__qualname__", "") or type(fn).__name__, awaited=is_async)
     return run.run_async(call) if is_async else run.run(call)
 
 

@@ -13,7 +13,7 @@ from chatkit.display.environment import shows_by_default
 from chatkit.errors import UsageError, unknown_option
 from chatkit.retries.backoff import RetryPolicy
 from chatkit.retries.loop import RetriedCall
-from chatkit.retries.notice import RetryNotice
+from chatkit.retries.notice import RetryNotice, check_observer
 from chatkit.retrying.run import RetryRun
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ class Settings:
             policy = msgspec.structs.replace(policy, max_elapsed=max_elapsed)
         self.policy = policy
         self.on = _filter(given.get("on"))
-        self.on_retry = given.get("on_retry")
         self._given = given
 
-    def begin(self, name: str) -> RetryRun:
-        """A run with these settings; `name` is shown unless another one was given."""
-        given, label = self._given, self._given.get("name") or name
+    def begin(self, name: str, *, awaited: bool) -> RetryRun:
+        """A run with these settings, asynchronous if it is `awaited`; `name` is shown unless another one was given."""
+        given, label, on_retry = self._given, self._given.get("name") or name, self._given.get("on_retry")
+        check_observer(on_retry, awaited=awaited)
         show = given.get("show")
 
         def open_display(run: RetryRun) -> Display:
@@ -91,7 +91,7 @@ class Settings:
             policy=self.policy,
             clock=given.get("clock") or SystemClock(),
             on=self.on,
-            on_retry=self.on_retry,
+            on_retry=on_retry,
             open_display=open_display if (shows_by_default() if show is None else show) else None,
         )
 
