@@ -36,7 +36,10 @@ def has_answered(peer: str) -> None:
 
 
 async def explained(found: Classification, error: BaseException, address: str, peer: str) -> Classification:
-    """What a failed request to an address came from, with the name of the `peer` of the connection: the server, or a proxy."""
+    """What a failed request to an address came from, with the name of the `peer` of the connection: the server, or a proxy.
+
+    The host of the address is written as that of the peer: in ASCII.
+    """
     url = urlsplit(address)
     own = peer_name((url.hostname or "").lower(), url.port or (443 if url.scheme == "https" else 80))
     peer = (peer or own).lower()

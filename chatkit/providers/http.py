@@ -204,7 +204,8 @@ class _HttpAttempt(msgspec.Struct):
             if not self.decoder.complete:
                 self.guard.stop()
                 found = classify(error, provider=self.provider, now=self.clock.now())
-                raise provider_error(await explained(found, error, address, self.peer)) from error
+                named = str(httpx.URL(address)) if self.peer else address  # httpx refuses some addresses, and writes others in ASCII
+                raise provider_error(await explained(found, error, named, self.peer)) from error
         finally:
             self.guard.stop()
 

@@ -64,11 +64,20 @@ def serving_tls() -> Iterator[str]:
     thread.join(5)
 
 
-def failure_at(base_url: str) -> ProviderError:
-    provider = provider_at(base_url)
+async def failure(base_url: str) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        bridge.spawn(provider.stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5)).result(10)
+        await provider_at(base_url).stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5)
     return caught.value
+
+
+def failure_at(base_url: str) -> ProviderError:
+    return bridge.spawn(failure(base_url)).result(10)
+
+
+def failure_behind(proxy: str, base_url: str, monkeypatch: pytest.MonkeyPatch) -> ProviderError:
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, f"http://{proxy}")
+    return asyncio.run(failure(base_url))  # another loop has another client, which reads the variables
 
 
 def chat_at(address: str, clock: FakeClock, heard: list[RetryNotice], policy: RetryPolicy | None = None) -> Chat:
@@ -81,20 +90,27 @@ def test_a_server_that_is_not_running_is_named(vacant: str) -> None:
     assert (error.kind, error.detail, error.classification.unreached) == ("network", "", vacant)
 
 
-def test_an_unknown_host_is_named() -> None:
-    error = failure_at("http://no-such-host.invalid/v1")
-    assert error.classification.message.startswith("unknown host: the server at no-such-host.invalid:80 can't be found.")
+@pytest.mark.parametrize(("host", "named"), [("no-such-host.invalid", "no-such-host.invalid"), ("Müsli.invalid", "xn--msli-0ra.invalid")])
+def test_an_unknown_host_is_named(host: str, named: str) -> None:
+    error = failure_at(f"http://{host}/v1")
+    assert error.classification.message.startswith(f"unknown host: the server at {named}:80 can't be found.")
     assert error.retryable
 
 
+def test_a_host_that_no_resolver_takes_is_an_address_to_correct() -> None:
+    assert failure_at("http://\N{SNOWMAN}.invalid/v1").kind == "invalid_request"
+
+
 def test_a_proxy_that_is_not_running_is_no_server(vacant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://{vacant}")
-    provider = provider_at("http://10.0.0.1/v1")
-    with pytest.raises(ProviderError) as caught:
-        asyncio.run(  # another loop has another client, which reads the variable
-            provider.stream(Request(model="m", messages=()), lambda p: None, clock=SystemClock(), silence_timeout=5)
-        )
-    assert caught.value.classification.message == f"connection refused. Is the proxy at {vacant} running?"
+    error = failure_behind(vacant, "http://10.0.0.1/v1", monkeypatch)
+    assert error.classification.message == f"connection refused. Is the proxy at {vacant} running?"
+
+
+def test_a_proxy_that_refuses_a_connection_is_no_provider_that_refuses_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n") as proxy:
+        error = failure_behind(proxy, "https://10.0.0.1/v1", monkeypatch)
+    assert str(error) == "the proxy doesn't allow connections to this address"
+    assert (error.kind, error.status_code, error.detail) == ("invalid_request", None, "")
 
 
 def test_https_at_a_plain_port_and_http_at_a_port_of_tls_are_told_apart() -> None:
