@@ -90,7 +90,7 @@ def _spoken(server: Server, where: Endpoint) -> tuple[Endpoint, WireFormat]:
         case "chat":
             from chatkit.providers.openai_chat import NAMES, ChatCompletions
 
-            own = OPENAI_LIMIT if where.host == "api.openai.com" else server.names
+            own = OPENAI_LIMIT if SERVERS["openai"].owns(where.host) else server.names
             return where.without("/chat/completions"), ChatCompletions(
                 where.origin, NAMES.but(own), server.key_header, server.streams_usage
             )

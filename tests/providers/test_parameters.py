@@ -29,8 +29,9 @@ def test_chat_completions_has_them_all(model: str, written: dict[str, Any]) -> N
 
 
 def test_openai_and_azure_have_their_own_word_for_the_limit() -> None:
-    for model, url in (("azure:m", "https://r.openai.azure.com"), ("openai-compat:m", "https://api.openai.com/v1")):
-        assert body(model, url, max_tokens=9) == {"max_completion_tokens": 9}
+    for url in ("https://api.openai.com/v1", "https://eu.api.openai.com/v1"):
+        assert body("openai-compat:m", url, max_tokens=9) == {"max_completion_tokens": 9}
+    assert body("azure:m", "https://r.openai.azure.com", max_tokens=9) == {"max_completion_tokens": 9}
 
 
 def test_messages_writes_stop_and_thinking_in_its_own_way() -> None:
