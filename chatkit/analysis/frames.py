@@ -116,7 +116,7 @@ def attempts_frame(source: Iterable[AttemptRecord] | HasAttempts) -> pd.DataFram
     0        1   retry   1 s
     """
     given: Any = getattr(source, "attempts", source)
-    records = list(given) if isinstance(given, Iterable) else [given]  # a `Reply` has the number of its attempts
+    records = list(given) if isinstance(given, Iterable) else [source]  # a `Reply` has the number of its attempts
     for record in records:
         if not isinstance(record, AttemptRecord):
             raise UsageError(f"attempts_frame(): give AttemptRecord values, or anything with attempts; found a {type(record).__name__}")

@@ -40,17 +40,17 @@ class ReadableFrame(pd.DataFrame):
     def __repr__(self) -> str:
         if self.shape[1] > _MAX_COLUMNS:
             return super().__repr__()
-        twin = self._as_text()
+        twin = self._ends_as_text()
         # in a terminal, pandas would leave out the columns in the middle
         with pd.option_context("display.max_columns", pd.get_option("display.max_columns") or None):
             return self._recounted(repr(twin), len(twin))
 
     def _repr_html_(self) -> str | None:
-        twin: Any = pd.DataFrame(self) if self.shape[1] > _MAX_COLUMNS else self._as_text()
+        twin: Any = pd.DataFrame(self) if self.shape[1] > _MAX_COLUMNS else self._ends_as_text()
         html: str | None = twin._repr_html_()
         return html and _CELL.sub(_unbroken, self._recounted(html, len(twin)))
 
-    def _as_text(self) -> pd.DataFrame:
+    def _ends_as_text(self) -> pd.DataFrame:
         """The rows at both ends that pandas may show, with texts for the values that it would show otherwise."""
         most = pd.get_option("display.max_rows")
         half = len(self) if most is None else (most or _TERMINAL_ROWS) // 2 + 1

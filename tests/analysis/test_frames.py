@@ -97,6 +97,8 @@ def test_anything_with_attempts_is_a_source() -> None:
 def test_what_is_no_record_is_a_clear_error() -> None:
     with pytest.raises(UsageError, match="found a dict"):
         attempts_frame([FAILED, {"attempt": 2}])  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="found a SimpleNamespace"):
+        attempts_frame(SimpleNamespace(attempts=3))  # a number of them, as a `Reply` has it
 
 
 def test_fields_that_a_foreign_log_does_not_have_are_missing_throughout() -> None:
