@@ -39,17 +39,26 @@ def drain(batcher: Batcher) -> None:
     bridge.spawn(batcher.drain()).result(5)
 
 
-def test_the_first_change_after_a_silence_is_delivered_at_once_and_the_next_together_after_the_interval() -> None:
+def test_the_first_change_after_a_silence_is_delivered_at_once_and_the_next_together() -> None:
     deliveries = Deliveries()
-    batcher = Batcher(deliveries)
+    batcher = Batcher(deliveries, interval=60)
     deliveries.change(batcher)
     assert deliveries.came.wait(5)
-    deliveries.came.clear()
     for _ in range(100):
         deliveries.change(batcher)
-    assert deliveries.came.wait(5)
+    drain(batcher)
     assert [count for _, count in deliveries.got] == [1, 100]
-    assert deliveries.got[1][0] - deliveries.got[0][0] >= INTERVAL * 0.9
+
+
+def test_a_change_soon_after_another_is_delivered_after_the_interval() -> None:
+    deliveries = Deliveries()
+    batcher = Batcher(deliveries)
+    for _ in range(2):
+        deliveries.came.clear()
+        deliveries.change(batcher)
+        assert deliveries.came.wait(5)
+    (first, _), (second, _) = deliveries.got
+    assert second - first >= INTERVAL * 0.9
 
 
 def test_much_text_does_not_wait_for_the_timer_and_still_does_not_come_too_fast() -> None:
@@ -126,15 +135,6 @@ def test_a_display_that_fails_is_logged_once_and_stops_nothing(caplog: pytest.Lo
         batcher.changed()
         drain(batcher)
     assert [record.message for record in caplog.records] == ["the display failed, and shows nothing more of this turn"]
-
-
-def test_a_change_costs_no_more_than_a_few_microseconds() -> None:
-    batcher = Batcher(Deliveries())
-    begun = time.thread_time()
-    for _ in range(20_000):
-        batcher.changed(5)
-    assert (time.thread_time() - begun) / 20_000 < 20e-6
-    drain(batcher)
 
 
 def test_it_can_be_told_of_changes_on_the_loop_itself() -> None:

@@ -1,4 +1,4 @@
-"""Where are we: outside a kernel. (Inside one: test_display_kernel.)"""
+"""Where are we: outside a kernel. (Inside one: ``test_kernel.py``.)"""
 
 from __future__ import annotations
 

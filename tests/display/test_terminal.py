@@ -57,6 +57,11 @@ def retry(seconds: float = 4, error: str = "anthropic is overloaded", attempt: i
     return Retry(chat_id="c", attempt=attempt, delay_ms=round(seconds * 1000), retrying_at=NOW, error=error)
 
 
+def still(screen: Screen) -> TerminalLine:
+    """A line whose time stands still, so that a busy machine shows the same countdown."""
+    return TerminalLine(screen, now=lambda: 100.0)
+
+
 def part(text: str) -> MessagePart:
     return MessagePart(chat_id="c", role="assistant", part=Text(text=text), step=1, attempt=1, index=0, seq=1)
 
@@ -79,10 +84,11 @@ def test_a_wait_is_one_line_that_is_rewritten_and_gone_when_the_wait_is_over() -
 
 
 def test_it_ticks_by_itself_on_the_bridges_loop() -> None:
-    screen = Screen(wanted="Retrying in 1 s…")
-    line = TerminalLine(screen)
-    line.apply(retry(1.15))
+    screen, now = Screen(wanted="Retrying in 1 s…"), 100.0
+    line = TerminalLine(screen, now=lambda: now)
+    line.apply(retry(1.01))
     assert screen.rows == ["Retrying in 2 s… (attempt 3 failed: anthropic is overloaded)"]
+    now = 100.5
     assert screen.drawn.wait(5)
     line.close()
     assert screen.rows == [""]
@@ -120,7 +126,7 @@ def test_no_color_is_honoured_and_without_it_the_line_is_dim(monkeypatch: pytest
 
 def test_a_server_that_is_most_likely_not_there_is_told_once_on_a_line_that_stays() -> None:
     screen = Screen()
-    line = TerminalLine(screen, now=lambda: 100.0)
+    line = still(screen)
     line.apply(retry(16))
     for _ in range(2):
         line.apply(replace(retry(29), unreached="127.0.0.1:11434"))
@@ -140,7 +146,7 @@ def test_what_a_provider_says_cannot_steer_the_terminal() -> None:
 
 def test_where_the_stream_is_no_terminal_each_wait_is_a_line_of_its_own() -> None:
     screen = Screen(tty=False)
-    line = TerminalLine(screen)
+    line = still(screen)
     line.apply(retry(1, attempt=1))
     line.apply(part("x"))
     line.apply(retry(2, attempt=2))
@@ -161,7 +167,7 @@ def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.usefixtures("terminal")
 def test_a_reply_streams_and_what_is_withdrawn_is_said() -> None:
     screen = Screen()
-    display = TerminalDisplay(screen, line=TerminalLine(screen))
+    display = TerminalDisplay(screen, line=still(screen))
     display.apply(MessagePart(chat_id="c", role="assistant", part=Reasoning(text="hm"), step=1, attempt=1, index=0, seq=1))
     for text in ("Hello ", "wo"):
         display.apply(part(text))
@@ -291,7 +297,7 @@ def test_nothing_in_a_reply_acts_in_the_terminal_that_renders_it(name: str, monk
 
 def test_what_another_program_reads_is_the_reply_once_it_is_certain() -> None:
     screen, line = Screen(tty=False), Screen(tty=False)
-    display = TerminalDisplay(screen, line=TerminalLine(line), whole=True)
+    display = TerminalDisplay(screen, line=still(line), whole=True)
     display.apply(part("Hello *wo"))
     display.apply(retry(1, "the stream was cut off", attempt=1))
     display.apply(part("Hello *world*"))
@@ -368,6 +374,6 @@ def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> No
     line.close()
     bytes_ = io.BytesIO()
     ascii_only = io.TextIOWrapper(bytes_, encoding="ascii")
-    line = TerminalLine(ascii_only)
+    line = TerminalLine(ascii_only, now=lambda: 100.0)
     line.apply(retry())
     assert bytes_.getvalue() == b"Retrying in 4 s? (attempt 3 failed: anthropic is overloaded)\n"
