@@ -184,7 +184,7 @@ class _Cell:
 
     def renew(self, static: Mapping[str, str], widget: Mapping[str, object], hides: bool) -> None:
         """Have the cell hold the static form, for when the widget is gone."""
-        if self.output.inset is not None:  # which is saved with the widgets themselves
+        if self.output.inset is not None:  # it is saved with the widgets, and needs no fallback output
             return
         if not hides:
             self._both = True

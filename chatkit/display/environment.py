@@ -21,10 +21,9 @@ def display_mode() -> Mode:
     """How to show things here: ``CHATKIT_DISPLAY`` where it is set, else what fits the place.
 
     A cell that a person runs (``allow_stdin`` is true) gets a live widget; a cell that a program runs (papermill, nbclient,
-    nbval) gets the finished output alone; Voila runs cells like a program, for a page that a person then sees, and gets a
-    live widget, and so does marimo; a terminal gets the
-    reply as text, and a line for every wait; anything else gets nothing. ``live`` and ``static`` need a kernel and are
-    ignored without one. Raises `UsageError` where the variable holds another word.
+    nbval) gets the finished output alone. Voila runs cells like a program, for a page that a person then sees: it gets a
+    live widget, and so does marimo. A terminal gets the reply as text, and a line for every wait; anything else gets nothing.
+    ``live`` and ``static`` need a kernel and are ignored without one. Raises `UsageError` where the variable holds another word.
     """
     word = os.environ.get(VARIABLE, "").strip().lower()
     if word and word not in get_args(Mode):
@@ -69,6 +68,11 @@ def in_marimo() -> bool:
     """Whether this thread runs a cell of a marimo notebook, or what a person does in one."""
     running = getattr(sys.modules.get("marimo"), "running_in_notebook", None)
     return running is not None and bool(running())
+
+
+def stdout_is_terminal() -> bool:
+    """Whether a person reads what is printed."""
+    return _is_terminal(sys.stdout)
 
 
 def current_cell() -> object | None:
@@ -143,11 +147,6 @@ def _cell_allows_stdin() -> bool:
     # not in a cell's own context (a widget's callback, a thread): what the last cell was run with; a kernel that
     # isn't ipykernel doesn't say, and has a person before it
     return bool(getattr(_kernel(), "_allow_stdin", True))
-
-
-def stdout_is_terminal() -> bool:
-    """Whether a person reads what is printed."""
-    return _is_terminal(sys.stdout)
 
 
 def _stderr_is_terminal() -> bool:

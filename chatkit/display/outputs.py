@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from chatkit import bridge
 from chatkit.display.document import Piece
 from chatkit.display.environment import in_marimo
-from chatkit.display.insets import Inset, catching, cell_of, keeps_the_first
+from chatkit.display.insets import Inset, catching, cell_of
 from chatkit.display.writers import bundle
 from chatkit.events import Event
 from chatkit.fold import Transcript
@@ -53,11 +52,12 @@ class CellOutput:
         self._context = contextvars.copy_context()
         self._display_id = uuid.uuid4().hex
         self._cell = cell_of(self._publisher)
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=1)
+        self._waiting: dict[str, Any] | None = None
+        self._publishing = threading.Lock()
         if below is not None:
             self.inset = below.inset
-        elif keeps_the_first(self._shell, self._publisher):
-            self.inset = Inset(partial(self._publish, self._publisher), self._update_elsewhere)
+        elif (catchers := catching(self._cell)) or not isinstance(self._publisher, self._shell.display_pub_class):  # ``%%capture``
+            self.inset = Inset(partial(self._publish, self._publisher), self._update_elsewhere, catchers)
 
     def show(self, bundle: Mapping[str, Any]) -> None:
         """Show a MIME bundle, in place of the one before; in marimo the view in it, which stays."""
@@ -68,7 +68,7 @@ class CellOutput:
         if self.inset is not None:
             self.inset.show(self._display_id, dict(bundle))
             return
-        self._waiting.append(dict(bundle))
+        self._waiting = dict(bundle)
         self._publish_waiting()
 
     def _publish_waiting(self, change: Any = None) -> None:
@@ -83,10 +83,11 @@ class CellOutput:
             output.observe(self._publish_waiting, "msg_id")
             if output.msg_id == self._cell:
                 return
-        with contextlib.suppress(IndexError):  # another thread has published it
-            bundle = self._waiting.pop()
-            update, self._shown = self._shown, True
-            self._publish(self._publisher, bundle, update=update)
+        with self._publishing:  # what was shown last is published last
+            bundle, self._waiting = self._waiting, None
+            if bundle is not None:  # no other thread has published it
+                update, self._shown = self._shown, True
+                self._publish(self._publisher, bundle, update=update)
 
     def _update_elsewhere(self, data: dict[str, Any]) -> None:
         if self._shell.display_pub is not self._publisher:

@@ -104,7 +104,7 @@ class LiveTurn(Live):
     def _command(self, command: Command) -> None:
         match command:
             case Hides():
-                self._hides = self._output.inset is None  # which is saved with the widgets themselves
+                self._hides = self._output.inset is None  # an inset is saved with the widgets, and needs no fallback output
                 self._batcher.changed()  # the fallback output may be due
             case TryAgain():
                 self._commands.try_again(self._open_again)

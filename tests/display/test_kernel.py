@@ -76,7 +76,9 @@ def test_a_reply_of_20_kb_flat_out_loses_nothing_and_costs_a_quarter_of_a_megaby
     assert cell.status == "ok", cell.errors
     messages, size = traffic(cell)
     assert text_heard(cell).split() == ["five"] * 4000
-    slow = (cell.messages[-1]["header"]["date"] - cell.messages[0]["header"]["date"]).total_seconds() / INTERVAL  # more batches, on a busy machine
+    slow = (
+        cell.messages[-1]["header"]["date"] - cell.messages[0]["header"]["date"]
+    ).total_seconds() / INTERVAL  # more batches, on a busy machine
     assert messages <= 40 + slow
     assert size <= 250_000 + 2_000 * slow
 
@@ -152,6 +154,21 @@ def test_voila_gets_a_widget_that_waits_for_its_page(variable: dict[str, str]) -
 def test_another_server_that_names_itself_is_no_voila() -> None:
     with running_kernel(SERVER_SOFTWARE="gunicorn/23") as kernel:
         assert "False True static True" in kernel.run(FIND_OUT, attended=False).text
+
+
+def test_an_inset_is_closed_when_its_output_widget_has_been_cleared_and_not_before(kernel: Kernel) -> None:
+    kernel.run("from ipywidgets import Output; from ipywidgets.widgets import widget; out, inner = Output(), Output()")
+    ask = "with out, inner:\n    t = Script(); t.say('x'); t.end()\n"
+    count = "print(len([w for w in widget._instances.values() if isinstance(w, Output)]))"
+    caught: list[dict[str, Any]] = []
+    for _ in range(3):
+        caught.append({"output_type": "display_data", "metadata": {}, "data": kernel.run(ask).outputs[0]})
+        kernel.run(f"inner.outputs = {caught!r}")  # as the front end tells the kernel
+    kernel.run("out.outputs = [{'output_type': 'stream', 'name': 'stdout', 'text': 'beside'}]")
+    assert kernel.run(count).text == "5\n"
+    for left in (caught[1:], []):
+        assert kernel.run(f"inner.outputs = {left!r}; {count}").text == f"{2 + len(left)}\n"
+    assert kernel.run("out.close(); inner.close(); print(len(widget._instances) - 2)").text == "0\n"  # their own layouts
 
 
 def test_a_reply_that_ends_while_an_output_widget_catches_its_cell_is_published_when_that_lets_go(kernel: Kernel) -> None:
