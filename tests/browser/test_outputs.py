@@ -91,6 +91,19 @@ def test_a_finished_reply_stays_in_an_output_widget(notebook: Callable[..., Any]
         nb.page.evaluate("(command) => window.jupyterapp.commands.execute(command)", "@jupyter-widgets/jupyterlab-manager:saveWidgetState")
 
 
+def test_an_output_widget_that_is_cleared_for_each_reply_leaves_one_of_them_in_the_kernel(notebook: Callable[..., Any]) -> None:
+    code = "from ipywidgets.widgets import widget\n@interact(q=['one', 'two', 'three'])\ndef ask(q):\n    return asked(q).ask('Go')"
+    nb = notebook(SETUP, code, "print(sum(isinstance(w, Output) for w in widget._instances.values()), 'left')")
+    nb.run(0)
+    nb.run(1)
+    for reply in ("two", "three"):
+        nb.output(1).locator("select").select_option(reply)
+        nb.output(1).locator(".chatkit-reply").get_by_text(reply).wait_for()
+    nb.run(2)
+    while nb.output(2).text_content().strip() != "3 left":  # `out`, interact's own, and the last reply's
+        nb.run(2)  # the page tells the kernel what is left when the kernel is idle
+
+
 def test_what_threads_print_beside_a_view_lands_in_their_cell(notebook: Callable[..., Any]) -> None:
     # through a socket, and no cell: the view's own message has to be the last that the kernel got
     code = "import socket\ndoor = socket.create_server(('127.0.0.1', 0)); print(door.getsockname()[1])\n"
