@@ -300,7 +300,7 @@ class Transcript:
         for message in self.messages:
             if message.id > after_id:
                 head += [message, *self._waits.get(message.id, ())]
-        stopped = self.status if self.last_wait is not self.retry else None
+        stopped = self.status if self.last_wait is not self.retry else None  # once more: it ended the wait that is told before it
         lasting = (self.queue, self.title, self.last_wait, stopped, self.error, *self.approvals.values(), *self._flight.events())
         return head + [e for e in lasting if e is not None]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 CHAT, REPLY = "chat", "reply"  # the variables that hold the conversation and its last reply
-OPTIONS = {"%%chat": ("--base-url", "--name", "--new", "--system"), "%chat_retries": ("--all",)}
+OPTIONS = {"chat": ("--base-url", "--name", "--new", "--system"), "chat_retries": ("--all",)}
 MODELS = ["demo", *(f"demo:{variant}" for variant in VARIANTS), *(f"{name}:" for name in MODEL_FORMS if name != "demo")]
 LINE = re.compile(r"(?:^|=)\s*(%%?chat|%?chat_retries)\s+(.*)$")
 LEADING = re.compile(
@@ -93,19 +93,16 @@ class ChatMagics(Magics):
             To a chat that I made: mine = chatkit.Chat("demo", options={"temperature": 0})
         """
         if cell is None:
+            magic, place = "%chat", "behind it"
             begins = LEADING.match(line).end()  # type: ignore[union-attr] # it may be empty
             line, message = line[:begins], line[begins:].strip()
             if message.startswith("--"):
                 line, message = f"{line} {message.split()[0]}", ""  # no option of this magic
-            nothing = "%chat has nothing to send: write the message behind it. %chat? shows examples."
         else:
-            message, nothing = (
-                cell.strip(),
-                "%%chat has nothing to send: write the message below it, in the same cell. %%chat? shows examples.",
-            )
-        given = _parsed("%%chat", self.chat, line)
+            magic, place, message = "%%chat", "below it, in the same cell", cell.strip()
+        given = _parsed(magic, self.chat, line)
         if not message:
-            raise UsageError(nothing)
+            raise UsageError(f"{magic} has nothing to send: write the message {place}. {magic}? shows examples.")
         chat = self._conversation(given)
         self._sent_to = [other for other in self._sent_to if other is not chat] + [chat]
         try:
@@ -211,9 +208,9 @@ class ChatMagics(Magics):
         elif before == "--name" or (not sends and not word.startswith("-")):
             choices = self._names_of_chats()
         elif sends:
-            choices = [] if before in ("--system", "--base-url") else [*MODELS, *OPTIONS["%%chat"]]
+            choices = [] if before in ("--system", "--base-url") else [*MODELS, *OPTIONS["chat"]]
         else:
-            choices = [*OPTIONS["%chat_retries"]]
+            choices = [*OPTIONS["chat_retries"]]
         found = [SimpleCompletion(choice) for choice in choices if choice.startswith(word)]
         return {"completions": found, "matched_fragment": word, "suppress": bool(found), "ordered": True}
 
@@ -225,7 +222,7 @@ def _parsed(name: str, function: Any, line: str) -> Any:
     except ValueError:
         raise UsageError(f'{name}: a quotation mark stands alone. Put the whole text in quotes, like --system "Don\'t hedge."') from None
     if wrong := [word for word in extra if word.startswith("-")]:
-        raise UsageError(f"{unknown_option(name, wrong, OPTIONS[name])} {name}? explains them.")
+        raise UsageError(f"{unknown_option(name, wrong, OPTIONS[name.lstrip('%')])} {name}? explains them.")
     if extra:
         raise UsageError(f'{name} has no use for {" ".join(extra)!r}. A text of several words goes in quotes, like --system "Be brief."')
     return given

@@ -177,7 +177,7 @@ class Message(Tagged, frozen=True, kw_only=True, tag="message"):
     Attributes
     ----------
     id : int
-        Increases within the store.
+        Increases within its chat.
     chat_id : str
         The id of the chat.
     role : {"system", "user", "assistant", "tool"}

@@ -12,7 +12,7 @@ from chatkit.conversation.view import subscribe
 from chatkit.events import Event, MessagePart, TitleEvent
 from chatkit.parts import Text
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Watch:

@@ -309,6 +309,8 @@ class Chat:
         ------
         Busy
             A turn is running.
+        ChatClosed
+            The chat is closed.
         """
         return Waiter().wait(call_soon(self._worker.undo))
 

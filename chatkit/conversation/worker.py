@@ -157,7 +157,7 @@ class Worker:
     def last_reply(self) -> Reply | None:
         """The newest reply whose message has not been removed."""
         messages = self.hub.transcript.messages
-        return next((self._replies[m.id] for m in reversed(messages) if m.id in self._replies), None)
+        return next((reply for m in reversed(messages) if (reply := self._replies.get(m.id)) is not None), None)
 
     def _end(self, turn: Turn, word: StatusWord) -> None:
         turn.end()  # first: a subscriber that learns that the chat is waiting may ask at once. With a queue, its head follows here
@@ -179,6 +179,8 @@ class Worker:
         self._unanswered = False
         if withdrawn := self._from_last_prompt():
             self.hub.publish(Reset(chat_id=self.hub.chat_id, after_id=withdrawn[0].id - 1))
+        for message in withdrawn:
+            self._replies.pop(message.id, None)
 
     def _commit_prompt(self, prompt: tuple[Part, ...]) -> None:
         """Store a prompt: a message for each result of a tool, then one for the rest, if there is any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -385,6 +387,15 @@ def test_the_last_reply_is_at_hand_whoever_asked_for_it(fake_provider: Make) -> 
     assert chat.last == "Two."
     assert chatkit.chat("4", FORMATS["chat"], base_url=fake.openai_url, api_key="k") is chatkit.last()
     assert chat.last == "Two."
+
+
+def test_what_was_undone_is_forgotten(fake_provider: Make) -> None:
+    chat = open_chat(fake_provider([reply("One."), reply("Two.")]))
+    gone = weakref.ref(chat.ask("First"))
+    chat.undo()
+    chat.ask("Second")
+    gc.collect()
+    assert gone() is None
 
 
 def test_ids_increase_and_are_never_given_twice(fake_provider: Make) -> None:
