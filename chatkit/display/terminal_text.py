@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib.util
+import io
 import os
 import re
 import time
@@ -126,7 +127,9 @@ class RenderedText:
         from rich.console import Console
 
         self._stream, self._patience = stream, patience
-        self._console = Console(file=stream, force_terminal=True, highlight=False, legacy_windows=False)
+        # rich flushes its file even when it writes nothing, and would raise where the stream is closed
+        aside = io.TextIOWrapper(io.BytesIO(), encoding=getattr(stream, "encoding", None) or "utf-8")
+        self._console = Console(file=aside, force_terminal=True, highlight=False, legacy_windows=False)
         self._began = self._follows = False
         self._next = 0.0  # when a growing text may be drawn again
         self._partial = ""

@@ -366,6 +366,17 @@ def test_in_the_ipython_of_a_terminal_a_reply_is_shown_once_and_again_where_it_i
         InteractiveShell.clear_instance()
 
 
+@pytest.mark.usefixtures("terminal")
+def test_a_reply_goes_on_where_its_terminal_is_closed() -> None:
+    screen = Screen()
+    display = TerminalDisplay(screen, line=TerminalLine(Screen()))
+    display.apply(part("Hello "))
+    screen.close()
+    display.apply(part("world"))
+    display.apply(Message(id=2, chat_id="c", role="assistant", parts=(Text(text="Hello world"),), created_at=NOW))
+    display.close()
+
+
 def test_a_stream_that_was_closed_or_knows_no_such_letters_stops_nothing() -> None:
     closed = Screen()
     line = TerminalLine(closed)
