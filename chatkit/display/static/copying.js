@@ -16,14 +16,13 @@ export function mountCopying(host, say, within = "") {
   async function copy({ target }) {
     const button = target instanceof Element && target.closest(`${within} .ck-copy button`);
     const place = button ? button.parentElement : null;
-    const code = place?.nextElementSibling;
-    const whole = place?.classList.contains("ck-whole") ? original(place.parentElement) : undefined;
-    if (!button || !(whole ?? code)) return;
-    const done = await (whole === undefined ? write(/** @type {Element} */ (code)) : writeText(whole));
-    const words = done ? LABELS.copied : LABELS.selected;
+    const shown = place?.classList.contains("ck-whole") ? place.parentElement : place?.nextElementSibling;
+    if (!button || !shown) return;
+    const packed = original(shown);
+    const done = await write(packed === undefined ? shown.textContent.replace(/\n$/, "") : unpack(packed), shown);
     clearTimeout(timer);
     restore();
-    button.textContent = words;
+    button.textContent = done ? LABELS.copied : LABELS.selected;
     say(done ? LABELS.code_copied : LABELS.code_selected);
     restore = () => {
       button.textContent = LABELS.copy;
@@ -38,12 +37,7 @@ export function mountCopying(host, say, within = "") {
       addWhole(el);
       for (const code of el.querySelectorAll("pre")) {
         if (code.previousElementSibling?.className === "ck-copy") continue;
-        const place = make("div", "ck-copy");
-        const button = make("button", "ck-button", LABELS.copy);
-        button.type = "button";
-        button.ariaLabel = LABELS.copy_code;
-        place.append(button);
-        code.before(place);
+        code.before(copyButton("ck-copy", LABELS.copy_code));
       }
     },
     remove() {
@@ -54,12 +48,17 @@ export function mountCopying(host, say, within = "") {
 }
 
 /**
- * The text of a reply as the model wrote it, packed, which its HTML holds in a comment.
- * @param {Element | null | undefined} el
+ * The text of a reply as the model wrote it, packed, which its HTML holds in a comment; undefined for other elements.
+ * @param {Element} el
  */
 function original(el) {
-  const comment = [...(el?.childNodes ?? [])].find((node) => node.nodeName === "#comment" && node.nodeValue?.startsWith("chatkit:"));
+  const comment = [...el.childNodes].find((node) => node.nodeName === "#comment" && node.nodeValue?.startsWith("chatkit:"));
   return comment?.nodeValue?.slice(8);
+}
+
+/** @param {string} packed */
+function unpack(packed) {
+  return new TextDecoder().decode(Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)));
 }
 
 /**
@@ -68,39 +67,40 @@ function original(el) {
  */
 export function addWhole(el) {
   if (original(el) === undefined || el.querySelector(":scope > .ck-whole")) return;
-  const place = make("div", "ck-copy ck-whole");
-  const button = make("button", "ck-button", LABELS.copy);
-  button.type = "button";
-  button.ariaLabel = LABELS.copy_reply;
-  place.append(button);
-  el.prepend(place);
+  el.prepend(copyButton("ck-copy ck-whole", LABELS.copy_reply));
 }
 
-/** @param {string} packed */
-async function writeText(packed) {
-  const text = new TextDecoder().decode(Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)));
+/**
+ * @param {string} name
+ * @param {string} label
+ */
+function copyButton(name, label) {
+  const place = make("div", name);
+  const button = place.appendChild(make("button", "ck-button", LABELS.copy));
+  button.type = "button";
+  button.ariaLabel = label;
+  return place;
+}
+
+/**
+ * Copy a text; where the page may not, leave what shows it selected for the person to copy.
+ * @param {string} text
+ * @param {Element} shown
+ */
+async function write(text, shown) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const area = document.body.appendChild(make("textarea", "", text));
-    area.select();
+    /** @param {ClipboardEvent} event */
+    const fill = (event) => {
+      event.clipboardData?.setData("text/plain", text);
+      event.preventDefault();
+    };
+    getSelection()?.selectAllChildren(shown);
+    document.addEventListener("copy", fill);
     const done = document.execCommand("copy");
-    area.remove();
+    document.removeEventListener("copy", fill);
     return done;
-  }
-}
-
-/**
- * Copy it; where the page may not, leave it selected for the person to copy.
- * @param {Element} code
- */
-async function write(code) {
-  try {
-    await navigator.clipboard.writeText(code.textContent.replace(/\n$/, ""));
-    return true;
-  } catch {
-    getSelection()?.selectAllChildren(code);
-    return document.execCommand("copy");
   }
 }

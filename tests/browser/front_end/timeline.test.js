@@ -253,6 +253,15 @@ test("a whole reply is copied as the model wrote it", async () => {
   assert.deepEqual([written, button.textContent], [["**Hi** — you"], "Copied"]);
 });
 
+test("where the page may not write to the clipboard the whole reply is selected", async () => {
+  document.execCommand = () => false;
+  timeline.draw([html(`<p>Hi you</p>${REPLY}`)]);
+  host.querySelector("button").click();
+  await settled();
+  assert.match(getSelection().toString(), /Hi you/);
+  assert.deepEqual([host.querySelector("button").textContent, said], ["Selected", ["Selected: press Ctrl+C to copy."]]);
+});
+
 test("static replies get their button from the first view on the page, and keep it when that has gone", async () => {
   const written = [];
   navigator.clipboard = { writeText: async (text) => written.push(text) };
