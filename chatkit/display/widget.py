@@ -31,12 +31,16 @@ _IMPORT = re.compile(r'^import \{[^{}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _COMMENT = re.compile(r"^[ ]*//.*\n|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)", re.MULTILINE)
 _SPACE = re.compile(r"^[ ]+|^[ ]*\n", re.MULTILINE)
-_UNPACK = """const packed = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
+_UNPACK = """const views = (globalThis.chatkitViews ??= {});
+views["%(key)s"] ??= (async () => {
+const packed = Uint8Array.from(atob("%(packed)s"), (c) => c.charCodeAt(0));
 const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
 const url = URL.createObjectURL(new Blob([await new Response(plain).text()], { type: "text/javascript" }));
 const { default: view } = await import(url);
 URL.revokeObjectURL(url);
-export default view;
+return view;
+})();
+export default await views["%(key)s"];
 """
 STYLES = {"style.js": ["view.css"], "chat_style.js": ["view.css", "chat.css"]}
 """The style sheets that a module made from them exports: they are packed with the code, which halves them."""
@@ -73,8 +77,10 @@ def source_text(name: str) -> str:
 
 @cache
 def module_text(name: str) -> str:
-    """The same module as it is sent: packed, since every view sends it anew. It unpacks itself."""
-    return _UNPACK % base64.b64encode(zlib.compress(source_text(name).encode(), 9)).decode()
+    """The same module as it is sent: packed, since every view sends it anew. It unpacks itself, once per page."""
+    source = source_text(name).encode()
+    key = f"{name} {zlib.crc32(source):08x}"  # another kernel's chatkit may be another version
+    return _UNPACK % {"key": key, "packed": base64.b64encode(zlib.compress(source, 9)).decode()}
 
 
 def _slim(text: str) -> str:

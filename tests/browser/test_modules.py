@@ -106,6 +106,14 @@ def page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert wrong == []
 
 
+def test_a_page_unpacks_a_module_once_for_all_its_views(page: Callable[..., Any]) -> None:
+    load = "async (text) => (await import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })))).default"
+    same = f"async (texts) => {{ const load = {load}; return (await load(texts[0])) === (await load(texts[1])); }}"
+    turn, chat = module_text("turn_view.js"), module_text("chat_view.js")
+    assert page().evaluate(same, [turn, turn]) is True
+    assert page().evaluate(same, [turn, chat]) is False
+
+
 POSITION = "() => { const s = document.querySelector('.ck-scroller'); return [s.scrollTop, s.scrollHeight - s.clientHeight]; }"
 
 

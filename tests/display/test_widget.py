@@ -14,7 +14,7 @@ from chatkit.display.labels import LABELS, Labels
 from chatkit.display.widget import STYLES, file_text, files_of, module_text, source_text
 
 STATIC = files("chatkit.display") / "static"
-VIEWS = {"turn_view.js": 13_000, "retry_view.js": 9_000, "chat_view.js": 18_000}
+VIEWS = {"turn_view.js": 13_000, "retry_view.js": 9_000, "chat_view.js": 18_200}
 MADE = {"labels.js", *STYLES}
 ACTIVE = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|parseFromString|createContextualFragment|\beval\b|new Function|fetch\(|https?:"
