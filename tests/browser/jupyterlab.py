@@ -108,6 +108,11 @@ class Notebook:
         self._noise += OTHERS
         return Notebook(self.page.context.new_page(), self._url, self.path, self.wrong)
 
+    def change_theme(self, theme: str) -> None:
+        """Take the theme ``light`` or ``dark``, if it has another one."""
+        self.page.evaluate(js.CHANGE_THEME, THEMES[theme])
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']", state="attached")
+
     def run(self, index: int = 0, *, wait: bool = True) -> None:
         """Run a cell, and wait for its end unless told not to."""
         self.page.evaluate(js.RUN, [index, wait])
@@ -241,12 +246,10 @@ class Lab:
         with browser.new_context(viewport={"width": width, "height": 900}) as context:
             notebook = kind(context.new_page(), self.url, path, wrong)
             try:
-                if theme != "light":
-                    _change_theme(notebook.page, theme)
+                notebook.change_theme(theme)
                 yield notebook
             finally:
-                if theme != "light":
-                    _change_theme(notebook.page, "light")  # it is a setting of the person's
+                notebook.change_theme("light")  # it is a setting of the person's
                 notebook.shut_down_kernel()
 
 
@@ -263,9 +266,12 @@ def jupyterlab(home: Path, root: Path, env: Mapping[str, str]) -> Iterator[Lab]:
     env : mapping of str to str
         Its variables and its kernels'.
     """
-    settings = home / "labconfig" / "default_setting_overrides.json"
-    settings.parent.mkdir()
-    settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}))
+    config = home / "labconfig"
+    config.mkdir()
+    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    (config / "default_setting_overrides.json").write_text(json.dumps(quiet))
+    foreign = {"@voila-dashboards/jupyterlab-preview": True}  # Voila is installed for its own tests; its extension takes a second per page
+    (config / "page_config.json").write_text(json.dumps({"disabledExtensions": foreign}))
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     port = free_port()
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
@@ -329,11 +335,6 @@ def document(*cells: str) -> dict[str, Any]:
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-
-
-def _change_theme(page: Any, theme: str) -> None:
-    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", THEMES[theme])
-    page.wait_for_selector(f"body[data-jp-theme-light='{str(theme == 'light').lower()}']", state="attached")
 
 
 def _answers(url: str) -> bool:

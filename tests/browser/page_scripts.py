@@ -55,3 +55,7 @@ RECORD = """() => {
   new MutationObserver(look).observe(root, { childList: true, subtree: true, characterData: true, attributes: true });
   look();
 }"""
+CHANGE_THEME = """async (theme) => {
+  const { commands } = window.jupyterapp;
+  if (!commands.isToggled('apputils:change-theme', { theme })) await commands.execute('apputils:change-theme', { theme });
+}"""
