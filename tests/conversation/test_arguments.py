@@ -14,15 +14,10 @@ from chatkit import Chat, ProviderError, UnknownOption, UsageError
 from chatkit.chattest import FakeProvider, openai_error_response, reply
 from chatkit.conversation.asking import ChatCommands
 from chatkit.parts import Message
+from tests.conversation.chats import MODELS, open_chat
 from tests.watching import watching
 
 Make = Callable[..., FakeProvider]
-MODELS = {"anthropic": "anthropic:claude-x", "openai": "openai:gpt-x", "azure": "azure:gpt-x", "chat": "openai-compat:llama"}
-
-
-def open_chat(fake: FakeProvider, provider: str = "anthropic", **settings: Any) -> Chat:
-    base_url = fake.anthropic_url if provider == "anthropic" else fake.openai_url
-    return Chat(MODELS[provider], base_url=base_url, api_key="k", title=None, **settings)
 
 
 def sent(fake: FakeProvider, *keys: str) -> dict[str, Any]:
@@ -109,13 +104,13 @@ def test_the_limit_of_a_turn_takes_the_place_of_that_of_the_chat_under_either_na
     fake_provider: Make, of_chat: dict[str, Any], of_turn: dict[str, Any], written: dict[str, int]
 ) -> None:
     fake = fake_provider([reply("One.")])
-    open_chat(fake, "azure", **of_chat).ask("Hi", **of_turn)
+    open_chat(fake, "chat", "azure:gpt-x", **of_chat).ask("Hi", **of_turn)
     assert sent(fake, "max_tokens", "max_completion_tokens") == written
 
 
 def test_a_parameter_and_the_option_of_its_name_are_the_same_thing_twice(fake_provider: Make) -> None:
-    chat = open_chat(fake_provider([]), "azure")
-    for call in (partial(chat.ask, "Hi"), partial(open_chat, fake_provider([]), "azure")):
+    chat = open_chat(fake_provider([]), "chat", "azure:gpt-x")
+    for call in (partial(chat.ask, "Hi"), partial(open_chat, fake_provider([]), "chat", "azure:gpt-x")):
         with pytest.raises(UsageError, match="options has 'max_tokens', which is also given by name"):
             call(max_tokens=50, options={"max_tokens": 100})
 

@@ -14,7 +14,7 @@ from chatkit import Chat, File, Text, ToolCall, ToolResult
 from chatkit.chattest import FakeClock, FakeProvider, http_response, reply
 from chatkit.events import encode_event
 from chatkit.retries.log import AttemptRecord
-from tests.conversation.test_tool_results import every_format, open_chat
+from tests.conversation.chats import every_format, open_chat
 
 Make = Callable[..., FakeProvider]
 HALF = "\ud83d"

@@ -38,18 +38,11 @@ from chatkit.conversation.view import subscribe
 from chatkit.events import ErrorEvent, Event, MessagePart, Reset, Retry, Status
 from chatkit.parts import Message
 from chatkit.providers.registry import connect
+from tests.conversation.chats import MODELS, every_format, open_chat
 from tests.watching import watching
 
 Make = Callable[..., FakeProvider]
 WORDS = " ".join(f"word{n}" for n in range(40))
-FORMATS = {"anthropic": "anthropic:claude-x", "openai": "openai:gpt-x", "chat": "openai-compat:llama"}
-every_format = pytest.mark.parametrize("wire", FORMATS)
-
-
-def open_chat(fake: FakeProvider, wire: str = "anthropic", **options: Any) -> Chat:
-    base_url = fake.anthropic_url if wire == "anthropic" else fake.openai_url
-    given = {"title": None, "clock": FakeClock(), "policy": RetryPolicy(max_elapsed=None), **options}
-    return Chat(FORMATS[wire], base_url=base_url, api_key="sk-test", **given)
 
 
 @every_format
@@ -385,7 +378,7 @@ def test_the_last_reply_is_at_hand_whoever_asked_for_it(fake_provider: Make) -> 
     assert chat.last is caught.value.reply
     chat.undo()
     assert chat.last == "Two."
-    assert chatkit.chat("4", FORMATS["chat"], base_url=fake.openai_url, api_key="k") is chatkit.last()
+    assert chatkit.chat("4", MODELS["chat"], base_url=fake.openai_url, api_key="k") is chatkit.last()
     assert chat.last == "Two."
 
 
@@ -782,7 +775,7 @@ def test_options_of_the_wrong_type_and_titles_that_are_none_leave_the_chat_usabl
 
 @every_format
 def test_the_key_is_not_in_what_a_debugger_prints(wire: str) -> None:
-    provider = connect(FORMATS[wire], base_url="https://api.example.com", api_key="sk-test")
+    provider = connect(MODELS[wire], base_url="https://api.example.com", api_key="sk-test")
     assert "sk-test" not in repr(vars(provider))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chatkit
-from chatkit import Chat, ProviderError, RetryPolicy, UsageError, fallback_title
+from chatkit import Chat, ProviderError, UsageError, fallback_title
 from chatkit.bridge import Waiter, call_soon, spawn
 from chatkit.chattest import (
     TITLE_PROMPT,
@@ -22,6 +22,7 @@ from chatkit.chattest import (
 )
 from chatkit.conversation.titles import SYSTEM, normalise, wants_title
 from chatkit.parts import Message, Text
+from tests.conversation.chats import open_chat
 from tests.watching import wait_for_title
 
 Make = Callable[..., FakeProvider]
@@ -86,11 +87,6 @@ def test_the_test_room_recognises_a_title_request() -> None:
     assert SYSTEM.startswith(TITLE_PROMPT)
 
 
-def open_chat(fake: FakeProvider, **options: object) -> Chat:
-    given = {"clock": FakeClock(), "policy": RetryPolicy(max_elapsed=None), **options}
-    return Chat("anthropic:claude-x", base_url=fake.anthropic_url, api_key="k", **given)  # type: ignore[arg-type]
-
-
 def titling(chat: Chat) -> list[asyncio.Task[object]]:
     """The titles of the chat that are being generated."""
     return Waiter().wait(call_soon(lambda: [task for task in asyncio.all_tasks() if task.get_name() == f"title of {chat.id}"]))
@@ -118,7 +114,7 @@ def test_the_first_reply_is_followed_by_a_title(fake_provider: Make, model: str)
 
 def test_until_it_comes_the_chat_has_the_fallback(fake_provider: Make) -> None:
     fake = fake_provider([reply("Because.")], title=reply("Later").stall(0))
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     chat.ask("Why do clients back off before they try again?")
     assert chat.title == "Why do clients back off before…"
     fake.wait_for(stalled=1)
@@ -128,7 +124,7 @@ def test_until_it_comes_the_chat_has_the_fallback(fake_provider: Make) -> None:
 
 def test_a_title_never_asks_beside_the_first_request(fake_provider: Make) -> None:
     fake = fake_provider([anthropic_overloaded_response(), reply("Because.")])
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     chat.ask("Why?")
     wait_for_title(chat)
     assert [r.is_title for r in fake.received] == [False, False, True]
@@ -136,7 +132,7 @@ def test_a_title_never_asks_beside_the_first_request(fake_provider: Make) -> Non
 
 def test_a_rename_made_meanwhile_wins(fake_provider: Make) -> None:
     fake = fake_provider([reply("Because.")], title=reply("Generated").stall(0))
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     chat.ask("Why?")
     fake.wait_for(stalled=1)
     chat.title = "Mine"
@@ -149,7 +145,7 @@ def test_a_rename_made_meanwhile_wins(fake_provider: Make) -> None:
 
 def test_a_rename_during_the_turn_wins(fake_provider: Make) -> None:
     fake = fake_provider([reply("Because.").stall(after=1)], title=reply("Generated"))
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     run = chat.submit("Why?")
     fake.wait_for(stalled=1)
     chat.title = "Mine"
@@ -172,7 +168,7 @@ def test_a_given_title_or_none_asks_for_none(fake_provider: Make, title: str | N
 
 def test_a_failing_title_neither_fails_nor_delays_the_turn(fake_provider: Make) -> None:
     fake = fake_provider([reply("Because."), reply("So.")], title=anthropic_error_response(400, "no titles here"))
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     assert chat.ask("Why?").text == "Because."
     assert chat.ask("And?").text == "So."
     wait_for_end(titling(chat))
@@ -182,7 +178,7 @@ def test_a_failing_title_neither_fails_nor_delays_the_turn(fake_provider: Make) 
 
 def test_a_title_is_retried_silently_and_stays_out_of_the_chats_attempts(fake_provider: Make) -> None:
     fake = fake_provider([reply("Because.")], title=[anthropic_overloaded_response(), "Second try"])
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     chat.ask("Why?")
     assert wait_for_title(chat) == "Second try"
     assert len(chat.attempts) == 1
@@ -237,7 +233,7 @@ def test_nothing_cannot_be_named(text: str) -> None:
 
 def test_another_first_question_after_a_failed_one_gets_its_own_title(fake_provider: Make) -> None:
     fake = fake_provider([anthropic_error_response(400), reply("Because.")], title="Second thoughts")
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     with pytest.raises(ProviderError):
         chat.ask("Why?")
     assert chat.title == "Why?"
@@ -248,7 +244,7 @@ def test_another_first_question_after_a_failed_one_gets_its_own_title(fake_provi
 
 def test_an_interrupted_first_reply_is_titled_too(fake_provider: Make) -> None:
     fake = fake_provider([reply("One two three.").stall(2)], title="Cut short")
-    chat = open_chat(fake)
+    chat = open_chat(fake, title="")
     with chat.stream("Why?") as events:
         for event in events:
             if event.type == "message_part":

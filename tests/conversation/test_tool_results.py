@@ -8,24 +8,17 @@ from typing import Any
 
 import pytest
 
-from chatkit import Chat, Message, ProviderError, Reasoning, RetryPolicy, Source, Text, ToolCall, ToolResult, UsageError
-from chatkit.chattest import FakeClock, FakeProvider, Response, anthropic_error_response, openai_error_response, reply
+from chatkit import Chat, Message, ProviderError, Reasoning, Source, Text, ToolCall, ToolResult, UsageError
+from chatkit.chattest import FakeProvider, Response, anthropic_error_response, openai_error_response, reply
 from chatkit.conversation.asking import ChatCommands
 from chatkit.conversation.view import subscribe
 from chatkit.display.document import ToolUse, chat_document
+from tests.conversation.chats import every_format, open_chat
 
 Make = Callable[..., FakeProvider]
-FORMATS = {"anthropic": "anthropic:claude-x", "openai": "openai:gpt-x", "chat": "openai-compat:llama"}
-every_format = pytest.mark.parametrize("wire", FORMATS)
 A, B = ToolCall(tool_call_id="a", tool_name="add", args={"n": 1}), ToolCall(tool_call_id="b", tool_name="add", args={"n": 2})
 ASKED = reply("Let me see.", tool_calls=[A, B])
 RESULT_A, RESULT_B = ToolResult(tool_call_id="a", result="one"), ToolResult(tool_call_id="b", result={"n": 2}, is_error=True)
-
-
-def open_chat(fake: FakeProvider, wire: str, **options: Any) -> Chat:
-    base_url = fake.anthropic_url if wire == "anthropic" else fake.openai_url
-    settings = {"title": None, "clock": FakeClock(), "policy": RetryPolicy(max_attempts=2), **options}
-    return Chat(FORMATS[wire], base_url=base_url, api_key="sk-test", show=False, **settings)
 
 
 def dialogue(fake: FakeProvider) -> list[tuple[str, ...]]:

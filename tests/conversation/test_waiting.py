@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from chatkit import Busy, Chat, ChatClosed, UnknownOption, UsageError
-from chatkit.chattest import FakeClock, FakeProvider, anthropic_overloaded_response, reply
+from chatkit.chattest import FakeProvider, anthropic_overloaded_response, reply
+from tests.conversation.chats import open_chat
 
 Make = Callable[..., FakeProvider]
 
@@ -27,10 +28,6 @@ class Terminal(io.StringIO):
         if "Waiting for the running turn to end" in text:
             self._then()
         return super().write(text)
-
-
-def open_chat(fake: FakeProvider) -> Chat:
-    return Chat("anthropic:claude-x", base_url=fake.anthropic_url, title=None, api_key="k", clock=FakeClock())
 
 
 @pytest.fixture
