@@ -41,14 +41,14 @@ def _text(frame: pd.DataFrame, kind: str, rows: int) -> str:
             f"The table shows the first {top} and the last {len(down) - top} rows, and leaves out {height - len(down):,} between them."
         )
     if len(across) < width:
-        notes.append(_left_out([_cell(name) for name in frame.columns], across))
+        notes.append(_left_out([_cell(_label(name)) for name in frame.columns], across))
     shown = frame.iloc[down, across]
-    columns = [_column(shown.index, notes), *(_column(shown.iloc[:, n], notes) for n in range(len(across)))]
+    columns = [_column(map(_label, shown.index), notes), *(_column(shown.iloc[:, n], notes) for n in range(len(across)))]
     if any("" in column for column in columns[1:]):
         notes.append("An empty cell is a missing value.")
     if any("… [" in cell for column in columns for cell in column):
         notes.append(f"Long texts are cut after {MAX_CELL} characters, where that is said.")
-    names = [f"{_cell(name)} ({dtype})" for name, dtype in zip(shown.columns, shown.dtypes, strict=True)]
+    names = [f"{_cell(_label(name))} ({dtype})" for name, dtype in zip(shown.columns, shown.dtypes, strict=True)]
     index = ", ".join(_cell(name) for name in frame.index.names if name is not None)
     lines = [_line([index, *names]), _line(["---"] * len(columns))]
     lines += [_line(cells) for cells in zip(*columns, strict=True)]
@@ -76,10 +76,15 @@ def _left_out(names: list[str], across: list[int]) -> str:
 
 def _column(values: Iterable[object], notes: list[str]) -> list[str]:
     """The cells of a column or the index. Floats have at most `DECIMALS` digits after the point; where that takes some away, it is said."""
-    cells = [_cell(value) for value in values]
-    if any(isinstance(value, float) and cell and float(cell) != value for value, cell in zip(values, cells, strict=True)):
+    pairs = [(value, _cell(value)) for value in values]
+    if any(isinstance(value, float) and cell and float(cell) != value for value, cell in pairs):
         notes.append(f"Floats are rounded to {DECIMALS} decimals, or to {DECIMALS} digits where they are small.")
-    return cells
+    return [cell for _, cell in pairs]
+
+
+def _label(name: object) -> object:
+    """The name of a row or a column: of one with several levels, the names one after another."""
+    return " ".join(map(str, name)) if isinstance(name, tuple) else name
 
 
 def _cell(value: object) -> str:
@@ -91,7 +96,7 @@ def _cell(value: object) -> str:
         return f"{value:.{DECIMALS}g}" if small or abs(value) >= 10**15 else f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return ""
-    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = str(value)
     if len(text) > MAX_CELL:
         text = f"{text[:MAX_CELL]}… [{len(text) - MAX_CELL:,} more characters]"
     return "<br>".join(text.replace("|", r"\|").splitlines()).strip() or '""'
