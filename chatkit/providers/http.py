@@ -179,7 +179,7 @@ class _HttpAttempt(msgspec.Struct):
     guard: SilenceGuard
     request_id: str | None = None
     peer: str = ""
-    """To which a connection was opened for it: the server, or a proxy."""
+    """To which a connection was opened for it: the server, or a proxy; empty if there was no need, and where the proxy hands on TLS."""
 
     async def make(self, task: asyncio.Task[Any], address: str, body: bytes, *, direct: bool) -> None:
         """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""
@@ -215,12 +215,15 @@ class _HttpAttempt(msgspec.Struct):
 
         async def trace(event: str, info: dict[str, Any]) -> None:
             nonlocal opened
-            if event in ("connection.connect_tcp.started", "connection.connect_tcp.complete"):
-                opened = True
-                if event.endswith("started"):
+            match event.split(".", 1):
+                case _, "connect_tcp.started":
+                    opened = True
                     self.peer = peer_name(info["host"], info["port"])
-                if stream := info.get("return_value"):
-                    _streams.add(stream)
+                case _, "connect_tcp.complete":
+                    _streams.add(info["return_value"])
+                case "proxy" | "socks", "start_tls.started":  # the proxy made the connection: from here on the server speaks
+                    has_answered(self.peer)
+                    self.peer = ""
 
         def request(client: httpx.AsyncClient) -> httpx.Request:
             return client.build_request("POST", address, content=body, headers=self.headers, extensions={"trace": trace})

@@ -27,13 +27,14 @@ def vacant() -> str:
 
 
 @contextlib.contextmanager
-def serving(first: bytes = b"") -> Iterator[str]:
-    """A server that says these bytes and closes."""
+def serving(*answers: bytes) -> Iterator[str]:
+    """A server that says these bytes, each when it heard something, and closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            await reader.read(100)
-            writer.write(first)
+            for answer in answers or (b"",):
+                await reader.read(1_000)
+                writer.write(answer)
         writer.close()
 
     async def start() -> asyncio.Server:
@@ -111,6 +112,12 @@ def test_a_proxy_that_refuses_a_connection_is_no_provider_that_refuses_a_key(mon
         error = failure_behind(proxy, "https://10.0.0.1/v1", monkeypatch)
     assert str(error) == "the proxy doesn't allow connections to this address"
     assert (error.kind, error.status_code, error.detail) == ("invalid_request", None, "")
+
+
+def test_a_server_behind_a_proxy_is_named_for_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n") as proxy:
+        error = failure_behind(proxy, "https://10.0.0.1/v1", monkeypatch)
+    assert error.classification.message == "the server at 10.0.0.1:443 doesn't speak TLS: write http:// in place of https://"
 
 
 def test_https_at_a_plain_port_and_http_at_a_port_of_tls_are_told_apart() -> None:
