@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chatkit.errors import Kind
@@ -74,27 +76,18 @@ def gather(links: list[Link], status: int | None, headers: dict[str, str], body:
     best = next((one for one in read if one.texts or one.codes or one.shape == "html"), None)
     first_text = next((one for one in texts if one.shape != "text"), texts[0] if texts else None)
     chosen = best or (read[0] if read and not texts else first_text) or read_body(None)
-    in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
     if not called:  # "INTERNAL_ERROR" in somebody's own exception means anything
         codes = [code for code in codes if firm_kind([code])]
     codes += [code for one in read for code in one.codes]
-    statuses = [one.status for one in read]
-    for one, (link, text) in zip(texts, said, strict=True):
-        if link.is_service:
-            continue
-        if not called and not one.failed:
-            statuses.append(spoken_status(text))
-            codes += [] if in_code else spoken_codes(text)
-            continue
-        statuses.append(one.status)
-        if not (in_code and one.shape == "text"):
-            codes += one.codes
+    in_code = bool(links) and is_program_error(links[0])  # "name 'RateLimitError' is not defined" is no rate limit
+    spoken = [_spoken(one, text, called, in_code) for one, (link, text) in zip(texts, said, strict=True) if not link.is_service]
+    codes += [code for _, more in spoken for code in more]
     if "x-amzn-errortype" in headers:
         codes.append(headers["x-amzn-errortype"])
     kind, culprit = class_kind(links, called)
     explained = culprit is not None and culprit.explicit
     failed = [link for link in links if link.explicit or not explained]  # without what was being handled when it failed
-    named = next(filter(None, statuses), None)
+    named = next(filter(None, [*(one.status for one in read), *(status for status, _ in spoken)]), None)
     text = "\n".join(dict.fromkeys(text for one in (*read, *texts) for text in one.texts))[:MAX_EVIDENCE]
     return Evidence(
         response_status=status,
@@ -114,6 +107,13 @@ def gather(links: list[Link], status: int | None, headers: dict[str, str], body:
     )
 
 
+def _spoken(read: Body, text: str, called: bool, in_code: bool) -> tuple[int | None, Sequence[str]]:
+    """The status and the codes in the text of an exception; in that of a mistake `in_code`, only what stands in a document counts."""
+    if called or read.failed:
+        return read.status, () if in_code and read.shape == "text" else read.codes
+    return spoken_status(text), () if in_code else spoken_codes(text)
+
+
 def _detail_of_chain(texts: list[Body]) -> str:
     """What each exception of a chain adds, outermost first."""
     parts: list[str] = []
@@ -121,7 +121,7 @@ def _detail_of_chain(texts: list[Body]) -> str:
         text = one.detail.rstrip(". ")
         if text and not any(text in part or part in text for part in parts):
             parts.append(text)
-    return texts[0].detail or parts[0] if len(parts) == 1 else ": ".join(parts)
+    return (texts[0].detail or parts[0]) if len(parts) == 1 else ": ".join(parts)
 
 
 def _request_id(*candidates: object) -> str | None:
