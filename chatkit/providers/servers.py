@@ -19,7 +19,7 @@ Format = Literal["messages", "responses", "chat"]
 class Server(NamedTuple):
     """One row. `key` is the environment variable of the key, which goes to `hosts` alone, their subdomains included.
 
-    `base_url` is an example of an address, which must be given, unless it is `fixed`.
+    `base_url` is the address unless another one is given; where it is not `fixed`, one must be given, and this is an example.
     """
 
     base_url: str

@@ -71,8 +71,8 @@ class Settings:
             policy = msgspec.structs.replace(policy, max_attempts=max_attempts)
         if max_elapsed != "auto":
             policy = msgspec.structs.replace(policy, max_elapsed=max_elapsed)
-        self.policy = policy
-        self.on = _filter(given.get("on"))
+        self._policy = policy
+        self._on = _filter(given.get("on"))
         self._given = given
 
     def begin(self, name: str, *, awaited: bool) -> RetryRun:
@@ -88,9 +88,9 @@ class Settings:
 
         return RetryRun(
             RetriedCall(operation="retry", provider=given.get("provider")),
-            policy=self.policy,
+            policy=self._policy,
             clock=given.get("clock") or SystemClock(),
-            on=self.on,
+            on=self._on,
             on_retry=on_retry,
             open_display=open_display if (shows_by_default() if show is None else show) else None,
         )

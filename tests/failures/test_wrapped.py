@@ -68,9 +68,7 @@ def test_a_group_that_holds_itself_is_judged() -> None:
 
 
 def test_a_process_that_takes_too_long_is_a_timeout() -> None:
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
-        subprocess.run(["sleep", "5"], timeout=0.01, check=False)
-    assert classify(caught.value).kind == "timeout"
+    assert classify(subprocess.TimeoutExpired("make", 5)).kind == "timeout"
 
 
 @pytest.mark.parametrize(

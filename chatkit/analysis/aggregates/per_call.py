@@ -112,7 +112,7 @@ def by_call(df: pd.DataFrame) -> CallRows:
 
 
 def _order(call: Ints, ts: Ints, attempt: Floats) -> Ints:
-    """The rows sorted by call, time and attempt: by one number that holds both of the first, if that fits and leaves nothing equal."""
+    """The rows sorted by call, time and attempt; by a number made of call and time alone where it fits, and differs for all rows."""
     first, last = (int(ts.min()), int(ts.max())) if len(ts) else (0, 0)
     if (last - first + 1) * (int(call.max(initial=0)) + 1) < np.iinfo(np.int64).max:
         key = call * (last - first + 1) + (ts - first)
