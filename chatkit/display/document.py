@@ -138,7 +138,7 @@ def answer(parts: Iterable[Part]) -> list[Said]:
 
 
 def original(said: Iterable[Said]) -> list[Original]:
-    """What a Copy button of an answer copies: its text, where it has one, and all of it is shown."""
+    """What a Copy button of an answer copies: nothing where the answer has no text, or one that is too long to be shown whole."""
     text = "\n\n".join(shown(piece.text).strip("\n") for piece in said if isinstance(piece, Text))
     return [Original(text)] if text.strip() and len(text) <= MAX_SHOWN else []
 
@@ -239,17 +239,16 @@ def _newest(messages: Sequence[Message]) -> Sequence[Message]:
 def answer_notes(chat: Transcript, prompt: Message | None, messages: Sequence[Message]) -> list[str]:
     """The lines below one answer of a chat: how it ended, where the reader should know, and what its retries were."""
     asked = [*([prompt] if prompt is not None else []), *messages]
-    waits = chat.waits_after(asked)
-    if chat.last_wait is not None and not chat.running and asked[-1] is chat.messages[-1]:
-        return list(filter(None, [words.stopped_line(chat.last_wait, answered=False), words.retries_line(waits)]))
     last = next((m for m in reversed(messages) if m.role == "assistant" and not _is_compaction(m)), None)
-    if last is None:
+    if chat.last_wait is not None and not chat.running and asked[-1] is chat.messages[-1]:
+        ending = words.stopped_line(chat.last_wait, answered=False)
+    elif last is None:
         ending = ""
     elif last.stop_reason is None and last.provider_stop_reason is None:
         ending = words.stopped_line(None, answered=any(isinstance(p, Text) and p.text for m in messages for p in m.parts))
     else:
         ending = words.stop_line(last.stop_reason)
-    return list(filter(None, [ending, words.retries_line(waits)]))
+    return list(filter(None, [ending, words.retries_line(chat.waits_after(asked))]))
 
 
 def _is_compaction(message: Message) -> bool:

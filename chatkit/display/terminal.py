@@ -183,6 +183,7 @@ class TerminalDisplay:
                 if isinstance(piece, Note | Sources):
                     self._line.say(write_text([piece]))
         self._writing.discard(self)
+        self._beside = []  # or each would keep all those before it, where one always runs beside the next
 
     def _commit(self) -> None:
         """What was held back while others were written begins a line of its own."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import re
 import sys
 import threading
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -333,6 +335,17 @@ def test_a_reply_that_runs_beside_another_waits_until_it_is_whole() -> None:
     third.apply(retry(1, "the stream was cut off"))
     assert "— withdrawn" in screen.getvalue()
     third.close()
+
+
+def test_a_reply_that_ran_beside_another_does_not_keep_it() -> None:
+    screen = Screen()
+    first, second = (TerminalDisplay(screen, line=TerminalLine(screen)) for _ in range(2))
+    first.close()
+    second.close()
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.usefixtures("terminal")
