@@ -12,10 +12,13 @@ from chatkit.errors import UsageError, unknown_option
 from chatkit.providers.parameters import Names, Parameters
 from chatkit.retries.backoff import RetryPolicy
 
-TOOLS = (
-    "options={'tools': [...]} describes tools as the provider wants them, reply.tool_calls are the model's calls, "
-    "and chat.ask(ToolResult(...)) answers them"
-)
+_ADVICE = {
+    "tools": "options={'tools': [...]} describes tools as the provider wants them, reply.tool_calls are the model's calls, "
+    "and chat.ask(ToolResult(...)) answers them",
+    "show": "stream() shows nothing",
+    "wait": "only ask() and send() wait for a turn that is running",
+}
+"""Keywords that are not the provider's own parameters."""
 
 
 def require(holds: bool, advice: str, **given: object) -> None:
@@ -29,11 +32,16 @@ def check_names(where: str, unknown: Iterable[str], known: Iterable[str]) -> Non
     """Refuse keywords that a call doesn't take; those that a provider takes have their place in `options`."""
     if names := list(unknown):
         options = f"the provider's own parameters go into options, such as options={{{names[0]!r}: ...}}"
-        raise unknown_option(where, names, known, TOOLS if names[0] == "tools" else options)
+        raise unknown_option(where, names, known, _ADVICE.get(names[0], options))
+
+
+def check_show(show: object) -> None:
+    """Refuse a `show` that is neither a truth value nor what opens a display."""
+    require(show is None or isinstance(show, bool) or callable(show), "give True or False", show=show)
 
 
 def check_settings(
-    *, system: str, title: str | None, silence_timeout: float, policy: object, clock: object, context_limit: int | None
+    *, system: str, title: str | None, silence_timeout: float, policy: object, clock: object, context_limit: int | None, show: object
 ) -> None:
     """Refuse the settings of a chat that are of another type."""
     require(isinstance(system, str), "give a text", system=system)
@@ -44,6 +52,7 @@ def check_settings(
     require(clock is None or hasattr(clock, "monotonic"), "give a clock, such as chatkit.chattest.FakeClock()", clock=clock)
     in_tokens = context_limit is None or (isinstance(context_limit, int) and context_limit > 0)
     require(in_tokens, "give a number of tokens, or leave it out", context_limit=context_limit)
+    check_show(show)
 
 
 class Given(msgspec.Struct, frozen=True):

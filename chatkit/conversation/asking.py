@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatkit.bridge import CallbackThread, Caller, Waiter, Work
-from chatkit.conversation.arguments import Given
+from chatkit.conversation.arguments import Given, check_show
 from chatkit.conversation.hub import Subscriber
 from chatkit.conversation.prompt import Prompt, as_parts
 from chatkit.conversation.replies import Reply
@@ -127,6 +127,7 @@ def start(
 
 def _display_opener(chat: Chat, prompt: tuple[Part, ...], show: Show) -> Opener | None:
     """What opens the display of a turn; None where nothing is shown."""
+    check_show(show)
     if show is None:
         show = chat.show
     if show is None:

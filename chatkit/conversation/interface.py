@@ -128,7 +128,9 @@ class Chat:
         # a traceback may show these variables
         api_key, base_url, headers, unknown = concealed(api_key), concealed(base_url), concealed(headers), dict.fromkeys(unknown)
         check_names("Chat()", unknown, ("model", *(Chat.__init__.__kwdefaults__ or ())))
-        check_settings(system=system, title=title, silence_timeout=silence_timeout, policy=policy, clock=clock, context_limit=context_limit)
+        check_settings(
+            system=system, title=title, silence_timeout=silence_timeout, policy=policy, clock=clock, context_limit=context_limit, show=show
+        )
         check_observer(on_retry)
         self._provider = connect(model, api_key=api_key, base_url=base_url, headers=headers, insecure=insecure)
         self.id = "chat-" + secrets.token_hex(4)

@@ -65,6 +65,21 @@ def test_an_unknown_keyword_says_where_it_belongs(given: dict[str, Any], says: s
             call(**given)
 
 
+def test_a_keyword_of_another_call_is_not_taken_for_one_of_the_provider() -> None:
+    chat = Chat("demo")
+    with pytest.raises(UnknownOption, match=r"takes no 'wait': only ask\(\) and send\(\) wait for a turn that is running\. It takes"):
+        chat.submit("Hi", wait=True)  # type: ignore[call-arg]
+    with pytest.raises(UnknownOption, match=r"takes no 'show': stream\(\) shows nothing\. It takes"):
+        chat.stream("Hi", show=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("show", [1, 0, "yes"])
+def test_show_is_true_or_false(show: Any) -> None:
+    for call in (partial(Chat, "demo"), partial(Chat("demo").ask, "Hi")):
+        with pytest.raises(UsageError, match=f"show={show!r}: give True or False"):
+            call(show=show)
+
+
 def test_of_several_unknown_keywords_the_first_is_explained() -> None:
     given = {"temprature": 1, **dict.fromkeys("abcdefgh")}
     with pytest.raises(UnknownOption, match="takes no 'temprature', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h': did you mean 'temperature'"):
