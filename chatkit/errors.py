@@ -47,6 +47,7 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 RETRYABLE_KINDS: frozenset[Kind] = frozenset({"rate_limit", "overloaded", "server_error", "network", "timeout"})
+_OURS = os.path.dirname(__file__) + os.sep
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,10 +99,9 @@ class ChatkitError(Exception):
         import traceback
         from pathlib import Path
 
-        ours, shell = str(Path(__file__).parent), str(Path("IPython", "core"))
-        lines = []
+        shell, lines = str(Path("IPython", "core")), []
         for frame in traceback.extract_tb(self.__traceback__):
-            if frame.filename.startswith(ours):
+            if frame.filename.startswith(_OURS):
                 break
             if shell not in frame.filename and not (frame.line or "").startswith("get_ipython().run_"):  # a magic's own call
                 file = "Cell" if "ipykernel_" in frame.filename else Path(frame.filename).name
@@ -255,9 +255,6 @@ def provider_error(classification: Classification) -> ProviderError:
     AuthError('openai refused the key')
     """
     return _LEAVES.get(classification.kind, TransientError)(classification)
-
-
-_OURS = os.path.dirname(__file__) + os.sep
 
 
 class OwnFrames:
