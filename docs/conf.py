@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ html_theme_options = {
     "show_prev_next": True,
 }
 
+_LINK = re.compile(r"(?m)^.*<!-- on the site: (?P<file>[\w.]+)(?:, (?P<part>.+))? -->$")
+"""A line that GitHub shows as it is."""
+
 
 def setup(app: Sphinx) -> None:
     """Connect what the settings above can't say."""
@@ -71,8 +75,13 @@ def setup(app: Sphinx) -> None:
 
 
 def _as_on_the_site(app: Sphinx, docname: str, source: list[str]) -> None:
-    """The links to notebooks lead where GitHub has them, which is one folder further up."""
-    source[0] = source[0].replace("../notebooks/", "notebooks/")
+    """What GitHub shows as a link to another file is that file here, or a part of it; and notebooks lie one folder further down."""
+    source[0] = _LINK.sub(_linked, source[0]).replace("../notebooks/", "notebooks/")
+
+
+def _linked(line: re.Match[str]) -> str:
+    text, part = (HERE.parent / line["file"]).read_text("utf-8"), line["part"]
+    return text if part is None else text.partition(f"<!-- {part} -->")[2].partition(f"<!-- end of {part} -->")[0]
 
 
 def _plain_parameter(app: Sphinx, env: Any, node: Any, shown: Any) -> Any:

@@ -67,10 +67,19 @@ def test_the_settings_are_all_the_variables_that_the_code_reads() -> None:
     assert said == ours
 
 
+@pytest.mark.parametrize("page", ["index.md", "settings.md", "changes.md"])
+def test_a_page_that_shows_another_file_on_the_site_links_to_it_on_github(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    assert "{include}" not in text
+    file, part = re.findall(r"^.*\]\(\.\./.*<!-- on the site: ([\w.]+)(?:, (.+))? -->$", text, re.MULTILINE)[0]
+    shown = (ROOT / file).read_text("utf-8")
+    assert all(f"<!-- {words} -->" in shown for words in ([part, f"end of {part}"] if part else []))
+
+
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_pictures_lead_to_files_of_the_repository(page: Path) -> None:
-    text = re.sub(r"^```(?!\{image\}).*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^```\{image\} (.+)$", text, re.MULTILINE):
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
         target = unquote(link.partition("#")[0])
         if target and "://" not in target:
             assert (page.parent / target).exists(), link
