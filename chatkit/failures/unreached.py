@@ -12,9 +12,11 @@ from typing import Literal
 from chatkit.failures.exceptions import Link, proxy_status, text_of_error
 from chatkit.failures.patterns import ONLY_TLS
 
-Fault = Literal["refused", "unknown_host", "no_tls", "only_tls", "untrusted", "proxy_login", "proxy_refusal"]
+Fault = Literal["refused", "unknown_host", "no_tls", "only_tls", "untrusted", "no_proxy", "proxy_login", "proxy_refusal"]
 
 _REFUSED = frozenset({errno.ECONNREFUSED, 10061})  # the latter on Windows
+_PROXY_ERRORS = {"ProxyError", "ProxyConnectionError", "ClientProxyConnectionError"}
+"""Classes of requests and urllib3, botocore, and aiohttp, whose cause says why there is no connection to a proxy."""
 _NO_TLS = re.compile(r"wrong[ _]version[ _]number|record[ _]layer[ _]failure|does not look like a TLS|gave HTTP response to HTTPS", re.I)
 _UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|certificate has expired|self[- ]signed certificate", re.I)
 
@@ -24,6 +26,7 @@ _SENTENCES: dict[Fault, str] = {
     "no_tls": "{server} doesn't speak TLS: write http:// in place of https://",
     "only_tls": "{server} speaks only TLS: write https:// in place of http://",
     "untrusted": "the certificate of {server} can't be verified",
+    "no_proxy": "the proxy can't be reached. Is its address right, and is it running?",
     "proxy_login": "the proxy asks for a user name and a password",
     "proxy_refusal": "the proxy doesn't allow connections to this address",
 }
@@ -33,13 +36,14 @@ def fault_of(links: Sequence[Link], status: int | None, text: str = "") -> Fault
     """Why no connection can be made, by the exceptions of a failed call, the status of an answer, and what it says."""
     if status == 407:
         return "proxy_login"
+    at_proxy = any(cls.name in _PROXY_ERRORS for link in links for cls in link.ancestors)
     for link in links:
         said = text_of_error(link.error)[:4_096]
         names = {cls.name for cls in link.ancestors}
         if isinstance(link.error, OSError) and link.error.errno in _REFUSED:
-            return "refused"
+            return "no_proxy" if at_proxy else "refused"
         if isinstance(link.error, socket.gaierror) or names & {"NameResolutionError", "ClientConnectorDNSError"}:
-            return "unknown_host"
+            return "no_proxy" if at_proxy else "unknown_host"
         if refused := proxy_status(link):
             return "proxy_refusal" if refused == 403 else "proxy_login"
         if link.is_client or isinstance(link.error, OSError):

@@ -16,9 +16,9 @@ from chatkit.failures.unreached import fault_of, sentence_of
 HANDSHAKE_TIMEOUT = 5.0
 """Seconds."""
 _answered: set[str] = set()
-"""Those of this process, as host:port."""
+"""The addresses that have answered in this process, as host:port."""
 _cut: set[str] = set()
-"""Those that never answered, and dropped a connection instead. The next time they are asked whether they speak TLS."""
+"""The addresses that never answered, and dropped a connection instead. The next time they are asked whether they speak TLS."""
 
 
 def peer_name(host: Any, port: Any) -> str:

@@ -20,11 +20,11 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] ce
 ALERT = r"illegal status line: bytearray(b'\x15\x03\x03\x00\x02\x02P')"
 
 
-def through_requests(answer: str) -> BaseException:
-    """What requests raises where a proxy answers so."""
+def through_requests(why: BaseException) -> BaseException:
+    """What requests raises where this is why a proxy makes no connection."""
     inner = made("urllib3.exceptions.ProxyError", "Unable to connect to proxy")
     outer = made("requests.exceptions.ProxyError", "HTTPSConnectionPool(host='api.example.com', port=443): Max retries exceeded", OSError)
-    return caused(outer, caused(inner, OSError(f"Tunnel connection failed: {answer}")))
+    return caused(outer, caused(inner, why))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,9 @@ def through_requests(answer: str) -> BaseException:
         (httpx.ProxyError("401 Unauthorized"), False, "the proxy asks for a user name and a password"),
         (httpx.ProxyError("403 Forbidden"), False, "the proxy doesn't allow connections to this address"),
         (urllib.error.URLError(OSError("Tunnel connection failed: 403 Forbidden")), False, "the proxy doesn't allow connections"),
-        (through_requests("407 Proxy Authentication Required"), False, "the proxy asks for a user name and a password"),
+        (through_requests(OSError("Tunnel connection failed: 407 Proxy ")), False, "the proxy asks for a user name and a password"),
+        (through_requests(REFUSED), True, "the proxy can't be reached."),
+        (through_requests(NO_HOST), True, "the proxy can't be reached."),
         (in_context(ConnectionResetError(104, "reset"), REFUSED), True, "the connection to ollama broke"),
         (in_context(RuntimeError("no answer"), REFUSED), True, "connection refused. Is ollama running?"),
         (ConnectionResetError(104, "Connection reset by peer"), True, "the connection to ollama broke"),
