@@ -10,6 +10,8 @@ import pandas as pd
 
 UNKNOWN_MARK = "–"
 _MAX_PLACES = 3
+_LARGE = 100_000
+"""From here on, six digits would not be the whole number: 1234567 counts would be shown as 1.23457e+06."""
 _TERMINAL_ROWS = 1000
 """More rows fit on no terminal, whose height pandas looks up by itself."""
 
@@ -85,7 +87,9 @@ def _text(value: Any, places: int) -> Any:
         return f"{value.total_seconds():.{places}f} s"
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-    return f"{value:.6g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.{6 if abs(value) < _LARGE else 12}g}"
+    return value
 
 
 def _unbroken(cell: re.Match[str]) -> str:

@@ -152,6 +152,13 @@ def test_names_that_occur_twice_and_other_values_are_shown_as_they_are() -> None
     assert "–" in repr(ReadableFrame({"a": [np.nan, 1.0]}, index=pd.Index([None, "x"], name="kind")))
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(1_234_567.0, "1234567"), (1_234_567.89, "1234567.89"), (1 / 3, "0.333333"), (-99_999.5, "-99999.5")]
+)
+def test_a_number_beside_what_is_unknown_is_whole(value: float, text: str) -> None:
+    assert repr(ReadableFrame({"n": [value, None]})).split() == ["n", "0", text, "1", "–"]
+
+
 def test_no_cell_that_fits_is_broken_into_lines(frame: pd.DataFrame) -> None:
     given: Any = frame
     html = given._repr_html_()
