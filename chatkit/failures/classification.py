@@ -53,7 +53,8 @@ def classify(
     ----------
     error : BaseException, optional
         An exception of any library. Its class, attributes and causes are read, and its text, if a client of HTTP or of a provider raised
-        it, or another argument is given. Nothing is imported for it. A group is what its worst member is.
+        it, or another argument is given. Nothing is imported for it. A group is what its worst member is; so is what was raised from a
+        group, if that member makes another try pointless.
     status : int, optional
         The HTTP status. This, `headers` and `body` take precedence over what the exception carries.
     headers : mapping, optional
