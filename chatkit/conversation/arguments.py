@@ -67,7 +67,7 @@ class Given(msgspec.Struct, frozen=True):
         right = options is None or isinstance(options, Mapping)
         require(right, "give a dictionary of the provider's parameters, such as {'top_p': 0.9}", options=options)
         named: Any = {name: value for name, value in parameters.items() if value is not None}
-        return cls(options or {}, named)
+        return cls(dict(options or {}), named)
 
     def written(self, names: Names) -> dict[str, Any]:
         """All of it as the keys of a request; the same thing twice is refused."""

@@ -116,7 +116,7 @@ def start(
     waiter, thread = Waiter(), CallbackThread()
     turn = turn_of(chat, prompt, waiter, given, show=show, observer=thread, replaces=replaces)
     turn.subscribers.extend(subscribers)
-    turn.opener = turn.opener or (lambda: None)
+    turn.opener = turn.opener or (lambda: None)  # its call wakes the waiter
     work = Work(chat._worker.run, turn)
     waiter.serve(work, turn.stop, until=lambda: turn.opened)
     work.begin(thread.close)

@@ -133,8 +133,10 @@ def test_a_parameter_and_the_option_of_its_name_are_the_same_thing_twice(fake_pr
 def test_try_again_in_the_view_asks_with_what_was_given(fake_provider: Make) -> None:
     fake = fake_provider([openai_error_response(400), reply("Now.")])
     chat = open_chat(fake, "chat", seed=1)
+    options = {"top_p": 0.5}
     with pytest.raises(ProviderError):
-        chat.ask("Hi", seed=7, options={"top_p": 0.5})
+        chat.ask("Hi", seed=7, options=options)
+    options["top_p"] = 1
     with watching(chat) as watch:
         ChatCommands(chat).try_again()
         watch.wait_for(lambda events: any(isinstance(e, Message) and e.text == "Now." for e in events))
