@@ -79,8 +79,8 @@ def _part(item: object) -> Part:
             if isinstance(part, ToolResult):
                 result_text(part)  # refuses what can't be sent before anything is stored
             return part
-        case bytes():
-            return _file(item)
+        case bytes() | bytearray() | memoryview():
+            return _file(bytes(item))
         case Path():
             try:
                 with open(item.expanduser(), "rb", opener=open_file) as file:
@@ -104,6 +104,8 @@ def _named(item: object) -> str:
     kind = f"a {type(item).__name__}"
     if callable(getattr(item, "to_pandas", None)):
         return f"{kind} of {type(item).__module__.partition('.')[0]} (give what its to_pandas() returns)"
+    if callable(getattr(item, "read", None)):
+        return f"{kind} (give what its read() returns)"
     if isinstance(item, Mapping):
         return f"{kind} (write it as text, such as json.dumps(...))"
     return f"{kind} (write it as text, such as str(...), or make a list of it)" if isinstance(item, Iterable) else kind

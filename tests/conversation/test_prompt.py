@@ -37,7 +37,7 @@ class Figure:
         target.write(PNG)
 
 
-@pytest.mark.parametrize("picture", [PNG, Picture(), Figure(), File(media_type="image/png", data=PNG)])
+@pytest.mark.parametrize("picture", [PNG, bytearray(PNG), memoryview(PNG), Picture(), Figure(), File(media_type="image/png", data=PNG)])
 def test_an_image_may_come_in_the_forms_that_a_notebook_has(picture: Any) -> None:
     assert as_parts(["What is this?", picture]) == (Text(text="What is this?"), File(media_type="image/png", data=PNG))
     assert as_parts(picture) == (File(media_type="image/png", data=PNG),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import Any
@@ -108,6 +109,7 @@ def test_odd_frames_are_tables_too() -> None:
         ((text for text in ["a"]), "a generator .* make a list of it"),
         (np.arange(3), "a ndarray .* make a list of it"),
         ([["a"]], "a list"),
+        (io.StringIO("a"), r"a StringIO \(give what its read\(\) returns\)"),
         (pd.DataFrame({"a": [1]}).columns, "an? Index"),
     ],
 )
