@@ -242,6 +242,19 @@ def test_stop_ends_an_awaited_block(during: str) -> None:
         asyncio.run(main())
 
 
+def test_a_stop_between_two_awaited_attempts_is_heard(fake_clock: FakeClock) -> None:
+    async def main() -> None:
+        async for attempt in chatkit.retry_context(clock=fake_clock):
+            with attempt:
+                raise TimeoutError
+            attempt.run.stop()
+            await asyncio.sleep(0)
+
+    with pytest.raises(Stopped):
+        asyncio.run(main())
+    assert fake_clock.pauses == []
+
+
 def test_an_asynchronous_block_may_be_left_at_any_point(fake_clock: FakeClock) -> None:
     async def main() -> list[int]:
         left = []

@@ -36,9 +36,9 @@ def has_answered(peer: str) -> None:
 
 
 async def explained(found: Classification, error: BaseException, address: str, peer: str) -> Classification:
-    """What a failed request to an address came from, with the name of the `peer` of the connection: the server, or a proxy.
+    """What a failed request to an address came from. `peer` is the address of a connection: of the server, unless given, or of a proxy.
 
-    The host of the address is written as that of the peer: in ASCII.
+    The host of the address is in ASCII, as that of the peer is.
     """
     url = urlsplit(address)
     own = peer_name((url.hostname or "").lower(), url.port or (443 if url.scheme == "https" else 80))

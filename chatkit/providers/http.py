@@ -179,7 +179,7 @@ class _HttpAttempt(msgspec.Struct):
     guard: SilenceGuard
     request_id: str | None = None
     peer: str = ""
-    """To which a connection was opened for it: the server, or a proxy; empty if there was no need, and where the proxy hands on TLS."""
+    """The address to which a connection was opened: that of the server or a proxy. Empty if none was, or once a proxy hands on TLS."""
 
     async def make(self, task: asyncio.Task[Any], address: str, body: bytes, *, direct: bool) -> None:
         """Send the request and read the answer in this task; what breaks after the reply is complete is ignored."""

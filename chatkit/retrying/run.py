@@ -64,11 +64,11 @@ class RetryRun:
 
     def _stop_task(self) -> None:
         """On the user's event loop. `Wake` ends a wait; only an attempt has to be cancelled, and nothing after it."""
-        if self._task is None or self.wake.stopped:
+        if self.wake.stopped:
             return
         waiting = self.wake.waiting
         self.wake.stop()
-        if not waiting:
+        if self._task is not None and not waiting:
             self._cancelled = True
             self._task.cancel()
 
