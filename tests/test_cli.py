@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chatkit
 from chatkit.chattest import FakeProvider, anthropic_overloaded_response, openai_error_response, reply
 from chatkit.cli import main
+
+RUN = "import sys; from chatkit.cli import main; sys.exit(main())"
 
 
 def test_lab_copies_the_notebooks_and_never_over_a_file_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,9 +49,8 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path, capsys: p
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is a child of this process")
 def test_lab_becomes_jupyterlab_and_passes_options_on(tmp_path: Path, given: list[str], passed: list[str]) -> None:
     (tmp_path / "jupyterlab.py").write_text("import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:]]))")
-    code = "import sys; from chatkit.cli import main; sys.exit(main())"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    with subprocess.Popen([sys.executable, "-c", code, "lab", *given], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", RUN, "lab", *given], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
         *copied, last = process.communicate(timeout=60)[0].splitlines()
     assert json.loads(last) == [process.pid, ["mine", *passed]]
     assert process.returncode == 0
@@ -70,14 +72,16 @@ def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == f"chatkit {chatkit.__version__}"
 
 
-RUN = "import sys; from chatkit.cli import main; sys.exit(main())"
+ASK = [sys.executable, "-c", RUN, "ask"]
+WHY = [*ASK, "Why?", "-m", "demo:steady"]
+ENV = {"CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf"}
 
 
 def asked(*arguments: str, piped: str | bytes = "", **env: str) -> subprocess.CompletedProcess[bytes]:
     """Run ``chatkit ask`` where no terminal is."""
     given = piped.encode() if isinstance(piped, str) else piped
-    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf", "PYTHONIOENCODING": "utf-8", **env}
-    return subprocess.run([sys.executable, "-c", RUN, "ask", *arguments], input=given, capture_output=True, env=env, timeout=60)
+    env = {**os.environ, **ENV, "PYTHONIOENCODING": "utf-8", **env}
+    return subprocess.run([*ASK, *arguments], input=given, capture_output=True, env=env, timeout=60)
 
 
 def test_ask_writes_the_reply_alone_to_stdout_and_what_is_piped_in_is_part_of_the_prompt() -> None:
@@ -132,18 +136,14 @@ def test_what_ask_refuses_is_said_in_the_words_of_a_shell(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
 def test_a_stdin_that_can_t_be_read_is_not_called_a_reply_that_can_t_be_written() -> None:
-    command = ["sh", "-c", '"$@" 0>/dev/null', "sh", sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", '"$@" 0>/dev/null', "sh", *WHY], capture_output=True, env=os.environ | ENV, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, b"chatkit: what is piped in can't be read: Bad file descriptor\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
 def test_a_reply_that_a_full_disk_loses_is_an_error_and_a_closed_stream_is_none() -> None:
-    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf"}
-    ask = [sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"]
-
     def to(redirections: str) -> tuple[int, bytes]:
-        done = subprocess.run(["sh", "-c", f'"$@" {redirections}', "sh", *ask], capture_output=True, env=env, timeout=60)
+        done = subprocess.run(["sh", "-c", f'"$@" {redirections}', "sh", *WHY], capture_output=True, env=os.environ | ENV, timeout=60)
         return done.returncode, done.stderr
 
     assert to("</dev/null >/dev/full") == (1, b"chatkit: the reply can't be written: No space left on device\n")
@@ -153,14 +153,8 @@ def test_a_reply_that_a_full_disk_loses_is_an_error_and_a_closed_stream_is_none(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
 def test_a_reader_that_has_gone_is_no_error() -> None:
-    env = {**os.environ, "CHATKIT_RETRY_LOG": "off", "CHATKIT_DEMO_SPEED": "inf"}
-    with subprocess.Popen(
-        [sys.executable, "-c", RUN, "ask", "Why?", "-m", "demo:steady"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=env,
-    ) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(WHY, env=os.environ | ENV, **pipes) as process:
         assert process.stdout
         assert process.stderr
         process.stdout.close()
