@@ -14,12 +14,13 @@ export function mountCopying(host, say, within = "") {
 
   /** @param {Event} event */
   async function copy({ target }) {
-    const button = target instanceof Element && target.closest(`${within} .ck-copy button`);
-    const place = button ? button.parentElement : null;
+    const button = target instanceof Element ? target.closest(`${within} .ck-copy button`) : null;
+    const place = button?.parentElement;
     const shown = place?.classList.contains("ck-whole") ? place.parentElement : place?.nextElementSibling;
     if (!button || !shown) return;
     const packed = original(shown);
-    const done = await write(packed === undefined ? shown.textContent.replace(/\n$/, "") : unpack(packed), shown);
+    const unpacked = packed && new TextDecoder().decode(Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)));
+    const done = await write(unpacked ?? shown.textContent.replace(/\n$/, ""), shown);
     clearTimeout(timer);
     restore();
     button.textContent = done ? LABELS.copied : LABELS.selected;
@@ -54,11 +55,6 @@ export function mountCopying(host, say, within = "") {
 function original(el) {
   const comment = [...el.childNodes].find((node) => node.nodeName === "#comment" && node.nodeValue?.startsWith("chatkit:"));
   return comment?.nodeValue?.slice(8);
-}
-
-/** @param {string} packed */
-function unpack(packed) {
-  return new TextDecoder().decode(Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)));
 }
 
 /**

@@ -77,7 +77,7 @@ export function detailsIn(host) {
 
 /**
  * Call it once the element is on the page: a front end attaches it some time after it was rendered.
- * @param {HTMLElement} el
+ * @param {Element} el
  * @param {() => void} act
  */
 export function onceShown(el, act) {

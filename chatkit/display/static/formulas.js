@@ -1,4 +1,5 @@
 // Formulas, which the page typesets if it can: JupyterLab and Notebook do, others show their source.
+import { onceShown } from "./dom.js";
 
 /** @import { Model } from "./model.js" */
 
@@ -43,22 +44,34 @@ function typesetter({ widget_manager: manager }) {
   return undefined;
 }
 
-/** @param {Model} model */
-export function mountFormulas(model) {
+/**
+ * A front end may take a view off the page while text comes: its formulas are typeset when it is back.
+ * @param {Model} model
+ * @param {Element} host what the formulas are in
+ */
+export function mountFormulas(model, host) {
   /** @type {Set<Element>} */
   const waiting = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let later;
   let busy = false;
+  let unwatch = () => {};
 
-  /** @param {(el: Element) => unknown} typeset */
-  async function work(typeset) {
+  async function work() {
+    later = undefined;
+    unwatch();
+    if (!host.isConnected) {
+      unwatch = onceShown(host, work);
+      return;
+    }
+    const typeset = typesetter(model);
+    if (!typeset) return;
     busy = true;
     const end = performance.now() + TYPESETTING;
     for (const el of waiting) {
-      if (performance.now() > end) break;
+      if (performance.now() > end || !host.isConnected) break;
       waiting.delete(el);
-      if (!el.isConnected) continue;
+      if (!host.contains(el)) continue;
       sources.set(el, el.textContent);
       try {
         await typeset(el);
@@ -67,17 +80,17 @@ export function mountFormulas(model) {
       }
     }
     busy = false;
-    later = waiting.size ? setTimeout(() => work(typeset), TYPESETTING) : undefined;
+    if (waiting.size) later = setTimeout(work, TYPESETTING);
   }
 
   return {
-    /** @param {Element} host */
-    add(host) {
-      for (const el of host.getElementsByClassName(FORMULA)) if (!sources.has(el)) waiting.add(el);
-      const typeset = waiting.size && !busy && later === undefined ? typesetter(model) : undefined;
-      if (typeset) work(typeset);
+    /** @param {Element} within */
+    add(within) {
+      for (const el of within.getElementsByClassName(FORMULA)) if (!sources.has(el)) waiting.add(el);
+      if (waiting.size && !busy && later === undefined) work();
     },
     remove() {
+      unwatch();
       clearTimeout(later);
       waiting.clear();
     },

@@ -22,7 +22,7 @@ const MOST = 40000;
  */
 export function mountTimeline(model, host, say) {
   const copying = mountCopying(host, say);
-  const formulas = mountFormulas(model);
+  const formulas = mountFormulas(model, host);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let later;
   /** @type {Block[]} */

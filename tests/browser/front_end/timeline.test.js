@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { mountTimeline } from "../../../chatkit/display/static/timeline.js";
 import turn from "../../../chatkit/display/static/turn_view.js";
-import { freshPage, html, pass, start, timers } from "./page.js";
+import { freshPage, html, layOut, pass, start, timers, watched } from "./page.js";
 
 let host;
 let said;
@@ -219,6 +219,25 @@ test("a formula is its source where the page typesets none, or fails", async () 
   model.widget_manager = { rendermime: { latexTypesetter: { typeset: () => Promise.reject(new Error("no")) } } };
   await grows(" is", " is so");
   assert.equal(host.textContent, "$x$ is so");
+});
+
+test("formulas that come while the view is off the page are typeset when it is back", async () => {
+  const { given, ...latex } = page();
+  model.widget_manager = { rendermime: { latexTypesetter: latex } };
+  host.remove();
+  timeline.draw([html(`<p>so ${formula("$x$")}</p>`)]);
+  timeline.draw([html(`<p>so ${formula("$x$")} is ${formula("$y$")}</p>`)]);
+  layOut();
+  await settled();
+  assert.deepEqual([given, watched(), timers()], [[], 1, 0]);
+  document.body.append(host);
+  layOut();
+  await settled();
+  assert.deepEqual([given, watched()], [["$x$", "$y$"], 0]);
+  host.remove();
+  timeline.draw([html(`<p>${formula("$z$")}</p>`)]);
+  timeline.remove();
+  assert.equal(watched(), 0);
 });
 
 test("many formulas are typeset a few at a time, and none when the view is gone", async () => {
