@@ -1,9 +1,9 @@
 """Rules of the parser for Markdown that is still being written: what has begun is shown as if it will end well.
 
 A mark is shown only where it stays whatever comes. What has been opened is taken for open until the text ends, and what may be
-the first half of something is left out until more of it is there. Three things can't be known, and are shown as they stand: what
-is in code, a star between two Latin letters or digits, which is a product more often than an emphasis, and a bracket that
-nothing has closed for a long time.
+the first half of something is left out until more of it is there. Four things can't be known, and are shown as they stand: what
+is in code, a star between two Latin letters or digits, which is a product more often than an emphasis, a bracket that nothing has
+closed for a long time, and a mark in the label of a link whose address hasn't ended.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _MAX_CLOSED = 8
 """Marks that are closed, innermost first."""
 _MAX_FORMULA = 2_000
 """Characters after which what begins like a formula is text."""
-_POSSIBLE_MARKER = re.compile(r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*+(?:[-=*+#`~_|:\s]*|\d{1,9}[.)]?|\$\$?|\\[\[(]?)")
-"""A last line that says nothing yet, but that could turn the line before it into a heading or a table."""
+_POSSIBLE_MARKER = re.compile(r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*+(?:[-=*+#`~_|:\s]*|`{3,}[^`]*|\d{1,9}[.)]?|\$\$?|\\[\[(]?)")
+"""A last line that says nothing yet, but that could turn the line before it into a heading or a table, or begin code."""
 _HALF = re.compile(r"(?:(?:[\\*_~`!<\]]|\[(?:\^[\w-]*)?|&\#?\w{0,31})\s*)+\Z|(?<![^\n])\[[ xX]\]?[ \t]*\Z", re.ASCII)
 """What may be the first half of a mark, at the end of a text."""
 _MAX_HALF = 50
@@ -55,8 +55,9 @@ def let_grow(md: MarkdownIt) -> MarkdownIt:
     """Give a parser these rules; its texts have gone through `without_marker`."""
     md.core.ruler.before("inline", "growing", _find_end)
     md.block.ruler.before("table", "growing_table", _table_head, {"alt": ["paragraph", "blockquote", "list"]})
-    for before, rule in (("escape", _formula), ("backticks", _code), ("autolink", _address)):
+    for before, rule in (("escape", _formula), ("autolink", _address)):
         md.inline.ruler.before(before, f"growing_{before}", _at_the_end(rule))
+    md.inline.ruler.before("backticks", "growing_backticks", _code)
     md.inline.ruler.after("image", "growing_image", _at_the_end(_link))
     md.inline.ruler2.after("balance_pairs", "growing_pairs", _close)
     return md
@@ -108,13 +109,14 @@ def _formula(state: StateInline) -> bool:
     return True
 
 
-def _code(state: StateInline) -> bool:
-    """Code whose last ticks haven't come goes on to the end."""
-    ticks = _TICKS.match(state.src, state.pos)
+def _code(state: StateInline, silent: bool) -> bool:
+    """Code whose last ticks haven't come goes on to the end; no bracket in it closes a label, for which the parser looks ahead."""
+    ticks = _TICKS.match(state.src, state.pos) if state.tokens is state.env["grows"] else None
     if ticks is None or any(other[0] == ticks[0] for other in _TICKS.finditer(state.src, ticks.end(), state.posMax)):
         return False
-    token = state.push("code_inline", "code", 0)
-    token.content, token.markup = state.src[ticks.end() : state.posMax].replace("\n", " "), ticks[0]
+    if not silent:
+        token = state.push("code_inline", "code", 0)
+        token.content, token.markup = state.src[ticks.end() : state.posMax].replace("\n", " "), ticks[0]
     state.pos = state.posMax
     return True
 
@@ -125,10 +127,11 @@ def _link(state: StateInline) -> bool:
     if not state.src.startswith("[", bracket):
         return False
     label_end, end = state.md.helpers.parseLinkLabel(state, bracket), state.posMax
-    if label_end < 0:
+    if label_end < 0 and end - bracket <= MAX_LABEL:
+        state.push("text", "", 0)  # or a star behind it would seem to stand behind what is before it
         state.pos = bracket + 1
-        return end - bracket <= MAX_LABEL
-    if not _HALF_TARGET.match(state.src, label_end + 1, end):
+        return True
+    if label_end < 0 or not _HALF_TARGET.match(state.src, label_end + 1, end):
         return False
     state.pos, state.posMax = bracket + 1, label_end
     state.md.inline.tokenize(state)
@@ -164,9 +167,14 @@ def _close(state: StateInline) -> None:
 def _is_product(tokens: list[Token], star: int) -> bool:
     """Whether a star stands between two Latin letters or digits."""
     before = after = star
-    while before >= 0 and tokens[before].content == "*":
+    while before >= 0 and _is_star(tokens[before]):
         before -= 1
-    while after < len(tokens) and tokens[after].content == "*":
+    while after < len(tokens) and _is_star(tokens[after]):
         after += 1
-    around = [tokens[i].content[at:][:1] for i, at in ((before, -1), (after, 0)) if 0 <= i < len(tokens)]
+    around = [tokens[i].content[at:][:1] for i, at in ((before, -1), (after, 0)) if 0 <= i < len(tokens) and tokens[i].type == "text"]
     return len(around) == 2 and all(c.isascii() and c.isalnum() for c in around)
+
+
+def _is_star(token: Token) -> bool:
+    """Whether it is a star that isn't escaped."""
+    return token.type == "text" and token.content == "*"

@@ -26,7 +26,8 @@ DOCUMENTS = [
     "\\[\n\\frac{a_1}{b^*}\n\\]\n\nand \\(x_1\\) is **$y$**\n\n$$\nE = mc^2\n$$\n",
 ]
 CODE_AT_THE_END = re.compile(r"(<pre[^>]*>)?<code[^>]*>([^<]*)</code>((?:</\w+>\s*)*)\Z")
-LAST_STARS = re.compile(r"(?<=[A-Za-z0-9])\*+(?=[A-Za-z0-9])(?=[^*]*\Z)")
+PRODUCT = re.compile(r"(?<=[A-Za-z0-9])\*+(?=[A-Za-z0-9])")
+HALF_LINK = re.compile(r"\]\((?:[^()]|\([^()]*\)?)*\Z")
 LONG_BRACKET = re.compile(rf"\[(?=[^\[\]]{{{MAX_LABEL},}}\Z)")
 
 
@@ -37,14 +38,15 @@ def seen(html: str) -> str:
 def surely_shown(stream: MarkdownStream, text: str) -> str:
     """What a growing view shows of `text`, but for what can't be known yet.
 
-    These are the inside of a code span that hasn't ended; the last stars, where they stand between two Latin letters or digits; and a
-    bracket that nothing has closed for `MAX_LABEL` characters.
+    These are the inside of a code span that hasn't ended; stars between two Latin letters or digits; a bracket that nothing has
+    closed for `MAX_LABEL` characters; and the marks of a text that ends within the address of a link.
     """
     code = CODE_AT_THE_END.search(stream.open)
     shown = seen("".join(stream.done) + (stream.open if code is None or code[1] else stream.open[: code.start()] + code[3]))
-    if stars := LAST_STARS.search(text):
-        before, _, after = shown.rpartition(stars[0])
-        shown = before + after
+    if PRODUCT.search(text):
+        shown = PRODUCT.sub("", shown)
+    if HALF_LINK.search(text):
+        shown = re.sub("[*_~]", "", shown)
     return shown.replace("[", "") if LONG_BRACKET.search(text) else shown
 
 
