@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from chatkit.display import tool_words, words
-from chatkit.display.markdown.parse import MAX_SHOWN
 from chatkit.display.plain_text import shown, single_line
 from chatkit.events import ErrorEvent
 from chatkit.fold import Transcript
@@ -24,6 +23,8 @@ MAX_PROMPT = 20_000
 """Characters of a person's own message that are shown."""
 MAX_ASKED = 2_000
 """Characters of the prompt where it stands in the place of an answer."""
+MAX_COPIED = 200_000
+"""Characters of an answer that has a Copy button: its HTML holds the text once more, and JupyterLab reads it several times at once."""
 
 
 class Title(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ def answer(parts: Iterable[Part]) -> list[Said]:
 def original(said: Iterable[Said]) -> list[Original]:
     """What a Copy button of an answer copies: nothing where the answer has no text, or one that is too long to be shown whole."""
     text = "\n\n".join(shown(piece.text).strip("\n") for piece in said if isinstance(piece, Text))
-    return [Original(text)] if text.strip() and len(text) <= MAX_SHOWN else []
+    return [Original(text)] if text.strip() and len(text) <= MAX_COPIED else []
 
 
 def turns(messages: Iterable[Message]) -> list[tuple[Message | None, list[Message]]]:
