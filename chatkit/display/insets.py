@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,8 @@ def _holds(outputs: Iterable[Mapping[str, Any]], name: str) -> bool:
 
 
 def _output_widgets() -> list[Any]:
+    if "ipywidgets" not in sys.modules:  # it takes a tenth of a second to load, and nobody has made a widget yet
+        return []
     from ipywidgets import Output
     from ipywidgets.widgets.widget import _instances
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -31,3 +33,12 @@ def test_what_is_shown_last_stays_whichever_thread_shows_it(outputs: list[dict[s
     publisher.output.show({"text/plain": "first"})
     publisher.other.join()
     assert [(o["data"]["text/plain"], o["update"]) for o in publisher.outputs] == [("first", False), ("last", True)]
+
+
+def test_an_output_without_a_widget_loads_none() -> None:
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell\n"
+        "InteractiveShell.instance().display_pub.parent_header = {'msg_id': 'a cell'}\n"
+        "from chatkit.display.outputs import CellOutput; CellOutput().show({'text/plain': 'Hi'}); sys.exit('ipywidgets' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
