@@ -88,7 +88,7 @@ class Given(msgspec.Struct, frozen=True):
 
 def given(call: Callable[..., object], options: Mapping[str, Any] | None, parameters: Parameters) -> Given:
     """What a method of a chat was called with; `parameters` may hold any keywords."""
-    known = [p.name for p in inspect.signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    unknown = [name for name in parameters if name not in Parameters.__annotations__]
-    check_names(f"{call.__name__}()", unknown, (*Parameters.__annotations__, *known))
+    if unknown := [name for name in parameters if name not in Parameters.__annotations__]:
+        known = [p.name for p in inspect.signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        check_names(f"{call.__name__}()", unknown, (*Parameters.__annotations__, *known))
     return Given.checked(options, parameters)

@@ -139,7 +139,7 @@ def answer(parts: Iterable[Part]) -> list[Said]:
 
 
 def original(said: Iterable[Said]) -> list[Original]:
-    """What a Copy button of an answer copies: nothing where the answer has no text, or one that is too long to be shown whole."""
+    """The text of an answer for its Copy button; nothing where it has no text, or one of more than `MAX_COPIED` characters."""
     text = "\n\n".join(shown(piece.text).strip("\n") for piece in said if isinstance(piece, Text))
     return [Original(text)] if text.strip() and len(text) <= MAX_COPIED else []
 

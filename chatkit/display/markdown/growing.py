@@ -110,7 +110,7 @@ def _formula(state: StateInline) -> bool:
 
 
 def _code(state: StateInline, silent: bool) -> bool:
-    """Code whose last ticks haven't come goes on to the end; no bracket in it closes a label, for which the parser looks ahead."""
+    """Code whose last ticks haven't come goes on to the end, also where the parser only looks for the end of a link's label."""
     ticks = _TICKS.match(state.src, state.pos) if state.tokens is state.env["grows"] else None
     if ticks is None or any(other[0] == ticks[0] for other in _TICKS.finditer(state.src, ticks.end(), state.posMax)):
         return False
@@ -128,7 +128,7 @@ def _link(state: StateInline) -> bool:
         return False
     label_end, end = state.md.helpers.parseLinkLabel(state, bracket), state.posMax
     if label_end < 0 and end - bracket <= MAX_LABEL:
-        state.push("text", "", 0)  # or a star behind it would seem to stand behind what is before it
+        state.push("text", "", 0)  # stands for the bracket, so that a star behind it doesn't seem to follow a letter
         state.pos = bracket + 1
         return True
     if label_end < 0 or not _HALF_TARGET.match(state.src, label_end + 1, end):

@@ -223,7 +223,7 @@ def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if closing is None or state.is_code_block(start) or opening in first[2:].removesuffix(closing):
         return False
     lines = [first]
-    while not (lines[-1].endswith(closing) and (len(lines) > 1 or len(first) > 4)):
+    while not (lines[-1].endswith(closing) and (len(lines) > 1 or len(first) > len(opening + closing))):
         line = start + len(lines)
         if line >= end or len(lines) > _MAX_FORMULA_LINES or state.isEmpty(line) or state.sCount[line] < state.blkIndent:
             return False
